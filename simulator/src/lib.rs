@@ -1,0 +1,1 @@
+//! The five vendors' HTTP APIs in one process.
