@@ -1,1 +1,4 @@
 //! Prometheus exporter for conferencing systems.
+
+pub mod config;
+pub mod model;

@@ -1,0 +1,139 @@
+//! Secrets: a type that cannot be printed or logged, and where its value comes from.
+
+use std::{fmt, path::PathBuf};
+
+use secrecy::{ExposeSecret, SecretString};
+use tokio::io::AsyncReadExt;
+use zeroize::Zeroizing;
+
+use super::ProxyUrl;
+
+/// Longest secret file, in bytes: a token or password is never longer, a wrong path may be.
+pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
+
+/// Where a secret comes from: exactly one of `X`, `X_file`, `X_env`.
+#[derive(Clone)]
+pub enum SecretSource {
+    /// Written in the configuration file, or taken from the environment when it was loaded.
+    Literal(SecretString),
+    /// Read again at each login; one trailing newline is dropped.
+    File(PathBuf),
+}
+
+/// Why a secret could not be read. Carries no content.
+#[derive(Debug, thiserror::Error)]
+pub enum SecretError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The file is empty.
+    #[error("{} is empty", path.display())]
+    Empty {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file is longer than [`MAX_SECRET_BYTES`].
+    #[error("{} is longer than 64 KiB: not a secret", path.display())]
+    TooLong {
+        /// Which file.
+        path: PathBuf,
+    },
+    /// The file is not UTF-8.
+    #[error("{} is not UTF-8 text", path.display())]
+    NotText {
+        /// Which file.
+        path: PathBuf,
+    },
+}
+
+impl SecretSource {
+    /// The secret as it is now.
+    ///
+    /// # Errors
+    /// A file that is missing, empty, too long or not text.
+    pub async fn read(&self) -> Result<SecretString, SecretError> {
+        match self {
+            Self::Literal(secret) => Ok(secret.clone()),
+            Self::File(path) => {
+                let unreadable = |source| SecretError::Unreadable { path: path.clone(), source };
+                let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
+                let mut bytes = Zeroizing::new(Vec::new());
+                file.take(MAX_SECRET_BYTES + 1)
+                    .read_to_end(&mut bytes)
+                    .await
+                    .map_err(unreadable)?;
+                secret_from_bytes(path, &bytes)
+            }
+        }
+    }
+
+    /// As [`SecretSource::read`], for use while a configuration is loaded.
+    ///
+    /// # Errors
+    /// As [`SecretSource::read`].
+    pub fn read_now(&self) -> Result<SecretString, SecretError> {
+        match self {
+            Self::Literal(secret) => Ok(secret.clone()),
+            Self::File(path) => {
+                let unreadable = |source| SecretError::Unreadable { path: path.clone(), source };
+                let file = std::fs::File::open(path).map_err(unreadable)?;
+                let mut bytes = Zeroizing::new(Vec::new());
+                std::io::Read::read_to_end(
+                    &mut std::io::Read::take(file, MAX_SECRET_BYTES + 1),
+                    &mut bytes,
+                )
+                .map_err(unreadable)?;
+                secret_from_bytes(path, &bytes)
+            }
+        }
+    }
+}
+
+fn secret_from_bytes(path: &std::path::Path, bytes: &[u8]) -> Result<SecretString, SecretError> {
+    let path = || path.to_owned();
+    if bytes.len() as u64 > MAX_SECRET_BYTES {
+        return Err(SecretError::TooLong { path: path() });
+    }
+    let text = std::str::from_utf8(bytes).map_err(|_| SecretError::NotText { path: path() })?;
+    let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
+    if text.is_empty() {
+        return Err(SecretError::Empty { path: path() });
+    }
+    Ok(SecretString::from(text))
+}
+
+impl fmt::Debug for SecretSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Literal(_) => f.write_str("Literal(<secret>)"),
+            Self::File(path) => f.debug_tuple("File").field(path).finish(),
+        }
+    }
+}
+
+impl PartialEq for SecretSource {
+    fn eq(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Literal(one), Self::Literal(two)) => one.expose_secret() == two.expose_secret(),
+            (Self::File(one), Self::File(two)) => one == two,
+            (Self::Literal(_), Self::File(_)) | (Self::File(_), Self::Literal(_)) => false,
+        }
+    }
+}
+
+impl fmt::Debug for ProxyUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ProxyUrl(<secret>)")
+    }
+}
+
+impl PartialEq for ProxyUrl {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.expose_secret() == other.0.expose_secret()
+    }
+}
