@@ -240,6 +240,14 @@ impl Observation {
         self.values[measure as usize] = value;
     }
 
+    /// Adds what `other` reports.
+    pub fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.values.iter_mut().zip(other.values) {
+            *mine = theirs.or(*mine);
+        }
+        self.conferences.extend(other.conferences);
+    }
+
     /// The measures that are present.
     pub fn reported(&self) -> MeasureSet {
         let mut set = MeasureSet::default();

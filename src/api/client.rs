@@ -1,0 +1,229 @@
+//! HTTP clients, one for all sources with equal TLS and proxy settings: a root store is not
+//! parsed a thousand times.
+
+use std::{
+    collections::HashMap,
+    fmt, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use reqwest::{
+    Certificate, Identity, Proxy,
+    dns::{Addrs, Name, Resolve, Resolving},
+    redirect::Policy,
+};
+use secrecy::ExposeSecret;
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use crate::config::Source;
+
+/// Why no HTTP client could be made for a source.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// A PEM file cannot be read.
+    #[error("cannot read {}: {source}", path.display())]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A PEM file does not hold what it should.
+    #[error("{} holds no usable {what}", path.display())]
+    Unusable {
+        /// Which file.
+        path: PathBuf,
+        /// What was looked for.
+        what: &'static str,
+    },
+    /// The proxy URL cannot be used.
+    #[error("proxy_url cannot be used")]
+    Proxy,
+    /// The TLS library refused the settings, or the system has no root certificates.
+    #[error("the TLS settings cannot be used (are the system's root certificates installed?)")]
+    Tls,
+}
+
+/// Makes clients and shares them between sources. One pool a configuration: certificates are
+/// read again on each load.
+#[derive(Default)]
+pub struct ClientPool {
+    clients: HashMap<[u8; 32], reqwest::Client>,
+}
+
+/// An HTTP client and the fingerprint of all that went into it.
+#[derive(Clone)]
+pub struct SharedClient {
+    /// The client.
+    pub http: reqwest::Client,
+    /// Equal for equal settings and equal contents of the certificate files.
+    pub fingerprint: [u8; 32],
+    /// The `Host` header to send, where the URL's host is replaced by `tls.server_name`.
+    pub host_header: Option<String>,
+    /// The host to put into URLs instead of the base URL's.
+    pub url_host: Option<String>,
+}
+
+impl ClientPool {
+    /// The client for `source`.
+    ///
+    /// # Errors
+    /// Certificates or keys that cannot be read or used.
+    pub fn client(&mut self, source: &Source) -> Result<SharedClient, ClientError> {
+        let material = Material::read(source)?;
+        let fingerprint = material.fingerprint(source);
+        let http = match self.clients.get(&fingerprint) {
+            Some(client) => client.clone(),
+            None => {
+                let client = build(source, &material)?;
+                self.clients.insert(fingerprint, client.clone());
+                client
+            }
+        };
+        let renamed = source.tls.server_name.is_some();
+        Ok(SharedClient {
+            http,
+            fingerprint,
+            host_header: renamed.then(|| authority(source)),
+            url_host: source.tls.server_name.clone(),
+        })
+    }
+}
+
+fn authority(source: &Source) -> String {
+    let host = source.base_url.host_str().unwrap_or_default();
+    match source.base_url.port() {
+        Some(port) => format!("{host}:{port}"),
+        None => host.to_owned(),
+    }
+}
+
+/// The contents of the files a source's TLS settings name.
+struct Material {
+    ca: Option<Vec<u8>>,
+    identity: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Material {
+    fn read(source: &Source) -> Result<Self, ClientError> {
+        let ca = source.tls.ca_file.as_deref().map(read).transpose()?;
+        let identity = match &source.tls.client_certificate {
+            None => None,
+            Some(files) => {
+                let mut pem = Zeroizing::new(read(&files.cert_file)?);
+                pem.push(b'\n');
+                pem.extend_from_slice(&Zeroizing::new(read(&files.key_file)?));
+                Some(pem)
+            }
+        };
+        Ok(Self { ca, identity })
+    }
+
+    fn fingerprint(&self, source: &Source) -> [u8; 32] {
+        let mut hash = Sha256::new();
+        let mut part = |bytes: &[u8]| {
+            hash.update((bytes.len() as u64).to_be_bytes());
+            hash.update(bytes);
+        };
+        part(self.ca.as_deref().unwrap_or_default());
+        part(self.identity.as_ref().map_or(&[], |pem| pem.as_slice()));
+        part(&[u8::from(source.tls.insecure_skip_verify), u8::from(self.ca.is_some())]);
+        part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
+        if let Some(name) = &source.tls.server_name {
+            part(name.as_bytes());
+            // The name is resolved to this source's own host: no other source may share that.
+            part(authority(source).as_bytes());
+        }
+        hash.finalize().into()
+    }
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
+    std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
+}
+
+fn build(source: &Source, material: &Material) -> Result<reqwest::Client, ClientError> {
+    let tls = &source.tls;
+    let mut builder = reqwest::Client::builder()
+        // Redirects would carry tokens in headers and queries to another origin.
+        .redirect(Policy::none())
+        .referer(false)
+        .retry(reqwest::retry::never())
+        .tcp_nodelay(true)
+        .pool_idle_timeout(Duration::from_secs(75))
+        .pool_max_idle_per_host(source.max_concurrency.max(4))
+        .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
+        .dns_resolver(Arc::new(Resolver {
+            host: tls.server_name.as_ref().map(|_| resolvable(source)),
+        }));
+    if let (Some(pem), Some(path)) = (&material.ca, &tls.ca_file) {
+        let unusable = || ClientError::Unusable { path: path.clone(), what: "CA certificate" };
+        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| unusable())?;
+        if certificates.is_empty() {
+            return Err(unusable());
+        }
+        builder = builder.tls_certs_only(certificates);
+    } else if source.proxy_url.is_none()
+        && (source.base_url.scheme() == "http" || tls.insecure_skip_verify)
+    {
+        // No certificate is ever verified: do without the system's root store, which a minimal
+        // container may not even have.
+        builder = builder.tls_certs_only([]);
+    }
+    if let (Some(pem), Some(files)) = (&material.identity, &tls.client_certificate) {
+        let identity = Identity::from_pem(pem).map_err(|_| ClientError::Unusable {
+            path: files.key_file.clone(),
+            what: "client certificate and key",
+        })?;
+        builder = builder.identity(identity);
+    }
+    if let Some(url) = &source.proxy_url {
+        builder = builder.proxy(Proxy::all(url.0.expose_secret()).map_err(|_| ClientError::Proxy)?);
+    } else if tls.server_name.is_some() {
+        // A proxy would be asked for the announced name instead of the real host.
+        builder = builder.no_proxy();
+    }
+    builder.build().map_err(|_| ClientError::Tls)
+}
+
+fn resolvable(source: &Source) -> String {
+    let host = source.base_url.host_str().unwrap_or_default();
+    host.trim_start_matches('[').trim_end_matches(']').to_owned()
+}
+
+/// The system's resolver, with errors that can be told from failed connections.
+struct Resolver {
+    /// Resolve this host, whatever is asked for.
+    host: Option<String>,
+}
+
+/// A name was not resolved.
+#[derive(Debug)]
+pub(super) struct DnsError;
+
+impl fmt::Display for DnsError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("name not resolved")
+    }
+}
+
+impl std::error::Error for DnsError {}
+
+impl Resolve for Resolver {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
+        Box::pin(async move {
+            let addresses: Vec<SocketAddr> =
+                tokio::net::lookup_host((host.as_str(), 0)).await.map_err(|_| DnsError)?.collect();
+            if addresses.is_empty() {
+                return Err(DnsError.into());
+            }
+            let addresses: Addrs = Box::new(addresses.into_iter());
+            Ok(addresses)
+        })
+    }
+}

@@ -1,0 +1,246 @@
+//! What can go wrong with one request, and with one collection.
+
+use std::{fmt, time::Duration};
+
+use super::Endpoint;
+
+/// Why a request failed: the value of the `reason` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The budget ended before the answer was whole.
+    Timeout,
+    /// The name was not resolved.
+    Dns,
+    /// Refused, reset, or closed before or inside the answer.
+    Connect,
+    /// Handshake or certificate, or no TLS at an https address.
+    Tls,
+    /// Login refused, or the token was not accepted.
+    Auth,
+    /// The vendor's documented lock-out answer.
+    LockedOut,
+    /// The vendor's documented permission or address-list answer; HTTP 403.
+    Forbidden,
+    /// The vendor's documented throttling answer; HTTP 429.
+    RateLimited,
+    /// The vendor's documented quota answer.
+    Quota,
+    /// Any other HTTP 4xx without a documented code in its body.
+    Http4xx,
+    /// Any other HTTP 5xx without a documented code in its body.
+    Http5xx,
+    /// A well-formed failure of the vendor that is none of the others.
+    Vendor,
+    /// Not JSON, not UTF-8, cut short, nested too deep, or a required key missing or wrong.
+    Decode,
+    /// Longer than `max_response_bytes`.
+    TooLarge,
+    /// Any 3xx: redirects are never followed.
+    Redirect,
+}
+
+impl Reason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::Timeout,
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Auth,
+        Self::LockedOut,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::Quota,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Vendor,
+        Self::Decode,
+        Self::TooLarge,
+        Self::Redirect,
+    ];
+
+    /// The value of the `reason` label.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::LockedOut => "locked_out",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Vendor => "vendor",
+            Self::Decode => "decode",
+            Self::TooLarge => "too_large",
+            Self::Redirect => "redirect",
+        }
+    }
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What a vendor's dialect makes of an answer that is not the one asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Why.
+    pub reason: Reason,
+    /// The vendor's code, never its message: messages carry addresses and names.
+    pub code: Option<String>,
+    /// What it means for the requests that would follow.
+    pub consequence: Consequence,
+}
+
+/// What a failed request means for the ones that would follow it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Consequence {
+    /// Nothing.
+    None,
+    /// The token is no longer good: renew it once and try once more.
+    RenewToken,
+    /// The credentials were refused: hold the next login back.
+    LoginRejected,
+    /// The vendor has locked us out: send nothing for that long.
+    LockedOut(Duration),
+    /// Logging in would only make it worse for that long (no token slot is free, say).
+    HoldLogin(Duration),
+    /// The vendor asks for a pause: send nothing for that long.
+    HoldRequests(Duration),
+}
+
+impl Fault {
+    /// A fault without consequence.
+    pub const fn new(reason: Reason) -> Self {
+        Self { reason, code: None, consequence: Consequence::None }
+    }
+
+    /// The same fault with the vendor's code, reduced to what a code may consist of.
+    #[must_use]
+    pub fn with_code(mut self, code: &str) -> Self {
+        let code: String = code
+            .chars()
+            .filter(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-'))
+            .take(64)
+            .collect();
+        self.code = (!code.is_empty()).then_some(code);
+        self
+    }
+
+    /// The same fault with a consequence.
+    #[must_use]
+    pub const fn then(mut self, consequence: Consequence) -> Self {
+        self.consequence = consequence;
+        self
+    }
+}
+
+/// A request that failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ApiError {
+    /// Which call.
+    pub endpoint: Endpoint,
+    /// What happened.
+    pub fault: Fault,
+    /// More about it in fixed words ("connection refused"), never text from the peer.
+    pub detail: Option<&'static str>,
+}
+
+/// Why a collection failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// A required request failed.
+    Request(ApiError),
+    /// The budget ended, with or without a request under way.
+    Timeout,
+    /// Requests are held back after an earlier answer; nothing was sent.
+    HeldBack {
+        /// Why they are.
+        reason: Reason,
+        /// For how much longer.
+        remaining: Duration,
+    },
+    /// A secret could not be read; nothing was sent.
+    Secret(String),
+    /// A file of ids could not be read; nothing was sent.
+    File(String),
+    /// The collection panicked: a bug, contained.
+    Panic,
+}
+
+impl Failure {
+    /// The kind of the failure, as in the `reason` label.
+    pub const fn reason(&self) -> Reason {
+        match self {
+            Self::Request(error) => error.fault.reason,
+            Self::Timeout => Reason::Timeout,
+            Self::HeldBack { reason, .. } => *reason,
+            Self::Secret(_) => Reason::Auth,
+            Self::File(_) | Self::Panic => Reason::Vendor,
+        }
+    }
+
+    /// Which call failed, where one did.
+    pub const fn endpoint(&self) -> Option<Endpoint> {
+        match self {
+            Self::Request(error) => Some(error.endpoint),
+            Self::Timeout
+            | Self::HeldBack { .. }
+            | Self::Secret(_)
+            | Self::File(_)
+            | Self::Panic => None,
+        }
+    }
+
+    /// The vendor's code, where it gave one.
+    pub fn code(&self) -> Option<&str> {
+        match self {
+            Self::Request(error) => error.fault.code.as_deref(),
+            Self::Timeout
+            | Self::HeldBack { .. }
+            | Self::Secret(_)
+            | Self::File(_)
+            | Self::Panic => None,
+        }
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl fmt::Display for ApiError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} failed: {}", self.endpoint.as_str(), self.fault.reason)?;
+        if let Some(detail) = self.detail {
+            write!(f, " ({detail})")?;
+        }
+        if let Some(code) = &self.fault.code {
+            write!(f, " (code {code})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => error.fmt(f),
+            Self::Timeout => f.write_str("the time for this collection ended"),
+            Self::HeldBack { reason, remaining } => {
+                write!(f, "requests are held back for {} s after: {reason}", remaining.as_secs())
+            }
+            Self::Secret(problem) => f.write_str(problem),
+            Self::File(problem) => f.write_str(problem),
+            Self::Panic => f.write_str("internal error: the collection panicked"),
+        }
+    }
+}

@@ -1,0 +1,518 @@
+//! One request and its answer, in bounds.
+
+use std::{
+    error::Error as StdError,
+    io,
+    net::{IpAddr, SocketAddr},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use jiff::Timestamp;
+use reqwest::{
+    Method, Response, StatusCode,
+    header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+};
+use serde::Deserialize;
+use tokio::{sync::Semaphore, time::Instant};
+use zeroize::Zeroizing;
+
+use super::{
+    ApiError, Consequence, Endpoint, Failure, Fault, Reason,
+    client::{DnsError, SharedClient},
+    retry_after,
+};
+use crate::{config, metrics::own::SourceMeters};
+
+/// Deepest nesting of an answer: what the JSON parser itself accepts, extended to the parts of an
+/// answer that are skipped.
+const MAX_DEPTH: usize = 128;
+
+/// The end of the collection under way, shared between those who wait for it.
+///
+/// It only ever moves outwards: a scrape that joins may have more time than the one that started.
+#[derive(Debug)]
+pub struct Deadline(Mutex<Instant>);
+
+impl Deadline {
+    /// A collection that ends at `end`.
+    pub fn new(end: Instant) -> Arc<Self> {
+        Arc::new(Self(Mutex::new(end)))
+    }
+
+    /// Lets the collection under way last until `end`, if that is later than it would.
+    pub fn extend(&self, end: Instant) {
+        let mut current = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *current = end.max(*current);
+    }
+
+    /// When the collection under way ends.
+    pub fn end(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Requests held back after an answer that asked for a pause.
+#[derive(Clone, Copy, Debug)]
+struct Pause {
+    until: Instant,
+    reason: Reason,
+}
+
+/// The way to one source: its client, its limits and its counters.
+pub struct Api {
+    client: SharedClient,
+    root: String,
+    host_header: Option<HeaderValue>,
+    user_agent: HeaderValue,
+    max_response_bytes: usize,
+    in_flight: Semaphore,
+    pause: Mutex<Option<Pause>>,
+    peer: Mutex<Option<SocketAddr>>,
+    deadline: Mutex<Arc<Deadline>>,
+    /// The source's own counters.
+    pub meters: Arc<SourceMeters>,
+}
+
+/// One request to be sent.
+pub struct Call {
+    endpoint: Endpoint,
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    headers: HeaderMap,
+    body: Option<Zeroizing<Vec<u8>>>,
+}
+
+impl Call {
+    /// A GET of `path` below the source's API path.
+    pub fn get(endpoint: Endpoint, path: impl Into<String>) -> Self {
+        Self::new(endpoint, Method::GET, path)
+    }
+
+    /// A POST without a body.
+    pub fn post(endpoint: Endpoint, path: impl Into<String>) -> Self {
+        Self::new(endpoint, Method::POST, path)
+    }
+
+    /// A DELETE: only ever of our own token.
+    pub fn delete(endpoint: Endpoint, path: impl Into<String>) -> Self {
+        Self::new(endpoint, Method::DELETE, path)
+    }
+
+    fn new(endpoint: Endpoint, method: Method, path: impl Into<String>) -> Self {
+        Self {
+            endpoint,
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            headers: HeaderMap::new(),
+            body: None,
+        }
+    }
+
+    /// Adds a query parameter.
+    #[must_use]
+    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
+        self.query.push((name, value.to_string()));
+        self
+    }
+
+    /// Adds a header whose value is not shown by anything that prints requests. A value no header
+    /// can carry is left out: the vendor then says what is missing.
+    #[must_use]
+    pub fn secret_header(mut self, name: &'static str, value: &str) -> Self {
+        if let Ok(mut value) = HeaderValue::from_str(value) {
+            value.set_sensitive(true);
+            self.headers.insert(HeaderName::from_static(name), value);
+        }
+        self
+    }
+
+    /// Adds a header with a fixed value.
+    #[must_use]
+    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
+        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self
+    }
+
+    /// Sets a JSON body.
+    #[must_use]
+    pub fn json(mut self, body: &serde_json::Value) -> Self {
+        self.headers
+            .entry(CONTENT_TYPE)
+            .or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
+        self.body = Some(Zeroizing::new(body.to_string().into_bytes()));
+        self
+    }
+}
+
+/// A whole answer. Its text is wiped when it is dropped: logins answer with tokens.
+pub struct Answer {
+    /// HTTP status.
+    pub status: StatusCode,
+    retry_after: Option<String>,
+    body: Zeroizing<Vec<u8>>,
+}
+
+impl Answer {
+    /// Decodes the answer.
+    ///
+    /// # Errors
+    /// [`Reason::Decode`] for anything but UTF-8 JSON of the expected shape.
+    pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
+        let decode = || Fault::new(Reason::Decode);
+        let bytes = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
+        let text = std::str::from_utf8(bytes).map_err(|_| decode())?;
+        if !nests_at_most(text.as_bytes(), MAX_DEPTH) {
+            return Err(decode());
+        }
+        serde_json::from_str(text).map_err(|_| decode())
+    }
+
+    /// The answer's raw bytes, for what is not JSON.
+    pub fn bytes(&self) -> &[u8] {
+        &self.body
+    }
+
+    /// What an HTTP status that is not a success means where the body has nothing documented to
+    /// say about it.
+    ///
+    /// # Errors
+    /// Any status but 2xx.
+    pub fn check_status(&self) -> Result<(), Fault> {
+        let status = self.status;
+        if status.is_success() {
+            return Ok(());
+        }
+        let reason = match status.as_u16() {
+            401 => return Err(Fault::new(Reason::Auth).then(Consequence::RenewToken)),
+            403 => Reason::Forbidden,
+            429 => {
+                return Err(Fault::new(Reason::RateLimited).then(self.pause()));
+            }
+            400..=499 => Reason::Http4xx,
+            500..=599 => Reason::Http5xx,
+            _ => Reason::Vendor,
+        };
+        Err(Fault::new(reason).with_code(status.as_str()))
+    }
+
+    /// The pause this answer asks for.
+    pub fn pause(&self) -> Consequence {
+        Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), Timestamp::now()))
+    }
+}
+
+/// Whether no object or list of the JSON text nests deeper than `limit`. Only brackets outside of
+/// strings count; whether the text is JSON at all is for the parser to say.
+fn nests_at_most(text: &[u8], limit: usize) -> bool {
+    let mut depth = 0_usize;
+    let mut bytes = text.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'[' | b'{' => {
+                depth += 1;
+                if depth > limit {
+                    return false;
+                }
+            }
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            b'"' => loop {
+                match bytes.next() {
+                    Some(b'\\') => {
+                        bytes.next();
+                    }
+                    Some(b'"') | None => break,
+                    Some(_) => {}
+                }
+            },
+            _ => {}
+        }
+    }
+    true
+}
+
+impl Api {
+    /// The way to `source`.
+    pub fn new(
+        source: &config::Source,
+        client: SharedClient,
+        user_agent: &'static str,
+        meters: Arc<SourceMeters>,
+    ) -> Self {
+        let mut base = source.base_url.clone();
+        if let Some(host) = &client.url_host {
+            // An unusable name was refused with the configuration.
+            let _ = base.set_host(Some(host));
+        }
+        let root = format!("{}{}", base.as_str().trim_end_matches('/'), source.api_path);
+        Self {
+            root,
+            host_header: client
+                .host_header
+                .as_deref()
+                .and_then(|host| HeaderValue::from_str(host).ok()),
+            user_agent: HeaderValue::from_static(user_agent),
+            max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
+            in_flight: Semaphore::new(source.max_concurrency),
+            pause: Mutex::new(None),
+            peer: Mutex::new(None),
+            deadline: Mutex::new(Deadline::new(Instant::now())),
+            client,
+            meters,
+        }
+    }
+
+    /// From now on, requests belong to the collection that ends at `deadline`.
+    pub fn start_collection(&self, deadline: Arc<Deadline>) {
+        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// Whether requests are held back now, why and for how much longer.
+    pub fn held_back(&self) -> Option<(Reason, Duration)> {
+        let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        match *pause {
+            Some(Pause { until, reason }) if until > now => Some((reason, until - now)),
+            Some(_) => {
+                *pause = None;
+                None
+            }
+            None => None,
+        }
+    }
+
+    /// The local address the source was last reached from: the PBXs want to be told.
+    pub async fn local_address(&self) -> Option<IpAddr> {
+        let peer = (*self.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let any: SocketAddr = if peer.is_ipv4() {
+            (IpAddr::from([0, 0, 0, 0]), 0).into()
+        } else {
+            (IpAddr::from([0_u16; 8]), 0).into()
+        };
+        // Connecting a UDP socket sends nothing; it only asks the system for the route.
+        let socket = tokio::net::UdpSocket::bind(any).await.ok()?;
+        socket.connect(peer).await.ok()?;
+        Some(socket.local_addr().ok()?.ip())
+    }
+
+    /// Sends `call` and lets `judge` make of the answer what it is.
+    ///
+    /// Every failure is counted once, here, by its reason; a pause the answer asks for starts.
+    ///
+    /// # Errors
+    /// Whatever kept the answer from coming, or what `judge` found in it.
+    pub async fn send<T>(
+        &self,
+        call: Call,
+        judge: impl FnOnce(&Answer) -> Result<T, Fault>,
+    ) -> Result<T, Failure> {
+        if let Some((reason, remaining)) = self.held_back() {
+            return Err(Failure::HeldBack { reason, remaining });
+        }
+        let endpoint = call.endpoint;
+        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        self.meters.request_sent(endpoint);
+        let deadline = Arc::clone(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut flight =
+            InFlight { api: self, deadline, started: Instant::now(), endpoint, landed: false };
+        let outcome = self.exchange(call).await.and_then(|answer| {
+            judge(&answer).map_err(|fault| ApiError { endpoint, fault, detail: None })
+        });
+        flight.landed = true;
+        outcome.map_err(|error| {
+            self.meters.request_failed(error.fault.reason);
+            if let Consequence::HoldRequests(pause) = error.fault.consequence {
+                self.hold_back(error.fault.reason, pause);
+            }
+            error.into()
+        })
+    }
+
+    fn hold_back(&self, reason: Reason, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut current = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
+        if current.is_none_or(|current| current.until < until) {
+            *current = Some(Pause { until, reason });
+        }
+    }
+
+    async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
+        let endpoint = call.endpoint;
+        let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
+            endpoint,
+            fault: Fault::new(reason),
+            detail,
+        };
+        let mut request = self
+            .client
+            .http
+            .request(call.method, format!("{}{}", self.root, call.path))
+            .header(USER_AGENT, self.user_agent.clone())
+            .headers(call.headers);
+        if let Some(host) = &self.host_header {
+            request = request.header(HOST, host.clone());
+        }
+        if !call.query.is_empty() {
+            request = request.query(&call.query);
+        }
+        if let Some(body) = call.body {
+            request = request.body(body.to_vec());
+        }
+        let response = request.send().await.map_err(|error| failed(classify(&error)))?;
+        *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
+        let status = response.status();
+        if status.is_redirection() {
+            return Err(failed((Reason::Redirect, None)));
+        }
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
+        match read_body(response, self.max_response_bytes).await {
+            Ok(body) => Ok(Answer { status, retry_after, body }),
+            // The status says more than a broken error page.
+            Err(_) if !status.is_success() => {
+                Ok(Answer { status, retry_after, body: Zeroizing::default() })
+            }
+            Err(problem) => Err(failed(problem)),
+        }
+    }
+}
+
+async fn read_body(
+    mut response: Response,
+    limit: usize,
+) -> Result<Zeroizing<Vec<u8>>, (Reason, Option<&'static str>)> {
+    let announced = response.content_length().unwrap_or(0);
+    if announced > limit as u64 {
+        return Err((Reason::TooLarge, None));
+    }
+    // Never trust an announcement further than one ordinary answer.
+    let mut body = Zeroizing::new(Vec::with_capacity((announced as usize).min(64 * 1024)));
+    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
+        if body.len() + chunk.len() > limit {
+            return Err((Reason::TooLarge, None));
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body)
+}
+
+/// A request under way. Dropped before it landed, it counts as timed out if the time is up;
+/// otherwise its collection was given up for another reason and it did not fail.
+struct InFlight<'a> {
+    api: &'a Api,
+    deadline: Arc<Deadline>,
+    started: Instant,
+    endpoint: Endpoint,
+    landed: bool,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.api.meters.request_took(self.endpoint, self.started.elapsed());
+        if !self.landed && Instant::now() >= self.deadline.end() {
+            self.api.meters.request_failed(Reason::Timeout);
+        }
+    }
+}
+
+/// The reason and fixed words for an error of the HTTP client. Its own text is never used: it
+/// quotes the URL.
+fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
+    let mut source = error.source();
+    let mut last = (Reason::Connect, None);
+    while let Some(cause) = source {
+        if cause.is::<DnsError>() {
+            return (Reason::Dns, None);
+        }
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return (Reason::Tls, Some(describe_tls(tls)));
+        }
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
+            if hyper.is_parse() {
+                return (Reason::Decode, Some("not an HTTP answer"));
+            }
+            if hyper.is_incomplete_message() {
+                last = (Reason::Connect, Some("closed before the answer was whole"));
+            }
+        }
+        if let Some(io) = cause.downcast_ref::<io::Error>() {
+            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
+            {
+                return (Reason::Tls, Some(describe_tls(tls)));
+            }
+            match describe_io(io) {
+                Some(described) => last = described,
+                // Neither the connection nor TLS: the decompressor.
+                None if error.is_decode() && last.1.is_none() => {
+                    last = (Reason::Decode, Some("broken compression"));
+                }
+                None => {}
+            }
+        }
+        source = cause.source();
+    }
+    last
+}
+
+fn describe_io(error: &io::Error) -> Option<(Reason, Option<&'static str>)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset",
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => "connection closed",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::TimedOut => "connection timed out",
+        io::ErrorKind::UnexpectedEof if error.to_string().contains("tls handshake") => {
+            return Some((Reason::Tls, Some("closed during the handshake")));
+        }
+        _ => return None,
+    };
+    Some((Reason::Connect, Some(text)))
+}
+
+fn describe_tls(error: &rustls::Error) -> &'static str {
+    use rustls::{CertificateError, Error};
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                "the certificate is self-signed or its issuer is unknown"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name"
+            }
+            CertificateError::Revoked => "the certificate is revoked",
+            _ => "the certificate is not acceptable",
+        },
+        Error::InvalidMessage(_) => "the answer is not TLS",
+        Error::AlertReceived(_) => "the other side refused the handshake",
+        Error::PeerIncompatible(_) => "no TLS version or cipher in common",
+        _ => "the handshake failed",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_outside_of_strings_only() {
+        assert!(nests_at_most(br#"{"a":[1,"[[[\"[["]}"#, 2));
+        assert!(!nests_at_most(br#"{"a":[[1]]}"#, 2));
+        assert!(!nests_at_most("[".repeat(100_000).as_bytes(), 128));
+        assert!(nests_at_most("[]".repeat(1_000).as_bytes(), 1));
+        assert!(nests_at_most(br#""\"#, 1));
+    }
+}

@@ -1,0 +1,183 @@
+//! All sources of a configuration, and the change from one configuration to the next.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use arc_swap::ArcSwap;
+use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout},
+};
+use tracing::{debug, info};
+
+use super::{Budget, Report, Source};
+use crate::{
+    api::{
+        Api, Deadline,
+        client::{ClientError, ClientPool},
+    },
+    config::Config,
+    metrics::own::{Own, SourceMeters},
+    vendor::{self, System},
+};
+
+/// Longest a logout may take at shutdown or reload.
+const LOGOUT_TIME: Duration = Duration::from_secs(3);
+
+/// Why a configuration cannot be put to work.
+#[derive(Debug, thiserror::Error)]
+pub enum EngineError {
+    /// No HTTP client can be made for a source.
+    #[error("source {name}: {error}")]
+    Client {
+        /// Which source.
+        name: String,
+        /// Why.
+        error: ClientError,
+    },
+    /// The table of metrics is broken.
+    #[error("metrics: {0}")]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// Which sources a scrape is about.
+#[derive(Clone, Copy, Debug)]
+pub enum Selection<'a> {
+    /// All of them.
+    All,
+    /// Those with these names, each once.
+    Named(&'a [String]),
+}
+
+/// All sources.
+pub struct Engine {
+    sources: ArcSwap<Vec<Arc<Source>>>,
+    own: Arc<Own>,
+    /// One change at a time.
+    changing: Mutex<()>,
+}
+
+impl Engine {
+    /// An engine without sources.
+    pub fn new(own: Arc<Own>) -> Self {
+        Self { sources: ArcSwap::default(), own, changing: Mutex::default() }
+    }
+
+    /// The sources as configured now, in the order of the file.
+    pub fn sources(&self) -> Arc<Vec<Arc<Source>>> {
+        self.sources.load_full()
+    }
+
+    /// The sources of `selection`; `Err` names the first unknown one.
+    ///
+    /// # Errors
+    /// A name no source has.
+    pub fn select(&self, selection: Selection<'_>) -> Result<Vec<Arc<Source>>, String> {
+        let sources = self.sources.load();
+        match selection {
+            Selection::All => Ok(sources.to_vec()),
+            Selection::Named(names) => {
+                if let Some(unknown) =
+                    names.iter().find(|name| !sources.iter().any(|source| source.name() == *name))
+                {
+                    return Err(unknown.clone());
+                }
+                let wanted = |source: &&Arc<Source>| names.iter().any(|name| name == source.name());
+                Ok(sources.iter().filter(wanted).cloned().collect())
+            }
+        }
+    }
+
+    /// Collects `sources`, all at once; the reports come in the order of `sources`. Dropping the
+    /// future ends what it started.
+    pub async fn collect(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
+        let mut flying: FuturesUnordered<_> = sources
+            .into_iter()
+            .enumerate()
+            .map(|(index, source)| async move { (index, source.collect(budget).await) })
+            .collect();
+        let mut reports = Vec::with_capacity(flying.len());
+        while let Some(landed) = flying.next().await {
+            reports.push(landed);
+        }
+        reports.sort_by_key(|(index, _)| *index);
+        reports.into_iter().map(|(_, report)| report).collect()
+    }
+
+    /// Puts `config` to work: unchanged sources stay as they are, changed ones keep their
+    /// counters and, where their login did not change, their session; dropped sessions log out.
+    /// Scrapes under way finish on the sources they started with.
+    ///
+    /// # Errors
+    /// A source no HTTP client can be made for. Nothing has changed then.
+    pub async fn apply(&self, config: Config) -> Result<(), EngineError> {
+        let _one_at_a_time = self.changing.lock().await;
+        let old = self.sources.load_full();
+        let by_name: HashMap<&str, &Arc<Source>> =
+            old.iter().map(|source| (source.name(), source)).collect();
+        let mut clients = ClientPool::default();
+        let mut sources = Vec::with_capacity(config.sources.len());
+        for config in config.sources {
+            let client = clients
+                .client(&config)
+                .map_err(|error| EngineError::Client { name: config.name.clone(), error })?;
+            let old = by_name.get(config.name.as_str()).copied();
+            if let Some(old) = old
+                && old.config == config
+                && old.client_fingerprint == client.fingerprint
+            {
+                sources.push(Arc::clone(old));
+                continue;
+            }
+            let vendor = config.vendor();
+            let meters = match old.filter(|old| old.vendor() == vendor) {
+                Some(old) => Arc::clone(&old.meters),
+                None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
+            };
+            let fingerprint = client.fingerprint;
+            let api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+            let system = match old {
+                Some(old) => System::succeeding(&config, old).await,
+                None => System::new(&config),
+            };
+            sources.push(Source::new(config, api, system, fingerprint));
+        }
+        for source in &sources {
+            source.system.configuration_loaded();
+        }
+        let sources = Arc::new(sources);
+        self.sources.store(Arc::clone(&sources));
+        let gone: Vec<_> = old
+            .iter()
+            .filter(|old| !sources.iter().any(|new| new.system.shares_session(&old.system)))
+            .cloned()
+            .collect();
+        info!(sources = sources.len(), "configuration loaded");
+        if !gone.is_empty() {
+            // Scrapes under way still need these tokens; they end within their own budgets.
+            tokio::spawn(retire(gone));
+        }
+        Ok(())
+    }
+
+    /// Gives all tokens back.
+    pub async fn shutdown(&self) {
+        let sources = self.sources.swap(Arc::default());
+        join_all(sources.iter().map(|source| log_out(source))).await;
+    }
+}
+
+async fn retire(sources: Vec<Arc<Source>>) {
+    join_all(sources.into_iter().map(|source| async move {
+        source.quiet().await;
+        log_out(&source).await;
+    }))
+    .await;
+}
+
+async fn log_out(source: &Source) {
+    source.api.start_collection(Deadline::new(Instant::now() + LOGOUT_TIME));
+    if timeout(LOGOUT_TIME, source.system.logout(&source.api)).await.is_err() {
+        debug!(source = source.name(), "logout was not answered in time");
+    }
+}

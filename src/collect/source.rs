@@ -1,0 +1,303 @@
+//! One source at run time: single flight, snapshots, and what is remembered for people.
+
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared, WeakShared},
+};
+use tokio::time::{Instant, timeout_at};
+use tracing::{debug, info, warn};
+
+use super::{Budget, Rows};
+use crate::{
+    api::{Api, Deadline, Failure, Reason},
+    config,
+    metrics::{own::SourceMeters, text::Labels},
+    model::{MeasureSet, Observation, Vendor},
+    session::LoginState,
+    vendor::System,
+};
+
+/// What one successful collection found, and when.
+#[derive(Debug)]
+pub struct Snapshot {
+    /// The numbers.
+    pub observation: Observation,
+    /// The conferences one by one; `None`: not configured.
+    pub rows: Option<Rows>,
+    /// When they were fetched.
+    pub fetched_at: SystemTime,
+    /// The same on the clock that cannot be set.
+    pub fetched: Instant,
+    /// How long that took.
+    pub duration: Duration,
+}
+
+/// What one scrape gets of one source.
+pub struct Report {
+    /// Which source.
+    pub source: Arc<Source>,
+    /// The snapshot, fresh or young enough, or why there is none.
+    pub outcome: Result<Arc<Snapshot>, Failure>,
+    /// How long the collection took, or was waited for.
+    pub duration: Duration,
+    /// How long it was allowed to take.
+    pub budget: Duration,
+}
+
+impl Report {
+    /// What the source reports: as found this time, else when it last worked, else as configured.
+    pub fn reported(&self) -> MeasureSet {
+        match &self.outcome {
+            Ok(snapshot) => snapshot.observation.reported(),
+            Err(_) => self.source.last_reported(),
+        }
+    }
+}
+
+/// Why and when the source last failed.
+#[derive(Clone, Debug)]
+pub struct LastFailure {
+    /// Why.
+    pub failure: Failure,
+    /// When.
+    pub at: SystemTime,
+}
+
+/// What is known about a source without asking it.
+pub struct SourceStatus {
+    /// The last good snapshot.
+    pub snapshot: Option<Arc<Snapshot>>,
+    /// The last failure, also after a recovery.
+    pub last_failure: Option<LastFailure>,
+    /// Whether the last collection worked; `None`: there was none yet.
+    pub up: Option<bool>,
+    /// The login.
+    pub login: LoginState,
+    /// Requests held back after a throttling answer: why and for how much longer.
+    pub held_back: Option<(Reason, Duration)>,
+}
+
+type Outcome = Result<Arc<Snapshot>, Failure>;
+type Flight = Shared<BoxFuture<'static, Outcome>>;
+
+struct UnderWay {
+    flight: WeakShared<BoxFuture<'static, Outcome>>,
+    deadline: Arc<Deadline>,
+    started: Instant,
+}
+
+#[derive(Default)]
+struct State {
+    under_way: Option<UnderWay>,
+    snapshot: Option<Arc<Snapshot>>,
+    last_failure: Option<LastFailure>,
+    up: Option<bool>,
+}
+
+/// One configured source.
+pub struct Source {
+    /// Its configuration.
+    pub config: config::Source,
+    /// `source`, `vendor` and the configured labels, rendered.
+    pub labels: Labels,
+    /// Its own counters.
+    pub meters: Arc<SourceMeters>,
+    /// The way to it.
+    pub api: Api,
+    /// Its dialect, session and memory.
+    pub system: System,
+    /// Identifies the TLS and proxy settings including the certificates' contents.
+    pub(super) client_fingerprint: [u8; 32],
+    state: Mutex<State>,
+}
+
+impl Source {
+    pub(super) fn new(
+        config: config::Source,
+        api: Api,
+        system: System,
+        client_fingerprint: [u8; 32],
+    ) -> Arc<Self> {
+        let vendor = config.vendor().as_str();
+        let fixed = [("source", config.name.as_str()), ("vendor", vendor)];
+        let configured = config.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+        Arc::new(Self {
+            labels: Labels::new(fixed.into_iter().chain(configured)),
+            meters: Arc::clone(&api.meters),
+            config,
+            api,
+            system,
+            client_fingerprint,
+            state: Mutex::default(),
+        })
+    }
+
+    /// The source's name.
+    pub fn name(&self) -> &str {
+        &self.config.name
+    }
+
+    /// The kind of system.
+    pub const fn vendor(&self) -> Vendor {
+        self.config.vendor()
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known about the source without asking it.
+    pub fn status(&self) -> SourceStatus {
+        let state = self.state();
+        SourceStatus {
+            snapshot: state.snapshot.clone(),
+            last_failure: state.last_failure.clone(),
+            up: state.up,
+            login: self.system.login_state(),
+            held_back: self.api.held_back(),
+        }
+    }
+
+    fn last_reported(&self) -> MeasureSet {
+        let snapshot = self.state().snapshot.clone();
+        snapshot
+            .map_or_else(|| self.system.configured(), |snapshot| snapshot.observation.reported())
+    }
+
+    /// Collects the source within `budget`, joins the collection under way, or serves the last
+    /// snapshot while it is young enough. Nothing is left running when the budget ends or the
+    /// future is dropped, unless somebody else waits for the same collection.
+    pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
+        let started = Instant::now();
+        let budget = budget.for_timeout(self.config.timeout);
+        self.meters.snapshot_requests.inc();
+        if let Some(snapshot) = self.young_snapshot(started) {
+            self.meters.snapshot_hits.inc();
+            let duration = snapshot.duration;
+            return Report { source: self, outcome: Ok(snapshot), duration, budget };
+        }
+        let (flight, end) = self.board(started + budget);
+        let outcome = match timeout_at(end, flight.clone()).await {
+            Ok(outcome) => {
+                drop(flight);
+                outcome
+            }
+            Err(_) => {
+                drop(flight);
+                // Others may have more time; only the last one to leave ends the collection.
+                if !self.is_under_way() {
+                    self.note_failure(&Failure::Timeout);
+                }
+                Err(Failure::Timeout)
+            }
+        };
+        let duration = match &outcome {
+            Ok(snapshot) => snapshot.duration,
+            Err(_) => started.elapsed(),
+        };
+        Report { source: self, outcome, duration, budget }
+    }
+
+    fn young_snapshot(&self, now: Instant) -> Option<Arc<Snapshot>> {
+        let state = self.state();
+        let snapshot = state.snapshot.as_ref()?;
+        let age = now.saturating_duration_since(snapshot.fetched);
+        (age < self.config.min_interval).then(|| Arc::clone(snapshot))
+    }
+
+    /// The collection under way, or a new one, and until when to wait for it.
+    fn board(self: &Arc<Self>, end: Instant) -> (Flight, Instant) {
+        let mut state = self.state();
+        if let Some(under_way) = &state.under_way
+            && let Some(flight) = under_way.flight.upgrade()
+        {
+            self.meters.snapshot_hits.inc();
+            let end = end.min(under_way.started + self.config.timeout);
+            under_way.deadline.extend(end);
+            return (flight, end);
+        }
+        let deadline = Deadline::new(end);
+        self.api.start_collection(Arc::clone(&deadline));
+        let source = Arc::clone(self);
+        let flight = async move { source.fly().await }.boxed().shared();
+        state.under_way =
+            flight.downgrade().map(|flight| UnderWay { flight, deadline, started: Instant::now() });
+        (flight, end)
+    }
+
+    /// Waits until no collection is under way; at most as long as one may take.
+    pub(super) async fn quiet(&self) {
+        let flight = {
+            let state = self.state();
+            state.under_way.as_ref().and_then(|u| Some((u.flight.upgrade()?, u.deadline.end())))
+        };
+        if let Some((flight, end)) = flight {
+            let _ = timeout_at(end, flight).await;
+        }
+    }
+
+    fn is_under_way(&self) -> bool {
+        let state = self.state();
+        state.under_way.as_ref().is_some_and(|under_way| under_way.flight.upgrade().is_some())
+    }
+
+    async fn fly(&self) -> Outcome {
+        let started = Instant::now();
+        let collected = AssertUnwindSafe(self.system.collect(&self.api)).catch_unwind().await;
+        match collected.unwrap_or(Err(Failure::Panic)) {
+            Ok(mut observation) => {
+                let conferences = std::mem::take(&mut observation.conferences);
+                let rows = if self.config.conferences.enabled {
+                    let key = self.system.hash_key().await;
+                    Some(Rows::new(conferences, self.config.conferences, &key))
+                } else {
+                    None
+                };
+                let snapshot = Arc::new(Snapshot {
+                    observation,
+                    rows,
+                    fetched_at: SystemTime::now(),
+                    fetched: Instant::now(),
+                    duration: started.elapsed(),
+                });
+                self.note_success(Arc::clone(&snapshot));
+                Ok(snapshot)
+            }
+            Err(failure) => {
+                self.note_failure(&failure);
+                Err(failure)
+            }
+        }
+    }
+
+    fn note_success(&self, snapshot: Arc<Snapshot>) {
+        let mut state = self.state();
+        state.under_way = None;
+        state.snapshot = Some(snapshot);
+        if state.up.replace(true) == Some(false) {
+            info!(source = self.name(), vendor = self.vendor().as_str(), "source is back");
+        }
+    }
+
+    fn note_failure(&self, failure: &Failure) {
+        let mut state = self.state();
+        state.under_way = None;
+        state.last_failure = Some(LastFailure { failure: failure.clone(), at: SystemTime::now() });
+        let first = state.up.replace(false) != Some(false);
+        drop(state);
+        let (source, vendor, reason) =
+            (self.name(), self.vendor().as_str(), failure.reason().as_str());
+        // The first failure is news; a source that stays down would fill the log.
+        if first {
+            warn!(source, vendor, reason, error = %failure, "source failed");
+        } else {
+            debug!(source, vendor, reason, error = %failure, "source still fails");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! The exporter's own metrics: counters of each source, and one registry for the rest.
+
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use prometheus::{
+    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge,
+    Opts, Registry, core::Collector,
+};
+
+use super::{
+    API_ERRORS, API_REQUEST_DURATION, API_REQUESTS, BUILD_INFO, Family, HTTP_REQUESTS,
+    LOGIN_FAILURES, LOGINS, RELOAD_SUCCESS_TIMESTAMP, RELOAD_SUCCESSFUL, SNAPSHOT_HITS,
+    SNAPSHOT_REQUESTS,
+};
+use crate::{
+    api::{Endpoint, Reason},
+    model::Vendor,
+};
+
+/// Buckets of request durations, in seconds: from a PBX on the LAN to the longest usual timeout.
+const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// The registry of everything that belongs to no source.
+pub struct Own {
+    registry: Registry,
+    durations: HistogramVec,
+    http_requests: IntCounterVec,
+    reload_successful: IntGauge,
+    reload_timestamp: Gauge,
+}
+
+impl Own {
+    /// A registry that holds the table's families and nothing else.
+    ///
+    /// # Errors
+    /// Only if the table itself is broken: two families of one name.
+    pub fn new() -> prometheus::Result<Arc<Self>> {
+        let registry = Registry::new();
+        let build_info = GaugeVec::new(opts(BUILD_INFO), BUILD_INFO.labels)?;
+        build_info
+            .with_label_values(&[
+                env!("CARGO_PKG_VERSION"),
+                env!("BUILD_REVISION"),
+                env!("BUILD_RUSTVERSION"),
+            ])
+            .set(1.0);
+        let durations = HistogramVec::new(
+            HistogramOpts::from(opts(API_REQUEST_DURATION)).buckets(DURATION_BUCKETS.to_vec()),
+            API_REQUEST_DURATION.labels,
+        )?;
+        let http_requests = IntCounterVec::new(opts(HTTP_REQUESTS), HTTP_REQUESTS.labels)?;
+        let reload_successful = IntGauge::with_opts(opts(RELOAD_SUCCESSFUL))?;
+        let reload_timestamp = Gauge::with_opts(opts(RELOAD_SUCCESS_TIMESTAMP))?;
+        let collectors: [Box<dyn Collector>; 5] = [
+            Box::new(build_info),
+            Box::new(durations.clone()),
+            Box::new(http_requests.clone()),
+            Box::new(reload_successful.clone()),
+            Box::new(reload_timestamp.clone()),
+        ];
+        for collector in collectors {
+            registry.register(collector)?;
+        }
+        Ok(Arc::new(Self {
+            registry,
+            durations,
+            http_requests,
+            reload_successful,
+            reload_timestamp,
+        }))
+    }
+
+    /// Counts an answered request.
+    pub fn http_request(&self, handler: &str, code: u16) {
+        self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
+    }
+
+    /// Notes how a load of the configuration ended.
+    pub fn config_loaded(&self, successful: bool) {
+        self.reload_successful.set(i64::from(successful));
+        if successful {
+            self.reload_timestamp.set(unix_seconds(SystemTime::now()));
+        }
+    }
+
+    /// The registry.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+}
+
+fn opts(family: Family) -> Opts {
+    Opts::new(family.name, family.help)
+}
+
+/// Seconds since the epoch, with fractions.
+pub fn unix_seconds(time: SystemTime) -> f64 {
+    time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
+}
+
+/// The counters of one source. They live as long as the source is configured under its name,
+/// over reloads that change it.
+pub struct SourceMeters {
+    requests: Vec<(Endpoint, IntCounter, Histogram)>,
+    errors: [IntCounter; Reason::ALL.len()],
+    /// Logins tried.
+    pub logins: IntCounter,
+    /// Logins that failed.
+    pub login_failures: IntCounter,
+    /// Collections asked for.
+    pub snapshot_requests: IntCounter,
+    /// Collections answered without asking the source again.
+    pub snapshot_hits: IntCounter,
+}
+
+impl SourceMeters {
+    /// Counters for a source of `vendor`, whose calls are `endpoints`; all at 0.
+    ///
+    /// # Errors
+    /// Only if the table itself is broken: a name Prometheus does not allow.
+    pub fn new(own: &Own, vendor: Vendor, endpoints: &[Endpoint]) -> prometheus::Result<Arc<Self>> {
+        let counter = |family: Family| IntCounter::with_opts(opts(family));
+        let requests = endpoints
+            .iter()
+            .map(|&endpoint| {
+                let duration =
+                    own.durations.with_label_values(&[vendor.as_str(), endpoint.as_str()]);
+                Ok((endpoint, counter(API_REQUESTS)?, duration))
+            })
+            .collect::<prometheus::Result<_>>()?;
+        let first = counter(API_ERRORS)?;
+        let mut errors = std::array::from_fn(|_| first.clone());
+        for slot in &mut errors {
+            // Clones share one value; each reason needs its own.
+            *slot = counter(API_ERRORS)?;
+        }
+        Ok(Arc::new(Self {
+            requests,
+            errors,
+            logins: counter(LOGINS)?,
+            login_failures: counter(LOGIN_FAILURES)?,
+            snapshot_requests: counter(SNAPSHOT_REQUESTS)?,
+            snapshot_hits: counter(SNAPSHOT_HITS)?,
+        }))
+    }
+
+    /// Counts a request that is about to be sent.
+    pub fn request_sent(&self, endpoint: Endpoint) {
+        if let Some((_, counter, _)) = self.entry(endpoint) {
+            counter.inc();
+        }
+    }
+
+    /// Notes how long a request took, whatever came of it.
+    pub fn request_took(&self, endpoint: Endpoint, duration: Duration) {
+        if let Some((_, _, histogram)) = self.entry(endpoint) {
+            histogram.observe(duration.as_secs_f64());
+        }
+    }
+
+    /// Counts a failed request.
+    pub fn request_failed(&self, reason: Reason) {
+        self.errors[reason as usize].inc();
+    }
+
+    fn entry(&self, endpoint: Endpoint) -> Option<&(Endpoint, IntCounter, Histogram)> {
+        self.requests.iter().find(|(known, _, _)| *known == endpoint)
+    }
+
+    /// Requests sent, by call.
+    pub fn requests(&self) -> impl Iterator<Item = (Endpoint, u64)> {
+        self.requests.iter().map(|(endpoint, counter, _)| (*endpoint, counter.get()))
+    }
+
+    /// Failed requests, by reason.
+    pub fn errors(&self) -> impl Iterator<Item = (Reason, u64)> {
+        Reason::ALL.into_iter().map(|reason| (reason, self.errors[reason as usize].get()))
+    }
+}

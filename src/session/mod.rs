@@ -1,0 +1,427 @@
+//! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
+
+pub mod hold_off;
+
+use std::{
+    future::Future,
+    sync::{
+        Arc, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, SystemTime},
+};
+
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use tokio::{sync::Mutex, time::Instant};
+use zeroize::Zeroizing;
+
+use crate::{
+    api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault, Reason},
+    config::secret::SecretSource,
+};
+use hold_off::{Fingerprint, HoldOff};
+
+/// How one vendor logs in.
+pub trait Dialect: Send + Sync {
+    /// What a login yields.
+    type Token: Send + Sync;
+    /// What it takes besides the configuration.
+    type Secrets: Send + Sync;
+
+    /// The pause after the second refused login.
+    const LONGEST_HOLD_OFF: Duration;
+
+    /// The secrets as they are now.
+    ///
+    /// # Errors
+    /// A secret file that cannot be read.
+    fn secrets(&self) -> impl Future<Output = Result<Self::Secrets, Failure>> + Send;
+
+    /// Who logs in where, and the secret that outlives token rotations: what the keyed hash of
+    /// conference ids depends on.
+    fn identity<'a>(&self, secrets: &'a Self::Secrets) -> (String, &'a SecretString);
+
+    /// Identifies the secrets without holding them.
+    fn fingerprint(secrets: &Self::Secrets) -> Fingerprint;
+
+    /// Logs in.
+    ///
+    /// # Errors
+    /// What the vendor answered.
+    fn login(
+        &self,
+        api: &Api,
+        secrets: &Self::Secrets,
+    ) -> impl Future<Output = Result<Grant<Self::Token>, Failure>> + Send;
+
+    /// Prolongs the token where the vendor has a call for that. `Ok(None)`: it has none, or it
+    /// did not work; log in anew.
+    ///
+    /// # Errors
+    /// A source that does not answer: logging in would not help either.
+    fn renew(
+        &self,
+        api: &Api,
+        token: &Self::Token,
+        cause: Renewal,
+    ) -> impl Future<Output = Result<Option<Grant<Self::Token>>, Failure>> + Send;
+
+    /// Gives the token back.
+    fn logout(&self, api: &Api, token: &Self::Token) -> impl Future<Output = ()> + Send;
+}
+
+/// Why a token is renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    /// Its time has come.
+    Due,
+    /// The vendor no longer accepts it.
+    Refused,
+}
+
+/// A token and its times.
+#[derive(Debug)]
+pub struct Grant<T> {
+    /// The token.
+    pub token: T,
+    /// Renew it from then on.
+    pub renew_after: Duration,
+    /// It is worthless from then on.
+    pub valid_for: Duration,
+    /// It can still be renewed until then.
+    pub renewable_for: Duration,
+}
+
+struct Held<T> {
+    token: Arc<T>,
+    generation: u64,
+    renew_at: Instant,
+    expires_at: Instant,
+    renewable_until: Instant,
+}
+
+struct Inner<T> {
+    held: Option<Held<T>>,
+    generation: u64,
+    hold_off: HoldOff,
+    hash_key: HashKey,
+}
+
+/// Key of the keyed hash of conference ids. Derived from the login's secret, so that the few
+/// thousand possible conference numbers cannot simply be tried.
+pub type HashKey = Zeroizing<[u8; 32]>;
+
+/// What is known about the login without asking anybody: for metrics and the status page.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoginState {
+    /// Logins are held back until then.
+    pub blocked_until: Option<Instant>,
+    /// The token held expires then.
+    pub token_expiry: Option<SystemTime>,
+}
+
+/// The session of one source.
+pub struct Session<D: Dialect> {
+    dialect: D,
+    inner: Mutex<Inner<D::Token>>,
+    state: RwLock<LoginState>,
+}
+
+/// One collection's use of the session: at most one new login in it.
+pub struct Visit<'a, D: Dialect> {
+    session: &'a Session<D>,
+    api: &'a Api,
+    logged_in: AtomicBool,
+}
+
+impl<D: Dialect> Session<D> {
+    /// A session that has not logged in yet.
+    pub fn new(dialect: D) -> Self {
+        Self::with_hold_off(dialect, HoldOff::new(D::LONGEST_HOLD_OFF))
+    }
+
+    fn with_hold_off(dialect: D, hold_off: HoldOff) -> Self {
+        Self {
+            dialect,
+            inner: Mutex::new(Inner {
+                held: None,
+                generation: 0,
+                hold_off,
+                hash_key: HashKey::default(),
+            }),
+            state: RwLock::default(),
+        }
+    }
+
+    /// The session after a reload: the same one where nothing about the login changed, else a
+    /// new one that remembers what was refused.
+    pub async fn succeeded_by(self: &Arc<Self>, dialect: D, same_way: bool) -> Arc<Self>
+    where
+        D: PartialEq,
+    {
+        if same_way && self.dialect == dialect {
+            return Arc::clone(self);
+        }
+        let hold_off = self.inner.lock().await.hold_off.reconfigured(D::LONGEST_HOLD_OFF);
+        Arc::new(Self::with_hold_off(dialect, hold_off))
+    }
+
+    /// How this session logs in.
+    pub const fn dialect(&self) -> &D {
+        &self.dialect
+    }
+
+    /// Starts one collection's use of the session.
+    pub const fn visit<'a>(&'a self, api: &'a Api) -> Visit<'a, D> {
+        Visit { session: self, api, logged_in: AtomicBool::new(false) }
+    }
+
+    /// The key for conference ids. Known since the first login.
+    pub async fn hash_key(&self) -> HashKey {
+        self.inner.lock().await.hash_key.clone()
+    }
+
+    /// What is known about the login.
+    pub fn state(&self) -> LoginState {
+        let state = *self.state.read().unwrap_or_else(PoisonError::into_inner);
+        LoginState {
+            blocked_until: state.blocked_until.filter(|until| *until > Instant::now()),
+            token_expiry: state.token_expiry.filter(|expiry| *expiry > SystemTime::now()),
+        }
+    }
+
+    /// Gives the token back, if there is one.
+    pub async fn logout(&self, api: &Api) {
+        let held = {
+            let mut inner = self.inner.lock().await;
+            let held = inner.held.take();
+            self.publish(&inner);
+            held
+        };
+        if let Some(held) = held.filter(|held| held.expires_at > Instant::now()) {
+            self.dialect.logout(api, &held.token).await;
+        }
+    }
+
+    /// Another call was refused for credentials of this login's configuration (a meeting's host
+    /// password, say): hold the next one back as well.
+    ///
+    /// # Errors
+    /// A secret file that cannot be read.
+    pub async fn refused(&self, fault: &ApiError) -> Result<(), Failure> {
+        let secrets = self.dialect.secrets().await?;
+        let mut inner = self.inner.lock().await;
+        self.note_refusal(&mut inner, D::fingerprint(&secrets), fault.fault.consequence);
+        Ok(())
+    }
+
+    fn check_hold_off(
+        &self,
+        inner: &mut Inner<D::Token>,
+        fingerprint: Fingerprint,
+    ) -> Result<(), Failure> {
+        let held_off = inner.hold_off.remaining(fingerprint, Instant::now());
+        self.publish(inner);
+        match held_off {
+            Some((remaining, reason)) => Err(Failure::HeldBack { reason, remaining }),
+            None => Ok(()),
+        }
+    }
+
+    fn publish(&self, inner: &Inner<D::Token>) {
+        let now = Instant::now();
+        let token_expiry = inner
+            .held
+            .as_ref()
+            .map(|held| SystemTime::now() + held.expires_at.saturating_duration_since(now));
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) =
+            LoginState { blocked_until: inner.hold_off.blocked_until(now), token_expiry };
+    }
+
+    fn note_refusal(
+        &self,
+        inner: &mut Inner<D::Token>,
+        refused: Fingerprint,
+        consequence: Consequence,
+    ) {
+        let now = Instant::now();
+        match consequence {
+            Consequence::LoginRejected => inner.hold_off.rejected(refused, now),
+            Consequence::LockedOut(pause) => {
+                inner.held = None;
+                inner.hold_off.wait(pause, Reason::LockedOut, now);
+            }
+            Consequence::HoldLogin(pause) => inner.hold_off.wait(pause, Reason::Auth, now),
+            Consequence::None | Consequence::RenewToken | Consequence::HoldRequests(_) => {}
+        }
+        self.publish(inner);
+    }
+
+    fn store(&self, inner: &mut Inner<D::Token>, grant: Grant<D::Token>) -> (Arc<D::Token>, u64) {
+        let now = Instant::now();
+        inner.generation += 1;
+        let token = Arc::new(grant.token);
+        inner.held = Some(Held {
+            token: Arc::clone(&token),
+            generation: inner.generation,
+            renew_at: now + grant.renew_after,
+            expires_at: now + grant.valid_for,
+            renewable_until: now + grant.renewable_for,
+        });
+        self.publish(inner);
+        (token, inner.generation)
+    }
+}
+
+fn hash_key((identity, secret): (String, &SecretString)) -> HashKey {
+    let mut hash = Sha256::new();
+    hash.update(b"conferencing_exporter conference id\0");
+    hash.update(identity.as_bytes());
+    hash.update([0]);
+    hash.update(secret.expose_secret().as_bytes());
+    Zeroizing::new(hash.finalize().into())
+}
+
+/// Reads a secret for a login.
+///
+/// # Errors
+/// A secret file that cannot be read.
+pub async fn read(secret: &SecretSource) -> Result<SecretString, Failure> {
+    secret.read().await.map_err(|error| Failure::Secret(error.to_string()))
+}
+
+/// The fingerprint of `secrets`.
+pub fn fingerprint<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Fingerprint {
+    let mut hash = Sha256::new();
+    for secret in secrets {
+        let secret = secret.expose_secret().as_bytes();
+        hash.update((secret.len() as u64).to_be_bytes());
+        hash.update(secret);
+    }
+    hash.finalize().into()
+}
+
+impl<D: Dialect> Visit<'_, D> {
+    /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what
+    /// it is. If the vendor no longer accepts the token, renews it once and sends once more.
+    ///
+    /// # Errors
+    /// What the call, or the login it needed, failed with; [`Failure::HeldBack`] without a
+    /// request while logins are held back.
+    pub async fn send<T>(
+        &self,
+        build: impl Fn(&D::Token) -> Call,
+        judge: impl Fn(&Answer) -> Result<T, Fault>,
+    ) -> Result<T, Failure> {
+        let (token, generation) = self.token().await?;
+        let error = match self.api.send(build(&token), &judge).await {
+            Err(Failure::Request(error)) => error,
+            settled => return settled,
+        };
+        match error.fault.consequence {
+            Consequence::RenewToken => {
+                let Some(token) = self.replace(generation).await? else { return Err(error.into()) };
+                let outcome = self.api.send(build(&token), &judge).await;
+                if let Err(Failure::Request(again)) = &outcome
+                    && again.fault.consequence == Consequence::RenewToken
+                {
+                    self.drop_token().await;
+                }
+                outcome
+            }
+            Consequence::LockedOut(pause) => {
+                let mut inner = self.session.inner.lock().await;
+                self.session.note_refusal(&mut inner, [0; 32], Consequence::LockedOut(pause));
+                Err(error.into())
+            }
+            Consequence::None
+            | Consequence::LoginRejected
+            | Consequence::HoldLogin(_)
+            | Consequence::HoldRequests(_) => Err(error.into()),
+        }
+    }
+
+    /// A token that is good as far as is known, logging in or renewing where that is due.
+    async fn token(&self) -> Result<(Arc<D::Token>, u64), Failure> {
+        let mut inner = self.session.inner.lock().await;
+        let now = Instant::now();
+        if inner.hold_off.blocked_until(now).is_some() {
+            let secrets = self.session.dialect.secrets().await?;
+            self.session.check_hold_off(&mut inner, D::fingerprint(&secrets))?;
+        }
+        let due = match &inner.held {
+            Some(held) if now < held.renew_at => {
+                return Ok((Arc::clone(&held.token), held.generation));
+            }
+            Some(held) if now < held.renewable_until => Some(Arc::clone(&held.token)),
+            Some(_) | None => None,
+        };
+        let renewed = match due {
+            Some(token) => self.session.dialect.renew(self.api, &token, Renewal::Due).await?,
+            None => None,
+        };
+        match renewed {
+            Some(grant) => Ok(self.session.store(&mut inner, grant)),
+            None => self.login(&mut inner).await,
+        }
+    }
+
+    /// A token instead of the one of `refused`, which the vendor no longer accepts. `None`: this
+    /// collection has had its new login.
+    async fn replace(&self, refused: u64) -> Result<Option<Arc<D::Token>>, Failure> {
+        let mut inner = self.session.inner.lock().await;
+        match &inner.held {
+            // Another call of this collection has seen to it already.
+            Some(held) if held.generation != refused => return Ok(Some(Arc::clone(&held.token))),
+            Some(_) | None => {}
+        }
+        let old = inner.held.take();
+        self.session.publish(&inner);
+        if self.logged_in.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        if let Some(old) = old {
+            let renewal =
+                self.session.dialect.renew(self.api, &old.token, Renewal::Refused).await?;
+            if let Some(grant) = renewal {
+                self.logged_in.store(true, Ordering::Relaxed);
+                return Ok(Some(self.session.store(&mut inner, grant).0));
+            }
+        }
+        self.login(&mut inner).await.map(|(token, _)| Some(token))
+    }
+
+    /// Forgets the token: the next collection logs in anew.
+    pub async fn drop_token(&self) {
+        let mut inner = self.session.inner.lock().await;
+        inner.held = None;
+        self.session.publish(&inner);
+    }
+
+    async fn login(&self, inner: &mut Inner<D::Token>) -> Result<(Arc<D::Token>, u64), Failure> {
+        let session = self.session;
+        inner.held = None;
+        let secrets = session.dialect.secrets().await?;
+        let fingerprint = D::fingerprint(&secrets);
+        session.check_hold_off(inner, fingerprint)?;
+        self.logged_in.store(true, Ordering::Relaxed);
+        let meters = &self.api.meters;
+        meters.logins.inc();
+        match session.dialect.login(self.api, &secrets).await {
+            Ok(grant) => {
+                inner.hold_off.accepted();
+                inner.hash_key = hash_key(session.dialect.identity(&secrets));
+                Ok(session.store(inner, grant))
+            }
+            Err(failure) => {
+                meters.login_failures.inc();
+                if let Failure::Request(error) = &failure {
+                    session.note_refusal(inner, fingerprint, error.fault.consequence);
+                }
+                session.publish(inner);
+                Err(failure)
+            }
+        }
+    }
+}

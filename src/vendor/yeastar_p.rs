@@ -1,0 +1,632 @@
+//! Yeastar P-Series, OpenAPI v1.0.
+//!
+//! Source: `help.yeastar.com`, P-Series developer guide: get-access-token,
+//! query-scheduled-conference-list, query-ongoing-conferences,
+//! query-information-of-a-scheduled-conference, error-code-and-error-message. Deletes are GETs in
+//! this API and `conference/viewpassword` answers a PIN in clear: nothing but the calls below is
+//! ever made.
+
+use std::{
+    borrow::Cow,
+    collections::HashSet,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::try_join_all;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    Dialogue,
+    live::{LIVE, Live, Members, Presence, Setting},
+};
+use crate::{
+    api::{
+        Answer, Api, Call, Consequence, Endpoint, Failure, Fault, Reason,
+        lenient::{Flag, IsSet, List, Number, Text, present},
+    },
+    config::{self, Conferences, secret::SecretSource},
+    model::{Measure, MeasureSet, Observation},
+    session::{self, Grant, HashKey, LoginState, Renewal, Session, Visit, hold_off::Fingerprint},
+};
+
+const GET_TOKEN: Endpoint = Endpoint("get_token");
+const REFRESH_TOKEN: Endpoint = Endpoint("refresh_token");
+const DEL_TOKEN: Endpoint = Endpoint("del_token");
+const LIST: Endpoint = Endpoint("conference/list");
+const ONGOING: Endpoint = Endpoint("conference/query_ongoing_conference");
+const GET: Endpoint = Endpoint("conference/get");
+pub(super) const ENDPOINTS: &[Endpoint] =
+    &[GET_TOKEN, REFRESH_TOKEN, DEL_TOKEN, LIST, ONGOING, GET];
+
+/// Token lifetimes where an answer does not say, as documented.
+const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
+const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The PBX blocks the caller's address with no documented end: as long as a refused login waits.
+const LOCK_OUT: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Eight tokens may be alive; wait for one of them to expire or to be given back.
+const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
+
+/// An address that is not allowed stays so until somebody changes it.
+const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
+
+/// More pages than any PBX has rooms for: the end of a list that never ends.
+const MOST_PAGES: u32 = 10_000;
+
+/// What one error code means on a call that carries a token.
+fn query_fault(errcode: i64) -> Fault {
+    let fault = match errcode {
+        10004 => Fault::new(Reason::Auth).then(Consequence::RenewToken),
+        10005 | 70084 | 70087 => Fault::new(Reason::Forbidden),
+        70004 => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
+        _ => Fault::new(Reason::Vendor),
+    };
+    fault.with_code(&errcode.to_string())
+}
+
+/// What one error code means on `get_token`.
+fn login_fault(errcode: i64) -> Fault {
+    let fault = match errcode {
+        70004 => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
+        10005 | 70084 | 70087 => {
+            Fault::new(Reason::Forbidden).then(Consequence::HoldLogin(NOT_ALLOWED))
+        }
+        60002 => Fault::new(Reason::Vendor).then(Consequence::HoldLogin(NO_FREE_TOKEN)),
+        // The firmware, the request or the PBX's state; no credentials were judged.
+        -2 | 10001 | 10002 | 10003 | 40001 | 40002 | 70082 | 70123 => Fault::new(Reason::Vendor),
+        // -1 is the documented refusal. Five of them block the address: count anything unknown.
+        _ => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
+    };
+    fault.with_code(&errcode.to_string())
+}
+
+/// The part all answers have.
+trait Enveloped {
+    fn errcode(&self) -> Option<i64>;
+}
+
+#[derive(Deserialize)]
+struct Bare {
+    errcode: Number,
+}
+
+impl Enveloped for Bare {
+    fn errcode(&self) -> Option<i64> {
+        self.errcode.0
+    }
+}
+
+fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
+    answer: &'a Answer,
+    fault: impl Fn(i64) -> Fault,
+) -> Result<T, Fault> {
+    if let Err(status) = answer.check_status() {
+        return match answer.decode::<Bare>() {
+            Ok(Bare { errcode: Number(Some(errcode)) }) if errcode != 0 => Err(fault(errcode)),
+            Ok(_) | Err(_) => Err(status),
+        };
+    }
+    let decoded = answer.decode::<T>()?;
+    match decoded.errcode() {
+        Some(0) => Ok(decoded),
+        Some(errcode) => Err(fault(errcode)),
+        None => Err(Fault::new(Reason::Decode)),
+    }
+}
+
+/// The pair of tokens.
+struct Tokens {
+    access: SecretString,
+    refresh: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Granted<'a> {
+    errcode: Number,
+    #[serde(borrow, default)]
+    access_token: Text<'a>,
+    #[serde(default)]
+    access_token_expire_time: Number,
+    #[serde(borrow, default)]
+    refresh_token: Text<'a>,
+    #[serde(default)]
+    refresh_token_expire_time: Number,
+}
+
+impl Enveloped for Granted<'_> {
+    fn errcode(&self) -> Option<i64> {
+        self.errcode.0
+    }
+}
+
+impl Granted<'_> {
+    fn grant(self) -> Result<Grant<Tokens>, Fault> {
+        if self.access_token.is_empty() {
+            return Err(Fault::new(Reason::Decode));
+        }
+        let life = |Number(seconds): Number, default| {
+            let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+            seconds.filter(|seconds| *seconds > 0).map_or(default, Duration::from_secs)
+        };
+        let valid_for = life(self.access_token_expire_time, ACCESS_LIFE);
+        let refresh = (!self.refresh_token.is_empty())
+            .then(|| SecretString::from(self.refresh_token.as_str()));
+        let renewable_for = match refresh {
+            Some(_) => life(self.refresh_token_expire_time, REFRESH_LIFE).max(valid_for),
+            None => valid_for,
+        };
+        Ok(Grant {
+            token: Tokens { access: SecretString::from(self.access_token.as_str()), refresh },
+            renew_after: valid_for * 4 / 5,
+            valid_for,
+            renewable_for,
+        })
+    }
+}
+
+/// The login of one P-Series.
+#[derive(PartialEq)]
+struct Login {
+    identity: String,
+    client_id: String,
+    client_secret: SecretSource,
+}
+
+impl session::Dialect for Login {
+    type Token = Tokens;
+    type Secrets = SecretString;
+
+    const LONGEST_HOLD_OFF: Duration = LOCK_OUT;
+
+    async fn secrets(&self) -> Result<SecretString, Failure> {
+        session::read(&self.client_secret).await
+    }
+
+    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
+        (self.identity.clone(), secrets)
+    }
+
+    fn fingerprint(secrets: &SecretString) -> Fingerprint {
+        session::fingerprint([secrets])
+    }
+
+    async fn login(&self, api: &Api, secret: &SecretString) -> Result<Grant<Tokens>, Failure> {
+        let body = json!({ "username": self.client_id, "password": secret.expose_secret() });
+        let call = Call::post(GET_TOKEN, "/get_token").json(&body);
+        api.send(call, |answer| unwrap::<Granted<'_>>(answer, login_fault)?.grant()).await
+    }
+
+    async fn renew(
+        &self,
+        api: &Api,
+        token: &Tokens,
+        _cause: Renewal,
+    ) -> Result<Option<Grant<Tokens>>, Failure> {
+        let Some(refresh) = &token.refresh else { return Ok(None) };
+        let body = json!({ "refresh_token": refresh.expose_secret() });
+        let call = Call::post(REFRESH_TOKEN, "/refresh_token").json(&body);
+        // Both tokens of the answer are new.
+        let renewed =
+            api.send(call, |answer| unwrap::<Granted<'_>>(answer, query_fault)?.grant()).await;
+        match renewed {
+            Ok(grant) => Ok(Some(grant)),
+            Err(Failure::Request(error))
+                if matches!(error.fault.reason, Reason::Auth | Reason::Vendor) =>
+            {
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn logout(&self, api: &Api, token: &Tokens) {
+        let call =
+            Call::get(DEL_TOKEN, "/del_token").query("access_token", token.access.expose_secret());
+        // A token that is not given back expires by itself.
+        let _ = api.send(call, |answer| unwrap::<Bare>(answer, query_fault).map(drop)).await;
+    }
+}
+
+/// One Yeastar P-Series.
+pub struct YeastarP {
+    session: Arc<Session<Login>>,
+    page_size: u32,
+    live: bool,
+    room_details: Option<Duration>,
+    conferences: Conferences,
+    firmware: Firmware,
+    details: Mutex<Option<Details>>,
+}
+
+/// What the firmware was found not to have.
+#[derive(Default)]
+struct Firmware {
+    no_live: AtomicBool,
+    no_details: AtomicBool,
+}
+
+/// Room settings, asked for rarely: one call a room.
+#[derive(Clone, Copy)]
+struct Details {
+    fetched: Instant,
+    settings: RoomSettings,
+}
+
+#[derive(Clone, Copy, Default)]
+struct RoomSettings {
+    rooms: u64,
+    wait_for_moderator: Setting,
+    allow_invite: Setting,
+    pin_protected: Setting,
+}
+
+const DETAILS: &[Measure] =
+    &[Measure::RoomsWaitForModerator, Measure::RoomsAllowInvite, Measure::RoomsPinProtected];
+
+#[derive(Deserialize)]
+struct Page {
+    errcode: Number,
+    #[serde(default)]
+    total_number: Number,
+    #[serde(default, deserialize_with = "present")]
+    data: Option<List<Room>>,
+}
+
+#[derive(Deserialize)]
+struct Room {
+    id: Number,
+    #[serde(default, deserialize_with = "present")]
+    moderator_list: Option<IsSet>,
+}
+
+#[derive(Deserialize)]
+struct Detail {
+    errcode: Number,
+    data: Option<DetailData>,
+}
+
+#[derive(Deserialize)]
+struct DetailData {
+    enb_wait_moderator: Option<Flag>,
+    allow_partic_invite: Option<Flag>,
+    has_partic_password: Option<Flag>,
+}
+
+#[derive(Deserialize)]
+struct Ongoing<'a> {
+    errcode: Number,
+    #[serde(borrow, default)]
+    data: List<Entry<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Entry<'a> {
+    #[serde(borrow, default)]
+    call_id: Text<'a>,
+    #[serde(borrow, default)]
+    conference_number: Text<'a>,
+    #[serde(borrow, default)]
+    conference_name: Text<'a>,
+    #[serde(borrow)]
+    members: List<Member<'a>>,
+}
+
+#[derive(Deserialize)]
+struct Member<'a> {
+    #[serde(borrow, default)]
+    channel_id: Text<'a>,
+    #[serde(default)]
+    member_status: Presence,
+}
+
+/// One page of rooms.
+struct RoomPage {
+    /// Ids, each with whether the room has a moderator.
+    rooms: Vec<(i64, Option<bool>)>,
+    /// How many rooms there are on all pages, by the PBX's word.
+    total: Option<i64>,
+}
+
+impl Page {
+    fn rooms(self) -> Result<RoomPage, Fault> {
+        let decode = Fault::new(Reason::Decode);
+        let rooms = self.data.ok_or_else(|| decode.clone())?.0.into_iter().map(|room| {
+            let id = room.id.0.ok_or_else(|| decode.clone())?;
+            Ok((id, room.moderator_list.map(|moderators| moderators.0)))
+        });
+        Ok(RoomPage { rooms: rooms.collect::<Result<_, Fault>>()?, total: self.total_number.0 })
+    }
+}
+
+impl Enveloped for Page {
+    fn errcode(&self) -> Option<i64> {
+        self.errcode.0
+    }
+}
+
+impl Enveloped for Detail {
+    fn errcode(&self) -> Option<i64> {
+        self.errcode.0
+    }
+}
+
+impl Enveloped for Ongoing<'_> {
+    fn errcode(&self) -> Option<i64> {
+        self.errcode.0
+    }
+}
+
+impl Dialogue for YeastarP {
+    type Settings = config::YeastarP;
+
+    fn new(source: &config::Source, settings: &config::YeastarP) -> Self {
+        let session = Arc::new(Session::new(login(source, settings)));
+        Self::with_session(source, settings, session)
+    }
+
+    async fn succeeding(
+        source: &config::Source,
+        settings: &config::YeastarP,
+        old: &Self,
+        same_way: bool,
+    ) -> Self {
+        let session = old.session.succeeded_by(login(source, settings), same_way).await;
+        Self::with_session(source, settings, session)
+    }
+
+    fn configured(&self) -> MeasureSet {
+        MeasureSet::of(&[Measure::Rooms, Measure::RoomsModerated])
+            .with_if(self.live, LIVE)
+            .with_if(self.room_details.is_some(), DETAILS)
+    }
+
+    async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
+        let visit = self.session.visit(api);
+        let mut observation = Observation::new();
+        let rooms = self.rooms(&visit, &mut observation).await?;
+        if let Some(interval) = self.room_details
+            && let Some(settings) = self.details(&visit, &rooms, interval).await?
+        {
+            settings.report(&mut observation);
+        }
+        if self.live
+            && let Some(live) = self.ongoing(&visit).await?
+        {
+            observation.merge(live);
+        }
+        Ok(observation)
+    }
+
+    fn configuration_loaded(&self) {
+        self.firmware.no_live.store(false, Ordering::Relaxed);
+        self.firmware.no_details.store(false, Ordering::Relaxed);
+    }
+
+    async fn logout(&self, api: &Api) {
+        self.session.logout(api).await;
+    }
+
+    fn login_state(&self) -> LoginState {
+        self.session.state()
+    }
+
+    async fn hash_key(&self) -> HashKey {
+        self.session.hash_key().await
+    }
+
+    fn shares_session(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.session, &other.session)
+    }
+}
+
+fn login(source: &config::Source, settings: &config::YeastarP) -> Login {
+    Login {
+        identity: format!("{} {} {}", source.vendor(), source.base_url, settings.client_id),
+        client_id: settings.client_id.clone(),
+        client_secret: settings.client_secret.clone(),
+    }
+}
+
+impl YeastarP {
+    fn with_session(
+        source: &config::Source,
+        settings: &config::YeastarP,
+        session: Arc<Session<Login>>,
+    ) -> Self {
+        Self {
+            session,
+            page_size: settings.page_size,
+            live: settings.live,
+            room_details: settings.room_details,
+            conferences: source.conferences,
+            firmware: Firmware::default(),
+            details: Mutex::default(),
+        }
+    }
+
+    /// Lists the rooms page by page and returns their ids.
+    async fn rooms(
+        &self,
+        visit: &Visit<'_, Login>,
+        observation: &mut Observation,
+    ) -> Result<Vec<i64>, Failure> {
+        let mut ids = Vec::new();
+        let mut seen = HashSet::new();
+        let mut moderated = Setting::default();
+        for page in 1..=MOST_PAGES {
+            let answer = visit
+                .send(
+                    |token| {
+                        Call::get(LIST, "/conference/list")
+                            .query("page", page)
+                            .query("page_size", self.page_size)
+                            .query("sort_by", "number")
+                            .query("order_by", "asc")
+                            .query("access_token", token.access.expose_secret())
+                    },
+                    |answer| match unwrap::<Page>(answer, query_fault) {
+                        Ok(page) => page.rooms().map(Some),
+                        // "Data not found": there is no room.
+                        Err(fault) if fault.code.as_deref() == Some("60001") => Ok(None),
+                        Err(fault) => Err(fault),
+                    },
+                )
+                .await?;
+            let Some(RoomPage { rooms, total }) = answer else { break };
+            let received = rooms.len();
+            let before = ids.len();
+            for (id, has_moderator) in rooms {
+                if seen.insert(id) {
+                    ids.push(id);
+                    moderated.add(has_moderator);
+                }
+            }
+            let complete = match total {
+                Some(total) => i64::try_from(ids.len()).is_ok_and(|known| known >= total),
+                None => received < self.page_size as usize,
+            };
+            if complete || ids.len() == before {
+                break;
+            }
+        }
+        let rooms = ids.len() as u64;
+        observation.set(Measure::Rooms, rooms);
+        moderated.report(rooms, Measure::RoomsModerated, observation);
+        Ok(ids)
+    }
+
+    /// The rooms' settings, asked for again after `interval`. `None`: this firmware has no such
+    /// call.
+    async fn details(
+        &self,
+        visit: &Visit<'_, Login>,
+        rooms: &[i64],
+        interval: Duration,
+    ) -> Result<Option<RoomSettings>, Failure> {
+        if self.firmware.no_details.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let known = *self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = known.filter(|known| known.fetched.elapsed() < interval) {
+            return Ok(Some(known.settings));
+        }
+        let answers = try_join_all(rooms.iter().map(|id| self.detail(visit, *id))).await?;
+        let mut settings = RoomSettings::default();
+        for answer in answers {
+            match answer {
+                RoomAnswer::Settings(room) => settings.add(&room),
+                RoomAnswer::Gone => {}
+                RoomAnswer::NoSuchCall => {
+                    self.firmware.no_details.store(true, Ordering::Relaxed);
+                    return Ok(None);
+                }
+            }
+        }
+        let details = Details { fetched: Instant::now(), settings };
+        *self.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
+        Ok(Some(settings))
+    }
+
+    async fn detail(&self, visit: &Visit<'_, Login>, id: i64) -> Result<RoomAnswer, Failure> {
+        visit
+            .send(
+                |token| {
+                    Call::get(GET, "/conference/get")
+                        .query("id", id)
+                        .query("access_token", token.access.expose_secret())
+                },
+                |answer| match unwrap::<Detail>(answer, query_fault) {
+                    Ok(Detail { data: Some(room), .. }) => Ok(RoomAnswer::Settings(room)),
+                    Ok(Detail { data: None, .. }) => Err(Fault::new(Reason::Decode)),
+                    Err(fault) => match fault.code.as_deref() {
+                        Some("60001") => Ok(RoomAnswer::Gone),
+                        Some("10001") => Ok(RoomAnswer::NoSuchCall),
+                        _ => Err(fault),
+                    },
+                },
+            )
+            .await
+    }
+
+    /// The ongoing conferences. `None`: this firmware has no such call.
+    async fn ongoing(&self, visit: &Visit<'_, Login>) -> Result<Option<Observation>, Failure> {
+        if self.firmware.no_live.load(Ordering::Relaxed) {
+            return Ok(None);
+        }
+        let live = visit
+            .send(
+                |token| {
+                    Call::get(ONGOING, "/conference/query_ongoing_conference")
+                        .query("number", "all")
+                        .query("access_token", token.access.expose_secret())
+                },
+                |answer| {
+                    let mut live = Observation::new();
+                    match unwrap::<Ongoing<'_>>(answer, query_fault) {
+                        Ok(entries) => ongoing(entries, self.conferences)?.report(&mut live),
+                        Err(fault) => match fault.code.as_deref() {
+                            // "Data not found": nothing is going on.
+                            Some("60001") => Live::new(self.conferences).report(&mut live),
+                            // "Interface not existed": firmware older than the call.
+                            Some("10001") => return Ok(None),
+                            _ => return Err(fault),
+                        },
+                    }
+                    Ok(Some(live))
+                },
+            )
+            .await?;
+        if live.is_none() {
+            self.firmware.no_live.store(true, Ordering::Relaxed);
+        }
+        Ok(live)
+    }
+}
+
+enum RoomAnswer {
+    Settings(DetailData),
+    Gone,
+    NoSuchCall,
+}
+
+impl RoomSettings {
+    fn add(&mut self, room: &DetailData) {
+        let flag = |flag: Option<Flag>| flag.and_then(|flag| flag.0);
+        self.rooms += 1;
+        self.wait_for_moderator.add(flag(room.enb_wait_moderator));
+        self.allow_invite.add(flag(room.allow_partic_invite));
+        self.pin_protected.add(flag(room.has_partic_password));
+    }
+
+    fn report(self, observation: &mut Observation) {
+        let settings = [self.wait_for_moderator, self.allow_invite, self.pin_protected];
+        for (setting, measure) in settings.into_iter().zip(DETAILS) {
+            setting.report(self.rooms, *measure, observation);
+        }
+    }
+}
+
+fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {
+    let mut live = Live::new(settings);
+    for entry in answer.data.0 {
+        let mut members = Members::default();
+        for member in entry.members.0 {
+            members.add(member.channel_id.0, member.member_status);
+        }
+        let number = entry.conference_number.0;
+        let id = if entry.call_id.is_empty() { Cow::clone(&number) } else { entry.call_id.0 };
+        if id.is_empty() {
+            return Err(Fault::new(Reason::Decode));
+        }
+        live.add(id, &number, entry.conference_name.as_str(), &members);
+    }
+    Ok(live)
+}
