@@ -417,7 +417,12 @@ impl<D: Dialect> Visit<'_, D> {
             Err(failure) => {
                 meters.login_failures.inc();
                 if let Failure::Request(error) = &failure {
-                    session.note_refusal(inner, fingerprint, error.fault.consequence);
+                    let consequence = match error.fault.consequence {
+                        // A login that is refused in any other way (HTTP 401, say) is refused.
+                        Consequence::RenewToken => Consequence::LoginRejected,
+                        told => told,
+                    };
+                    session.note_refusal(inner, fingerprint, consequence);
                 }
                 session.publish(inner);
                 Err(failure)

@@ -1,0 +1,155 @@
+//! What the tests share: a strict reader of the text format, an engine on a configuration, and
+//! the simulator's truth under the names of the contract.
+
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+
+pub mod exposition;
+
+use std::{path::Path, sync::Arc};
+
+use conferencing_exporter::{
+    collect::{Budget, Engine, Report, Selection},
+    config::Config,
+    metrics::{own::Own, scrape, text::Writer},
+};
+use simulator::{Truth, Vendor};
+
+use exposition::Exposition;
+
+/// An engine and its registry, without a web server.
+pub struct Bench {
+    pub engine: Engine,
+    pub own: Arc<Own>,
+}
+
+impl Bench {
+    /// An engine on `yaml`, the text of a configuration file.
+    pub async fn new(yaml: &str) -> Self {
+        let own = Own::new().unwrap();
+        let bench = Self { engine: Engine::new(Arc::clone(&own)), own };
+        bench.apply(yaml).await;
+        bench
+    }
+
+    /// Puts another configuration to work.
+    pub async fn apply(&self, yaml: &str) {
+        let loaded = match Config::parse(yaml, Path::new("test.yaml")) {
+            Ok(loaded) => loaded,
+            Err(error) => panic!("{error}\n{yaml}"),
+        };
+        self.engine.apply(loaded.config).await.unwrap();
+    }
+
+    /// Collects all sources.
+    pub async fn reports(&self) -> Vec<Report> {
+        Engine::collect(self.engine.select(Selection::All).unwrap(), Budget::default()).await
+    }
+
+    /// Collects all sources and renders what `/probe` would answer.
+    pub async fn scrape(&self) -> Exposition {
+        let mut writer = Writer::default();
+        scrape::write_reports(&mut writer, &self.reports().await);
+        Exposition::parse(&writer.finish())
+    }
+
+    /// The exporter's own metrics.
+    pub fn own(&self) -> Exposition {
+        let mut writer = Writer::default();
+        scrape::write_own(&mut writer, &self.own, &self.engine.sources());
+        Exposition::parse(&writer.finish())
+    }
+
+    /// How many requests failed for `reason`, over all sources.
+    pub fn errors(&self, reason: &str) -> f64 {
+        self.own().sum("conferencing_api_errors_total", &[("reason", reason)])
+    }
+}
+
+/// The configuration of one source named after its vendor, at `url`, with `extra` lines of YAML.
+pub fn source(vendor: Vendor, url: &str, extra: &[&str]) -> String {
+    let credentials: &[&str] = match vendor {
+        Vendor::OpenvoxUc | Vendor::YeastarS => {
+            &["username: api", "password: demo-password-not-secret"]
+        }
+        Vendor::YeastarP => {
+            &["client_id: demo-client-id", "client_secret: demo-client-secret-not-secret"]
+        }
+        Vendor::HuaweiMeeting => {
+            &["app_id: demo-app-id", "app_key: demo-app-key-not-secret", "min_interval: 0s"]
+        }
+        Vendor::Dingtalk => {
+            &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
+        }
+    };
+    entry(vendor.as_str(), vendor, url, &[credentials, extra].concat())
+}
+
+/// The configuration of one source without any default of the tests.
+pub fn entry(name: &str, vendor: Vendor, url: &str, lines: &[&str]) -> String {
+    let mut yaml =
+        format!("  - name: {name}\n    vendor: {}\n    base_url: {url}\n", vendor.as_str());
+    for line in lines {
+        yaml.push_str(&format!("    {line}\n"));
+    }
+    yaml
+}
+
+/// A configuration of these sources.
+pub fn config(sources: &[String]) -> String {
+    format!("sources:\n{}", sources.concat())
+}
+
+/// A measure by the contract's name, its `state` label, and what the simulator knows of it.
+pub type Expected = (&'static str, Option<&'static str>, Option<u64>);
+
+/// The measures every PBX and cloud could report, with `truth`'s numbers.
+pub fn expected(truth: &Truth) -> Vec<Expected> {
+    vec![
+        ("conferencing_conferences", Some("active"), truth.conferences_active),
+        ("conferencing_conferences", Some("scheduled"), truth.conferences_scheduled),
+        ("conferencing_participants", Some("joined"), truth.participants_joined),
+        ("conferencing_participants", Some("waiting"), truth.participants_waiting),
+        ("conferencing_participants", Some("joining"), truth.participants_joining),
+        ("conferencing_participants", Some("invited"), truth.participants_invited),
+        ("conferencing_participants_invited", None, truth.participants_invited_total),
+        ("conferencing_participants_muted", None, truth.participants_muted),
+        ("conferencing_participants_mute_reported", None, truth.participants_mute_reported),
+        ("conferencing_participants_camera_on", None, truth.participants_camera_on),
+        ("conferencing_participants_hand_raised", None, truth.participants_hand_raised),
+        ("conferencing_participants_moderators", None, truth.participants_moderators_hosts),
+        (
+            "conferencing_largest_conference_participants",
+            None,
+            truth.largest_conference_participants,
+        ),
+        ("conferencing_conferences_mute_on_join", None, truth.conferences_mute_on_join),
+        ("conferencing_conferences_all_muted", None, truth.conferences_all_muted),
+        ("conferencing_rooms", None, truth.rooms),
+        ("conferencing_rooms_mute_on_join", None, truth.rooms_mute_on_join),
+        ("conferencing_rooms_wait_for_moderator", None, truth.rooms_wait_for_moderator),
+        ("conferencing_rooms_allow_invite", None, truth.rooms_allow_invite),
+        ("conferencing_rooms_music_on_hold", None, truth.rooms_music_on_hold),
+        ("conferencing_rooms_moderated", None, truth.rooms_moderated),
+        ("conferencing_rooms_pin_protected", None, truth.rooms_pin_protected),
+    ]
+}
+
+/// Compares what was scraped of the source named after `vendor` with `truth`; the measures of
+/// `absent` (name, or name and state) must be missing whatever the truth knows.
+pub fn assert_truth(
+    scraped: &Exposition,
+    vendor: Vendor,
+    truth: &Truth,
+    absent: &[(&str, Option<&str>)],
+) {
+    for (name, state, value) in expected(truth) {
+        let mut labels = vec![("source", vendor.as_str())];
+        labels.extend(state.map(|state| ("state", state)));
+        let value = if absent.contains(&(name, state)) { None } else { value };
+        assert_eq!(
+            scraped.value(name, &labels),
+            value.map(|value| value as f64),
+            "{vendor:?}: {name} {state:?}"
+        );
+    }
+}

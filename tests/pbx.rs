@@ -1,0 +1,146 @@
+//! OpenVox UC and both Yeastar series against the simulator.
+
+mod common;
+
+use common::{Bench, assert_truth, config, source};
+use simulator::{Fault, Options, Simulator, Vendor};
+
+const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
+const PCALL: [(&str, Option<&str>); 3] = [
+    ("conferencing_rooms_wait_for_moderator", None),
+    ("conferencing_rooms_allow_invite", None),
+    ("conferencing_rooms_pin_protected", None),
+];
+const LIVE: [(&str, Option<&str>); 4] = [
+    ("conferencing_conferences", Some("active")),
+    ("conferencing_participants", Some("joined")),
+    ("conferencing_participants", Some("waiting")),
+    ("conferencing_largest_conference_participants", None),
+];
+
+fn without_details(vendor: Vendor) -> &'static [(&'static str, Option<&'static str>)] {
+    if vendor == Vendor::YeastarP { &PCALL } else { &[] }
+}
+
+#[tokio::test]
+async fn numbers_equal_the_truth() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let scraped = Bench::new(&yaml).await.scrape().await;
+        let truth = simulator.truth(vendor, "");
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+        assert_truth(&scraped, vendor, &truth, without_details(vendor));
+    }
+}
+
+#[tokio::test]
+async fn room_details_are_asked_for_rarely() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    let yaml = config(&[source(
+        vendor,
+        &simulator.base_url(vendor),
+        &["room_details: true", "page_size: 3"],
+    )]);
+    let bench = Bench::new(&yaml).await;
+    for _ in 0..3 {
+        assert_truth(&bench.scrape().await, vendor, &simulator.truth(vendor, ""), &[]);
+    }
+    let rooms = simulator.truth(vendor, "").rooms.unwrap();
+    let requests = simulator.requests(vendor, "");
+    let gets = requests.iter().filter(|request| request.endpoint == "conference/get").count();
+    assert_eq!(gets as u64, rooms);
+    assert!(requests.iter().filter(|request| request.endpoint == "conference/list").count() > 3);
+}
+
+#[tokio::test]
+async fn live_false_leaves_the_live_measures_absent() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &["live: false"])]);
+        let scraped = Bench::new(&yaml).await.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
+        let absent: Vec<_> = LIVE.iter().chain(without_details(vendor)).copied().collect();
+        assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &absent);
+        let live = [("capability", "participants_joined")];
+        assert_eq!(scraped.value("conferencing_source_capability", &live), Some(0.0));
+    }
+}
+
+#[tokio::test]
+async fn one_login_serves_a_hundred_scrapes() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..100 {
+            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
+        }
+        assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 1.0);
+        assert!(simulator.requests(vendor, "").iter().all(|request| !request.forbidden));
+        bench.engine.shutdown().await;
+        let last = simulator.requests(vendor, "").pop().unwrap();
+        let logout = if vendor == Vendor::YeastarP { "del_token" } else { "logout" };
+        assert_eq!((last.endpoint, last.status), (logout, 200));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_once_within_the_scrape() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        bench.scrape().await;
+        simulator.expire_tokens(vendor, "");
+        assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_repeated() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])])
+            .replace("demo-password-not-secret", "old")
+            .replace("demo-client-secret-not-secret", "old");
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..5 {
+            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(0.0));
+        }
+        assert_eq!(bench.errors("auth"), 1.0);
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+        assert_eq!(simulator.requests(vendor, "").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    simulator.inject(
+        vendor,
+        "",
+        Some("conference/query_ongoing_conference"),
+        Fault::VendorError("10001".into()),
+        None,
+    );
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let bench = Bench::new(&yaml).await;
+    for _ in 0..3 {
+        let scraped = bench.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
+        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    }
+    assert_eq!(bench.errors("vendor"), 0.0);
+    let asked = || {
+        let live = |r: &&simulator::Request| r.endpoint == "conference/query_ongoing_conference";
+        simulator.requests(vendor, "").iter().filter(live).count()
+    };
+    assert_eq!(asked(), 1);
+    bench.apply(&yaml).await;
+    bench.scrape().await;
+    assert_eq!(asked(), 2);
+}
