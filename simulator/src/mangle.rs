@@ -1,6 +1,6 @@
 //! Damage to right answers. Every answer is a JSON object; one that is not is left as it is.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// A key no vendor uses.
 const UNKNOWN: &str = "zzUnknown";
@@ -8,7 +8,7 @@ const UNKNOWN: &str = "zzUnknown";
 /// Codes that say "success": damaging them would only turn each fault into the vendor's failure.
 const KEPT: [&str; 1] = ["errcode"];
 
-const LISTS: [&str; 3] = ["total_number", "count", "totalCount"];
+const TOTALS: [&str; 3] = ["total_number", "count", "totalCount"];
 
 /// The object with an unknown key of that raw value.
 pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
@@ -20,7 +20,12 @@ pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
 /// The object with the value of that key replaced by a raw one.
 pub(crate) fn with_main(body: &[u8], keys: &[&str], raw: &[u8]) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let key = keys.iter().find(|key| value.get(**key).is_some()).or(keys.first()).copied().unwrap_or(UNKNOWN);
+    let key = keys
+        .iter()
+        .find(|key| value.get(**key).is_some())
+        .or(keys.first())
+        .copied()
+        .unwrap_or(UNKNOWN);
     without(&mut value, keys);
     let body = value.to_string().into_bytes();
     let Some(inside) = inside(&body) else { return raw.to_vec() };
@@ -87,17 +92,10 @@ fn numbers(value: &mut Value, change: &dyn Fn(&Value) -> Value) {
     }
 }
 
-/// The total, at the top and in the page inside Huawei's details.
+/// The total of a list. The `count` inside Huawei's details is left alone: there it is the figure asked for.
 pub(crate) fn total(value: &mut Value, total: i64) {
     let Value::Object(object) = value else { return };
-    set_total(object, total);
-    if let Some(Value::Object(page)) = object.get_mut("data") {
-        set_total(page, total);
-    }
-}
-
-fn set_total(object: &mut Map<String, Value>, total: i64) {
-    for key in LISTS {
+    for key in TOTALS {
         if let Some(value) = object.get_mut(key) {
             *value = json!(total);
         }
