@@ -39,17 +39,26 @@ async fn openvox_uc() {
         let refused = pbx.call("conference/query_in_session", json!({ "number": "all" })).await;
         assert_eq!(refused, json!({ "status": "Failed", "errno": "10110" }));
         let numbers: Vec<_> = rooms.iter().map(|room| room["number"].as_str().unwrap()).collect();
-        let answer = pbx.call("conference/query_in_session", json!({ "number": numbers.join(",") })).await;
+        let answer =
+            pbx.call("conference/query_in_session", json!({ "number": numbers.join(",") })).await;
         let live = answer["conference"].as_array().unwrap();
         let members: Vec<_> = live.iter().flat_map(|c| c["member"].as_array().unwrap()).collect();
-        let count = |status: &str| Some(members.iter().filter(|m| m["memberstatus"] == status).count() as u64);
+        let count = |status: &str| {
+            Some(members.iter().filter(|m| m["memberstatus"] == status).count() as u64)
+        };
         assert_eq!(truth.conferences_active, Some(live.len() as u64));
         assert_eq!(truth.participants_joined, count("Up"));
         assert_eq!(truth.participants_waiting, count("HOLD"));
         assert_eq!(truth.participants_muted, None);
-        assert_eq!(pbx.call("heartbeat", json!({ "ipaddr": "192.0.2.1", "port": "8260" })).await["status"], "Success");
+        assert_eq!(
+            pbx.call("heartbeat", json!({ "ipaddr": "192.0.2.1", "port": "8260" })).await["status"],
+            "Success"
+        );
         assert_eq!(pbx.call("logout", json!({})).await["status"], "Success");
-        assert_eq!(pbx.call("conference/query", json!({ "number": "all" })).await["errno"], "20004");
+        assert_eq!(
+            pbx.call("conference/query", json!({ "number": "all" })).await["errno"],
+            "20004"
+        );
         assert!(simulator.requests(Vendor::OpenvoxUc, "").iter().all(|request| !request.forbidden));
     }
 }
@@ -75,10 +84,12 @@ async fn yeastar_s() {
         for member in live.iter().flat_map(|c| c["members"].as_array().unwrap()) {
             for wrapped in member.as_object().unwrap().values() {
                 let each = wrapped.as_array().cloned().unwrap_or_else(|| vec![wrapped.clone()]);
-                statuses.extend(each.iter().map(|m| m["memberstatus"].as_str().unwrap().to_owned()));
+                statuses
+                    .extend(each.iter().map(|m| m["memberstatus"].as_str().unwrap().to_owned()));
             }
         }
-        let count = |of: &[&str]| Some(statuses.iter().filter(|s| of.contains(&s.as_str())).count() as u64);
+        let count =
+            |of: &[&str]| Some(statuses.iter().filter(|s| of.contains(&s.as_str())).count() as u64);
         assert_eq!(truth.conferences_active, Some(live.len() as u64));
         assert_eq!(truth.participants_joined, count(&["ANSWER", "ANSWERED"]));
         assert_eq!(truth.participants_waiting, count(&["HOLD"]));
@@ -97,7 +108,8 @@ async fn yeastar_p() {
             rooms.extend(answer["data"].as_array().unwrap().clone());
         }
         assert_eq!(truth.rooms, Some(rooms.len() as u64));
-        let moderated = |room: &&Value| room["moderator_list"].as_array().is_some_and(|list| !list.is_empty());
+        let moderated =
+            |room: &&Value| room["moderator_list"].as_array().is_some_and(|list| !list.is_empty());
         assert_eq!(truth.rooms_moderated, Some(rooms.iter().filter(moderated).count() as u64));
         let (mut pins, mut waits, mut invites) = (0, 0, 0);
         for room in &rooms {
@@ -112,7 +124,9 @@ async fn yeastar_p() {
         let answer = pbx.call("conference/query_ongoing_conference?number=all").await;
         let live = answer["data"].as_array().unwrap();
         let members: Vec<_> = live.iter().flat_map(|c| c["members"].as_array().unwrap()).collect();
-        let count = |status: &str| Some(members.iter().filter(|m| m["member_status"] == status).count() as u64);
+        let count = |status: &str| {
+            Some(members.iter().filter(|m| m["member_status"] == status).count() as u64)
+        };
         assert_eq!(truth.conferences_active, Some(live.len() as u64));
         assert_eq!(truth.participants_joined, count("ANSWERED"));
         assert_eq!(truth.participants_waiting, count("HOLD"));
@@ -128,11 +142,14 @@ async fn huawei_meeting() {
         let cloud = Huawei::login(&simulator, "").await;
         let mut online = Vec::new();
         for offset in [0, 4] {
-            let answer = cloud.call(&format!("conferences/online?queryAll=true&limit=4&offset={offset}")).await;
+            let answer = cloud
+                .call(&format!("conferences/online?queryAll=true&limit=4&offset={offset}"))
+                .await;
             assert_eq!((answer.status, int(&answer.body["count"])), (200, 6));
             online.extend(answer.body["data"].as_array().unwrap().clone());
         }
-        let amounts: Vec<_> = online.iter().map(|c| int(&c["onlineAttendeeAmount"]) as u64).collect();
+        let amounts: Vec<_> =
+            online.iter().map(|c| int(&c["onlineAttendeeAmount"]) as u64).collect();
         assert_eq!(truth.conferences_active, Some(online.len() as u64));
         assert_eq!(truth.participants_joined, Some(amounts.iter().sum()));
         assert_eq!(truth.largest_conference_participants, amounts.iter().max().copied());
@@ -147,14 +164,26 @@ async fn huawei_meeting() {
         let to_come = ids(all).difference(&ids(&online)).count() as u64;
         assert_eq!(truth.conferences_scheduled, Some(to_come));
         let own = cloud.call("conferences/online?limit=500").await.body;
-        assert_eq!(own["data"].as_array().unwrap().len(), truth.conferences.iter().filter(|c| c.own).count());
+        assert_eq!(
+            own["data"].as_array().unwrap().len(),
+            truth.conferences.iter().filter(|c| c.own).count()
+        );
 
         let (mut invited, mut hosts) = (0, 0);
         for id in ids(&online) {
-            let details = cloud.call(&format!("conferences/confDetail?conferenceID={id}&limit=1")).await.body;
+            let details =
+                cloud.call(&format!("conferences/confDetail?conferenceID={id}&limit=1")).await.body;
             invited += int(&details["data"]["count"]) as u64;
-            let attendees = cloud.call(&format!("conferences/online/conf-attendee?conf_id={id}&limit=500")).await.body;
-            hosts += attendees["data"].as_array().unwrap().iter().filter(|a| int(&a["role"]) == 1).count() as u64;
+            let attendees = cloud
+                .call(&format!("conferences/online/conf-attendee?conf_id={id}&limit=500"))
+                .await
+                .body;
+            hosts += attendees["data"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .filter(|a| int(&a["role"]) == 1)
+                .count() as u64;
         }
         assert_eq!(truth.participants_invited_total, Some(invited));
         assert_eq!(truth.participants_moderators_attendees, Some(hosts));
@@ -168,16 +197,26 @@ async fn huawei_meeting() {
             let participants = live["participants"].as_array().unwrap().clone();
             let mut leads: Vec<_> = live["confInfo"]["coHosts"].as_array().unwrap().clone();
             leads.push(live["confInfo"]["chairID"].clone());
-            moderators += participants.iter().filter(|p| int(&p["state"]) == 0 && leads.contains(&p["pid"])).count();
+            moderators += participants
+                .iter()
+                .filter(|p| int(&p["state"]) == 0 && leads.contains(&p["pid"]))
+                .count();
             people.extend(participants);
         }
-        let count = |such: &dyn Fn(&Value) -> bool| Some(people.iter().filter(|p| such(p)).count() as u64);
+        let count =
+            |such: &dyn Fn(&Value) -> bool| Some(people.iter().filter(|p| such(p)).count() as u64);
         let here = |p: &Value| int(&p["state"]) == 0;
         assert_eq!(truth.participants_moderators_hosts, Some(moderators as u64));
         assert_eq!(truth.participants_joining, count(&|p| int(&p["state"]) == 2));
         assert_eq!(truth.participants_invited, count(&|p| int(&p["state"]) == 1));
-        assert_eq!(truth.participants_mute_reported, count(&|p| here(p) && p.get("mute").is_some()));
-        assert_eq!(truth.participants_muted, count(&|p| here(p) && p.get("mute").is_some_and(|m| int(m) == 1)));
+        assert_eq!(
+            truth.participants_mute_reported,
+            count(&|p| here(p) && p.get("mute").is_some())
+        );
+        assert_eq!(
+            truth.participants_muted,
+            count(&|p| here(p) && p.get("mute").is_some_and(|m| int(m) == 1))
+        );
         assert_eq!(truth.participants_hand_raised, count(&|p| here(p) && int(&p["hand"]) == 1));
     }
 }
@@ -201,18 +240,25 @@ async fn dingtalk() {
         assert_eq!(truth.conferences_active, Some(ids.len() as u64));
         let infos = cloud.batch(&ids).await.body["infos"].as_array().unwrap().clone();
         let people: Vec<_> = infos.iter().flat_map(|c| c["userList"].as_array().unwrap()).collect();
-        let count = |such: &dyn Fn(&Value) -> bool| Some(people.iter().filter(|p| such(p)).count() as u64);
-        let is = |p: &Value, key: &str, value: i64| int(&p["attendStatus"]) == 3 && int(&p[key]) == value;
+        let count =
+            |such: &dyn Fn(&Value) -> bool| Some(people.iter().filter(|p| such(p)).count() as u64);
+        let is = |p: &Value, key: &str, value: i64| {
+            int(&p["attendStatus"]) == 3 && int(&p[key]) == value
+        };
         assert_eq!(truth.participants_joined, count(&|p| int(&p["attendStatus"]) == 3));
         assert_eq!(truth.participants_joining, count(&|p| int(&p["attendStatus"]) == 2));
         assert_eq!(truth.participants_invited, count(&|p| int(&p["attendStatus"]) == 1));
         assert_eq!(truth.participants_muted, count(&|p| is(p, "micStatus", 1)));
-        assert_eq!(truth.participants_mute_reported, count(&|p| is(p, "micStatus", 1) || is(p, "micStatus", 2)));
+        assert_eq!(
+            truth.participants_mute_reported,
+            count(&|p| is(p, "micStatus", 1) || is(p, "micStatus", 2))
+        );
         assert_eq!(truth.participants_camera_on, count(&|p| is(p, "cameraStatus", 2)));
         let forced = infos.iter().filter(|c| int(&c["mediaStatus"]) & 4 != 0).count() as u64;
         assert_eq!(truth.conferences_all_muted, Some(forced));
         for conference in &truth.conferences {
-            let info = infos.iter().find(|info| info["conferenceId"] == conference.id.as_str()).unwrap();
+            let info =
+                infos.iter().find(|info| info["conferenceId"] == conference.id.as_str()).unwrap();
             assert_eq!(conference.start_unix, Some(int(&info["startTime"]) / 1000));
         }
     }

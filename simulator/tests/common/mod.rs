@@ -1,6 +1,11 @@
 //! A client for each vendor, as plain as can be: what these tests know of the APIs is independent of the simulator.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, reason = "each test file uses a part; a test may panic")]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    reason = "each test file uses a part; a test may panic"
+)]
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -26,7 +31,8 @@ pub async fn send(request: RequestBuilder) -> Answer {
 }
 
 pub async fn post(url: &str, body: Value) -> Answer {
-    send(Client::new().post(url).header("content-type", "application/json").body(body.to_string())).await
+    send(Client::new().post(url).header("content-type", "application/json").body(body.to_string()))
+        .await
 }
 
 pub async fn get(url: &str) -> Answer {
@@ -38,10 +44,7 @@ pub fn hex(bytes: &[u8]) -> String {
 }
 
 pub fn int(value: &Value) -> i64 {
-    match value {
-        Value::String(text) => text.parse().unwrap(),
-        other => other.as_i64().unwrap(),
-    }
+    value.as_i64().or_else(|| value.as_str()?.parse().ok()).unwrap()
 }
 
 /// `/api/v0.0.1` and `/api/v2.0.0`.
@@ -63,7 +66,8 @@ impl Md5Pbx {
 
     pub async fn login(simulator: &Simulator, vendor: Vendor, instance: &str) -> Self {
         let base = Self::prefix(simulator, vendor, instance);
-        let answer = post(&format!("{base}/login"), Self::login_body("demo-password-not-secret")).await;
+        let answer =
+            post(&format!("{base}/login"), Self::login_body("demo-password-not-secret")).await;
         assert_eq!(answer.body["status"], "Success");
         Self { base, token: answer.body["token"].as_str().unwrap().to_owned() }
     }
@@ -128,7 +132,10 @@ impl Huawei {
                 .post(format!("{base}/v2/usg/acs/auth/appauth"))
                 .header("content-type", "application/json; charset=UTF-8")
                 .header("x-token-type", "LongTicket")
-                .header("authorization", format!("HMAC-SHA256 signature={signature},access={access}"))
+                .header(
+                    "authorization",
+                    format!("HMAC-SHA256 signature={signature},access={access}"),
+                )
                 .body(body.to_string()),
         )
         .await
@@ -148,11 +155,13 @@ impl Huawei {
 
     pub async fn control(&self, id: &str, password: &str) -> Answer {
         let url = format!("{}/v1/mmc/control/conferences/token?conferenceID={id}", self.base);
-        send(Client::new().get(url).header("x-password", password).header("x-login-type", "1")).await
+        send(Client::new().get(url).header("x-password", password).header("x-login-type", "1"))
+            .await
     }
 
     pub async fn real_time(&self, id: &str, token: &str) -> Answer {
-        let url = format!("{}/v1/mmc/control/conferences/realTimeInfo?conferenceID={id}", self.base);
+        let url =
+            format!("{}/v1/mmc/control/conferences/realTimeInfo?conferenceID={id}", self.base);
         send(Client::new().get(url).header("x-conference-authorization", token)).await
     }
 }
