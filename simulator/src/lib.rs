@@ -211,6 +211,10 @@ impl Simulator {
 
     /// Lets calls go wrong: of one endpoint (`None`: every call), so many times (`None`: until cleared). Of several
     /// faults for one call the one injected first is used until its times are up.
+    ///
+    /// # Panics
+    ///
+    /// If the vendor has no such endpoint; `other` stands for whatever is none.
     pub fn inject(
         &self,
         vendor: Vendor,
@@ -240,6 +244,11 @@ impl Simulator {
     /// From now on the refresh tokens issued so far are expired (P-Series).
     pub fn expire_refresh_tokens(&self, vendor: Vendor, instance: &str) {
         lock(&self.shared.system(vendor, instance)).expire_refresh_tokens();
+    }
+
+    /// Access tokens that are good now: none after an orderly goodbye.
+    pub fn live_tokens(&self, vendor: Vendor, instance: &str) -> usize {
+        lock(&self.shared.system(vendor, instance)).live_tokens()
     }
 
     /// Ends every lock-out and forgets every failed login.

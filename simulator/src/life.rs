@@ -67,6 +67,9 @@ impl Life {
             self.stir(vendor, &rooms, conference, busy);
         }
         population.rooms = rooms;
+        // A PBX ends a conference with its last caller.
+        let pbx = most < 5.0;
+        population.conferences.retain(|c| !pbx || !c.participants.is_empty());
         if vendor == Vendor::HuaweiMeeting && population.scheduled.len() < 8 && self.rng.percent(20)
         {
             let now = unix(SystemTime::now());
