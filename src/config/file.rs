@@ -66,6 +66,8 @@ pub(crate) enum Meaning {
 /// Something wrong with the text as YAML. Carries nothing of the text.
 pub(crate) struct YamlProblem {
     pub(crate) position: Position,
+    /// Path of the key; empty where the structure itself is broken.
+    pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) remedy: Option<String>,
 }
@@ -128,6 +130,7 @@ pub(crate) fn parse(text: &str) -> Tree {
         ),
         anchors: HashMap::new(),
         nodes: 0,
+        path: String::new(),
         tree: Tree::default(),
     };
     match composer.document() {
@@ -141,10 +144,13 @@ struct Composer<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
+    /// Path of the node being composed.
+    path: String,
     tree: Tree,
 }
 
 impl<'t> Composer<'t> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow")]
     fn document(&mut self) -> Result<Option<Rc<Node>>, YamlProblem> {
         let mut root = None;
         while let Some((event, span)) = self.next()? {
@@ -152,6 +158,7 @@ impl<'t> Composer<'t> {
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(YamlProblem {
                         position: position(&span),
+                        path: String::new(),
                         message: "a second YAML document".to_owned(),
                         remedy: Some("keep everything in one document, without `---`".to_owned()),
                     });
@@ -166,6 +173,7 @@ impl<'t> Composer<'t> {
         Ok(root)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow")]
     fn node(
         &mut self,
         event: Event<'t>,
@@ -173,8 +181,12 @@ impl<'t> Composer<'t> {
         depth: usize,
     ) -> Result<Rc<Node>, YamlProblem> {
         let position = position(span);
-        let fail =
-            |message: &str| YamlProblem { position, message: message.to_owned(), remedy: None };
+        let fail = |message: &str| YamlProblem {
+            position,
+            path: String::new(),
+            message: message.to_owned(),
+            remedy: None,
+        };
         if depth > MAX_DEPTH {
             return Err(fail("nested too deeply"));
         }
@@ -222,7 +234,10 @@ impl<'t> Composer<'t> {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
+            let length = self.path.len();
+            self.path.push_str(&format!("[{}]", items.len()));
             items.push(self.node(event, &span, depth + 1)?);
+            self.path.truncate(length);
         }
         Ok(items)
     }
@@ -238,7 +253,10 @@ impl<'t> Composer<'t> {
             let is_alias = matches!(event, Event::Alias(_));
             let key = self.node(event, &span, depth + 1)?;
             let Some((event, span)) = self.next()? else { break };
+            let path = join(&self.path, key.scalar_text().unwrap_or_default());
+            let outer = std::mem::replace(&mut self.path, path);
             let value = self.node(event, &span, depth + 1)?;
+            let path = std::mem::replace(&mut self.path, outer);
             let Value::Scalar(name) = &key.value else {
                 self.problem(key.position, "a key must be plain text", None);
                 continue;
@@ -252,7 +270,13 @@ impl<'t> Composer<'t> {
             }
             if let Some(line) = seen.get(name.text.as_str()) {
                 let message = format!("duplicate key; it is already given in line {line}");
-                self.problem(key.position, &message, Some("keep one of them"));
+                let remedy = Some("keep one of them".to_owned());
+                self.tree.problems.push(YamlProblem {
+                    position: key.position,
+                    path,
+                    message,
+                    remedy,
+                });
                 continue;
             }
             seen.insert(name.text.to_string(), key.position.line);
@@ -305,6 +329,7 @@ impl<'t> Composer<'t> {
     fn problem(&mut self, position: Position, message: &str, remedy: Option<&str>) {
         self.tree.problems.push(YamlProblem {
             position,
+            path: self.path.clone(),
             message: message.to_owned(),
             remedy: remedy.map(str::to_owned),
         });
@@ -315,6 +340,7 @@ impl<'t> Composer<'t> {
             let mark = error.marker();
             YamlProblem {
                 position: Position { line: mark.line().max(1), column: mark.col() + 1 },
+                path: String::new(),
                 message: format!("not valid YAML: {}", syntax(error.kind())),
                 remedy: None,
             }
@@ -324,13 +350,24 @@ impl<'t> Composer<'t> {
 
 /// The parser's words, but for the one message that quotes the text.
 fn syntax(kind: &ErrorKind) -> String {
-    match kind {
-        ErrorKind::UnexpectedCharacter { .. } => {
-            "a value cannot start with this character: quote it".to_owned()
-        }
-        ErrorKind::Custom(_) | ErrorKind::InputDecoding { .. } => "unreadable".to_owned(),
-        other => other.to_string(),
+    if matches!(kind, ErrorKind::UnexpectedCharacter { .. }) {
+        "a value cannot start with this character: quote it".to_owned()
+    } else {
+        kind.to_string()
     }
+}
+
+/// The path of a key below another.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    let name = if is_showable_key(name) { name } else { "<key>" };
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Whether a key we do not know can be named: it looks like a key, not like `password:hunter2`.
+pub(crate) fn is_showable_key(key: &str) -> bool {
+    key.len() <= 40
+        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 fn position(span: &Span) -> Position {

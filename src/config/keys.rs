@@ -21,8 +21,8 @@ pub struct Key {
 /// What a key takes.
 #[derive(Debug)]
 pub enum Kind {
-    /// Name of a source.
-    Name,
+    /// Name of a source: as [`Kind::Id`], but no secret.
+    Name(&'static str, usize),
     /// One of [`Vendor::ALL`].
     Vendor,
     /// Address of a system.
@@ -92,6 +92,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Characters of a Huawei or DingTalk meeting id besides letters and digits.
 const ID: &str = "_-";
 
+/// As [`ID`], of a source's name.
+const NAME_MARKS: &str = "_.-";
+
 macro_rules! keys {
     ($($const:ident = $name:literal $kind:expr, $default:expr, $doc:literal;)*) => {
         $(pub(super) const $const: Key =
@@ -105,7 +108,7 @@ keys! {
     SOURCES = "sources" Kind::Sections(COMMON), None,
         "The conferencing systems to watch. An empty list is valid.";
 
-    NAME = "name" Kind::Name, None,
+    NAME = "name" Kind::Name(NAME_MARKS, 63), None,
         "Unique name of the source: the `source` label of all its series.";
     VENDOR = "vendor" Kind::Vendor, None, "Kind of system.";
     BASE_URL = "base_url" Kind::BaseUrl, None,
@@ -331,11 +334,14 @@ impl VendorKeys {
 
     /// Default of a common key, which may depend on the vendor.
     pub fn default_of(&self, key: &Key) -> Option<&'static str> {
-        match key.kind {
-            Kind::BaseUrl => self.base_url,
-            Kind::ApiPath => Some(self.api_path),
-            Kind::Duration(..) if key.name == MIN_INTERVAL.name => Some(self.min_interval),
-            _ => key.default,
+        if key.name == BASE_URL.name {
+            self.base_url
+        } else if key.name == API_PATH.name {
+            Some(self.api_path)
+        } else if key.name == MIN_INTERVAL.name {
+            Some(self.min_interval)
+        } else {
+            key.default
         }
     }
 }
@@ -350,9 +356,10 @@ impl Login {
 impl Key {
     /// The names it may be written with: one, or three for a secret.
     pub fn names(&self) -> Vec<String> {
-        match self.kind {
-            Kind::Secret => secret_names(self.name).into(),
-            _ => vec![self.name.to_owned()],
+        if matches!(self.kind, Kind::Secret) {
+            secret_names(self.name).into()
+        } else {
+            vec![self.name.to_owned()]
         }
     }
 }
@@ -383,7 +390,7 @@ pub(super) fn is_safe(name: &str) -> bool {
     is_known(name)
         && all().filter(|key| key.names().iter().any(|known| known == name)).all(|key| {
             match key.kind {
-                Kind::Name
+                Kind::Name(..)
                 | Kind::Vendor
                 | Kind::ApiPath
                 | Kind::Duration(..)

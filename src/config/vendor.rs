@@ -76,7 +76,7 @@ fn describe(login: &Login) -> String {
     };
     match login.optional {
         [] => names(login.required),
-        optional => format!("{} (and {})", names(login.required), names(optional)),
+        optional => format!("{} (optionally {})", names(login.required), names(optional)),
     }
 }
 
@@ -124,7 +124,7 @@ fn huawei(section: &Section<'_>, login: Option<usize>) -> Option<HuaweiMeeting> 
     let attendees = section.flag(&keys::ATTENDEES);
     let details = section.flag(&keys::DETAILS);
     let hosts = hosts(section, discover, &conference_ids);
-    check_anything_to_ask(section, discover, !conference_ids.is_empty());
+    check_anything_to_ask(section, discover, !section.items(&keys::HUAWEI_IDS).is_empty());
     let login = match login? {
         0 => HuaweiLogin::AppId { app_id: app_id?, app_key: app_key?, user_id, corp_id },
         _ => HuaweiLogin::Account { account: account?, password: password? },
@@ -195,8 +195,9 @@ fn dingtalk(section: &Section<'_>, login: Option<usize>) -> Option<Dingtalk> {
     let conference_ids = section.ids(&keys::DINGTALK_IDS);
     let conference_ids_file = conference_ids_file(section);
     let batch_size = section.integer(&keys::BATCH_SIZE);
-    let has_file = section.has_key(&keys::CONFERENCE_IDS_FILE).is_some();
-    check_anything_to_ask(section, discover, !conference_ids.is_empty() || has_file);
+    let listed = !section.items(&keys::DINGTALK_IDS).is_empty()
+        || section.has_key(&keys::CONFERENCE_IDS_FILE).is_some();
+    check_anything_to_ask(section, discover, listed);
     let login = dingtalk_login(
         login?,
         (app_key, app_secret),
