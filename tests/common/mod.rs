@@ -3,6 +3,7 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod binary;
 pub mod exposition;
 
 use std::{path::Path, sync::Arc};
