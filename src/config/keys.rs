@@ -384,6 +384,13 @@ pub(super) fn is_known(name: &str) -> bool {
     all().any(|key| key.names().iter().any(|known| known == name))
 }
 
+/// Whether a key of that name holds further keys.
+pub(super) fn is_structure(name: &str) -> bool {
+    all().any(|key| {
+        key.name == name && matches!(key.kind, Kind::Labels | Kind::Section(_) | Kind::Sections(_))
+    })
+}
+
 /// Whether a value of that name may be shown: some table knows it and none lets it hold a secret
 /// or a person's account.
 pub(super) fn is_safe(name: &str) -> bool {

@@ -122,14 +122,9 @@ fn source() -> Value {
             "then": { "$ref": format!("#/$defs/{name}") },
         })
     });
-    let keys: Vec<&Key> = COMMON
-        .iter()
-        .copied()
-        .filter(|key| matches!(key.kind, Kind::Name(..) | Kind::Vendor))
-        .collect();
     json!({
         "type": "object",
-        "properties": properties(&keys, None),
+        "properties": properties(COMMON, None),
         "required": ["name"],
         "allOf": by_vendor,
     })
@@ -244,7 +239,9 @@ fn kind(key: &Key) -> Value {
         Kind::ProxyUrl => {
             json!({ "type": "string", "pattern": "^(https?|socks5h?)://[^/?#\\s]+/?$" })
         }
-        Kind::ApiPath => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.~/-]*$" }),
+        Kind::ApiPath => {
+            json!({ "type": "string", "pattern": "^(?!.*(//|\\.\\.))[A-Za-z0-9_.~/-]*$" })
+        }
         Kind::Labels => json!({
             "type": "object",
             "propertyNames": {

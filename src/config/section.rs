@@ -1,7 +1,12 @@
 //! Typed reading of one mapping of the file by its table of keys. What is wrong goes to the
 //! report and the reader goes on, so that one run shows everything.
 
-use std::{cell::RefCell, collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -293,6 +298,7 @@ impl<'t> Section<'t> {
     pub(super) fn ids(&self, key: &Key) -> Vec<String> {
         let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
         let mut ids: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for place in self.items(key) {
             let id = read(self.report, &place, |scalar| {
                 let text = text_of(scalar)?;
@@ -300,11 +306,14 @@ impl<'t> Section<'t> {
                 Ok(text.to_owned())
             });
             match id {
-                Some(id) if ids.contains(&id) => {
+                Some(id) if seen.contains(&id) => {
                     let remedy = Some("remove one of them");
                     self.report.warning(place.node.position, &place.path, "repeated id", remedy);
                 }
-                Some(id) => ids.push(id),
+                Some(id) => {
+                    seen.insert(id.clone());
+                    ids.push(id);
+                }
                 None => {}
             }
         }
