@@ -52,6 +52,21 @@ fn the_shipped_example_is_valid_and_has_all_vendors() {
     assert_eq!(vendors, Vendor::ALL);
     let ports: Vec<_> = loaded.config.sources.iter().map(|s| s.base_url.port().unwrap()).collect();
     assert_eq!(ports, [19681, 19682, 19683, 19684, 19685]);
+    let text = std::fs::read_to_string("exporter.yaml").unwrap();
+    for key in Vendor::ALL
+        .into_iter()
+        .flat_map(|v| VendorKeys::of(v).own())
+        .chain([COMMON, TLS_KEYS, CONFERENCE_KEYS, HOST_KEYS].into_iter().flatten().copied())
+    {
+        let shown = key.names().iter().any(|name| text.contains(&format!(" {name}: ")));
+        assert!(
+            shown
+                || text.contains(&format!(" {}:\n", key.name))
+                || text.contains(&format!(" {}:  ", key.name)),
+            "{}",
+            key.name
+        );
+    }
     // Its secrets are public; any other warning would be a bad example.
     for warning in loaded.warnings {
         assert!(warning.message.contains("written in this file"), "{warning}");

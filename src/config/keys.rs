@@ -134,7 +134,7 @@ keys! {
         "PEM certificates to trust instead of the system's roots, for a private CA or a self-signed certificate.";
     CERT_FILE = "cert_file" Kind::File, None, "PEM client certificate chain; needs `key_file`.";
     KEY_FILE = "key_file" Kind::File, None, "PEM key of the client certificate; needs `cert_file`.";
-    SERVER_NAME = "server_name" Kind::Id(".-:", 253), None,
+    SERVER_NAME = "server_name" Kind::Id("._:-", 253), None,
         "Name to verify and to announce instead of the host of `base_url`.";
     INSECURE_SKIP_VERIFY = "insecure_skip_verify" Kind::Flag, Some("false"),
         "Accept any certificate. Anybody on the way can then read the credentials; prefer `ca_file`.";
@@ -350,6 +350,17 @@ impl Login {
     /// Required and optional keys.
     pub fn keys(&'static self) -> impl Iterator<Item = &'static Key> {
         self.required.iter().chain(self.optional).copied()
+    }
+
+    /// As `app_id` + `app_key` (optionally `user_id` + `corp_id`).
+    pub fn describe(&self) -> String {
+        let names = |keys: &[&Key]| {
+            keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
+        };
+        match self.optional {
+            [] => names(self.required),
+            optional => format!("{} (optionally {})", names(self.required), names(optional)),
+        }
     }
 }
 

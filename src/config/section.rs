@@ -367,7 +367,7 @@ impl<'t> Section<'t> {
                 let message = format!("the environment variable {shown}is not set");
                 Wrong::new(message, "set it, or use a `_file` key")
             })?;
-            let value = value.to_str().map(|value| value.trim_end_matches(['\n', '\r']));
+            let value = value.to_str().map(without_newline);
             match value {
                 Some("") => Err(Wrong {
                     message: format!("the environment variable {shown}is empty"),
@@ -481,6 +481,11 @@ fn nearest<'n>(name: &str, known: &'n [String]) -> Option<&'n str> {
     // `url` for `base_url`, `interval` for `min_interval`.
     let part = |candidate: &&String| folded.len() >= 3 && fold(candidate).contains(&folded);
     known.iter().find(part).map(String::as_str)
+}
+
+/// As of a secret in a file: one trailing newline is not part of it.
+fn without_newline(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
 
 /// Whether it is surely the name of a variable and not a secret given by mistake.

@@ -36,7 +36,7 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
         }
     }
     given.sort_by_key(|(at, _)| *at);
-    let ways: Vec<String> = logins.iter().map(describe).collect();
+    let ways: Vec<String> = logins.iter().map(Login::describe).collect();
     let ways = ways.join("; or ");
     let Some((_, first)) = given.first() else {
         if let [only] = logins {
@@ -70,16 +70,6 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
 
 fn missing(section: &Section<'_>, key: &Key) {
     section.missing(key, "missing credential");
-}
-
-fn describe(login: &Login) -> String {
-    let names = |keys: &[&Key]| {
-        keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
-    };
-    match login.optional {
-        [] => names(login.required),
-        optional => format!("{} (optionally {})", names(login.required), names(optional)),
-    }
 }
 
 fn pbx(section: &Section<'_>, login: Option<usize>) -> Option<Pbx> {
