@@ -35,7 +35,11 @@ fn faults() -> Vec<(&'static str, Fault, Effect)> {
         ("status-503", Fault::Status(503), Once("http_5xx")),
         ("status-404", Fault::Status(404), Once("http_4xx")),
         ("status-429", Fault::Status(429), HeldBack("rate_limited")),
-        ("retry-after", Fault::RetryAfter { status: 429, value: "120".into() }, HeldBack("rate_limited")),
+        (
+            "retry-after",
+            Fault::RetryAfter { status: 429, value: "120".into() },
+            HeldBack("rate_limited"),
+        ),
         ("hang", Fault::Hang, Once("timeout")),
         ("drip", Fault::Drip, Once("timeout")),
         ("endless", Fault::Endless, Once("too_large")),
@@ -121,21 +125,31 @@ fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect
         ],
         (Vendor::HuaweiMeeting, true) => vec![
             ("refused", answer("USG.206010000"), HeldBack("auth")),
-            ("locked-out", Fault::VendorErrorStatus(423, "USG.206030015".into()), HeldBack("locked_out")),
+            (
+                "locked-out",
+                Fault::VendorErrorStatus(423, "USG.206030015".into()),
+                HeldBack("locked_out"),
+            ),
         ],
         (Vendor::HuaweiMeeting, false) => vec![
             ("no-permission", answer("MMC.111070002"), Once("forbidden")),
             ("flow-control", answer("MMC.100000429"), HeldBack("rate_limited")),
             ("unknown-code", answer("MMC.111071008"), Once("vendor")),
         ],
-        (Vendor::Dingtalk, true) => vec![("refused", answer("invalidClientIdOrSecret"), HeldBack("auth"))],
+        (Vendor::Dingtalk, true) => {
+            vec![("refused", answer("invalidClientIdOrSecret"), HeldBack("auth"))]
+        }
         (Vendor::Dingtalk, false) => vec![
             (
                 "permission",
                 answer("Forbidden.AccessDenied.AccessTokenPermissionDenied"),
                 Once("forbidden"),
             ),
-            ("qpm", answer("Forbidden.AccessDenied.QpmLimitForAppkeyAndApi"), HeldBack("rate_limited")),
+            (
+                "qpm",
+                answer("Forbidden.AccessDenied.QpmLimitForAppkeyAndApi"),
+                HeldBack("rate_limited"),
+            ),
             ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
             ("system", answer("systemError"), Once("vendor")),
         ],
@@ -150,10 +164,14 @@ struct Cell {
 
 fn credentials(vendor: Vendor) -> &'static [&'static str] {
     match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => &["username: api", "password: demo-password-not-secret"],
-        Vendor::YeastarP => {
-            &["client_id: demo-client-id", "client_secret: demo-client-secret-not-secret", "page_size: 3"]
+        Vendor::OpenvoxUc | Vendor::YeastarS => {
+            &["username: api", "password: demo-password-not-secret"]
         }
+        Vendor::YeastarP => &[
+            "client_id: demo-client-id",
+            "client_secret: demo-client-secret-not-secret",
+            "page_size: 3",
+        ],
         Vendor::HuaweiMeeting => {
             &["app_id: demo-app-id", "app_key: demo-app-key-not-secret", "min_interval: 0s"]
         }
@@ -167,7 +185,9 @@ fn matrix(simulator: &Simulator) -> (Vec<Cell>, String) {
     let (mut cells, mut sources) = (Vec::new(), Vec::new());
     for vendor in Vendor::ALL {
         for (call, needs) in calls(vendor) {
-            for (fault_name, fault, effect) in faults().into_iter().chain(vendor_faults(vendor, call)) {
+            for (fault_name, fault, effect) in
+                faults().into_iter().chain(vendor_faults(vendor, call))
+            {
                 let name = format!("{}.{}.{fault_name}", vendor.as_str(), call.replace('/', "-"));
                 let stalls = matches!(fault, Fault::Hang | Fault::Drip);
                 // Long enough for hundreds of sources at once on a slow machine.
@@ -175,12 +195,15 @@ fn matrix(simulator: &Simulator) -> (Vec<Cell>, String) {
                 let hosts: Vec<_> = simulator
                     .host_passwords(&name)
                     .into_iter()
-                    .map(|(id, password)| format!("{{conference_id: \"{id}\", password: \"{password}\"}}"))
+                    .map(|(id, password)| {
+                        format!("{{conference_id: \"{id}\", password: \"{password}\"}}")
+                    })
                     .collect();
                 let hosts = format!("hosts: [{}]", hosts.join(", "));
                 let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
                 lines.extend(credentials(vendor));
-                lines.extend(needs.iter().map(|line| if *line == "HOSTS" { &hosts } else { *line }));
+                lines
+                    .extend(needs.iter().map(|line| if *line == "HOSTS" { &hosts } else { *line }));
                 sources.push(entry(&name, vendor, &simulator.instance_url(vendor, &name), &lines));
                 simulator.inject(vendor, &name, Some(call), fault, None);
                 cells.push(Cell { name, vendor, effect });
@@ -199,7 +222,12 @@ const OF_A_FAILED_SOURCE: [&str; 4] = [
 ];
 
 fn collected(scraped: &Exposition, source: &str) -> Vec<String> {
-    let own = ["conferencing_api_", "conferencing_login", "conferencing_token_", "conferencing_snapshot_"];
+    let own = [
+        "conferencing_api_",
+        "conferencing_login",
+        "conferencing_token_",
+        "conferencing_snapshot_",
+    ];
     let mut names: Vec<_> = scraped
         .names_of(source)
         .into_iter()
@@ -223,10 +251,15 @@ fn check(simulator: &Simulator, scraped: &Exposition, cell: &Cell, up: bool) -> 
         return Err(format!("{}: up is {really:?}, errors {errors:?}", cell.name));
     }
     if !up {
-        let mut allowed: Vec<_> = OF_A_FAILED_SOURCE.iter().map(|name| (*name).to_owned()).collect();
+        let mut allowed: Vec<_> =
+            OF_A_FAILED_SOURCE.iter().map(|name| (*name).to_owned()).collect();
         allowed.sort();
         let found = collected(scraped, &cell.name);
-        return if found == allowed { Ok(()) } else { Err(format!("{}: shows {found:?}", cell.name)) };
+        return if found == allowed {
+            Ok(())
+        } else {
+            Err(format!("{}: shows {found:?}", cell.name))
+        };
     }
     for (name, state, value) in expected(&simulator.truth(cell.vendor, &cell.name)) {
         let mut labels = source.to_vec();
@@ -242,7 +275,8 @@ fn check(simulator: &Simulator, scraped: &Exposition, cell: &Cell, up: bool) -> 
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_fault_at_every_call() {
-    let simulator = Simulator::start(Options { record: false, ..Options::default() }).await.unwrap();
+    let simulator =
+        Simulator::start(Options { record: false, ..Options::default() }).await.unwrap();
     let (cells, yaml) = matrix(&simulator);
     let exporter = Exporter::start(&yaml, &[]);
     let scraped = exporter.scrape().await;
@@ -267,7 +301,13 @@ async fn every_fault_at_every_call() {
         };
         wrong.extend(outcome.err());
     }
-    assert!(wrong.is_empty(), "first scrape, {} of {}:\n{}", wrong.len(), cells.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "first scrape, {} of {}:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
 
     simulator.clear_faults();
     let scraped = exporter.scrape().await;
@@ -275,7 +315,13 @@ async fn every_fault_at_every_call() {
         let up = !matches!(cell.effect, HeldBack(_));
         wrong.extend(check(&simulator, &scraped, cell, up).err());
     }
-    assert!(wrong.is_empty(), "second scrape, {} of {}:\n{}", wrong.len(), cells.len(), wrong.join("\n"));
+    assert!(
+        wrong.is_empty(),
+        "second scrape, {} of {}:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
     let log = exporter.log();
     assert!(!log.contains("panicked"), "{log}");
     assert!(exporter.stop().0.success());
