@@ -441,8 +441,8 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
             }
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            {
+            let (io, tls) = innermost(io);
+            if let Some(tls) = tls {
                 return (Reason::Tls, Some(describe_tls(tls)));
             }
             match describe_io(io) {
@@ -457,6 +457,18 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
         source = cause.source();
     }
     last
+}
+
+/// The I/O error inside of any others, and the TLS error inside of that. `source()` of an I/O error
+/// passes over what it wraps.
+fn innermost(mut error: &io::Error) -> (&io::Error, Option<&rustls::Error>) {
+    loop {
+        let Some(inner) = error.get_ref() else { return (error, None) };
+        match (inner.downcast_ref::<io::Error>(), inner.downcast_ref::<rustls::Error>()) {
+            (Some(io), _) => error = io,
+            (None, tls) => return (error, tls),
+        }
+    }
 }
 
 fn describe_io(error: &io::Error) -> Option<(Reason, Option<&'static str>)> {

@@ -5,6 +5,7 @@
 
 pub mod binary;
 pub mod exposition;
+pub mod tls;
 
 use std::{path::Path, sync::Arc};
 
