@@ -1,6 +1,28 @@
 //! The configuration: `exporter.yaml` to [`Config`], once. Nobody else parses or validates.
+//!
+//! ```text
+//! file     bytes -> YAML tree with the place of every node
+//! keys     every key: name, kind, default, meaning; drives the reader and the schema
+//! section  typed reading of one mapping; complains to the report and goes on
+//! source, vendor, tls   sections -> the types below
+//! error    the problems found, and excerpts that show no secret
+//! ```
 
+pub mod duration;
+mod error;
+mod file;
+pub mod keys;
+mod load;
+mod report;
 pub mod secret;
+mod section;
+mod source;
+mod tls;
+mod vendor;
+
+pub use error::{LoadError, Problem};
+pub use file::Position;
+pub use load::Loaded;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

@@ -1,0 +1,169 @@
+//! From a path to a [`Config`], or to everything that is wrong with the file.
+
+use std::{collections::HashMap, ffi::OsString, io::Read, path::Path};
+
+use zeroize::Zeroizing;
+
+use super::{
+    Config, LoadError, Problem,
+    file::{self, Position},
+    keys,
+    report::Report,
+    section::{Place, Section, io_reason},
+    source,
+};
+
+/// A longer file is no configuration: a wrong path, or a device that never ends.
+const MAX_FILE_BYTES: u64 = 4 << 20;
+
+/// A valid configuration and what is doubtful about it.
+#[derive(Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What is allowed but probably not meant, or unsafe; in the order of the file.
+    pub warnings: Vec<Problem>,
+}
+
+impl Config {
+    /// Reads and checks a configuration file, and the files and environment variables it names.
+    ///
+    /// # Errors
+    /// All problems of the file at once.
+    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+        let unreadable = |error: std::io::Error| {
+            let message = format!("the configuration cannot be read: {}", io_reason(&error));
+            let remedy = match error.kind() {
+                std::io::ErrorKind::NotFound => Some("name it with `--config.file`"),
+                _ => None,
+            };
+            LoadError::of_file(path, message, remedy)
+        };
+        let file = std::fs::File::open(path).map_err(unreadable)?;
+        let metadata = file.metadata().map_err(unreadable)?;
+        let mut bytes = Zeroizing::new(Vec::with_capacity(
+            // Room for all of it: a vector that grows leaves copies behind.
+            usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
+        ));
+        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            let message = "longer than 4 MiB: not a configuration".to_owned();
+            return Err(LoadError::of_file(path, message, None));
+        }
+        let text = std::str::from_utf8(&bytes).map_err(|error| {
+            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
+            let message = format!("not UTF-8 text (line {line})");
+            LoadError::of_file(path, message, Some("save it as UTF-8"))
+        })?;
+        read(text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name))
+    }
+
+    /// As [`Config::load`], from text. `file` is its name in messages; its directory is where
+    /// relative paths start.
+    ///
+    /// # Errors
+    /// All problems of the text at once.
+    pub fn parse(text: &str, file: &Path) -> Result<Loaded, LoadError> {
+        Self::parse_with_env(text, file, |name| std::env::var_os(name))
+    }
+
+    /// As [`Config::parse`], with the environment variables given.
+    ///
+    /// # Errors
+    /// All problems of the text at once.
+    pub fn parse_with_env(
+        text: &str,
+        file: &Path,
+        env: impl Fn(&str) -> Option<OsString>,
+    ) -> Result<Loaded, LoadError> {
+        read(text, file, None, &env)
+    }
+}
+
+fn read(
+    text: &str,
+    path: &Path,
+    mode: Option<u32>,
+    env: &dyn Fn(&str) -> Option<OsString>,
+) -> Result<Loaded, LoadError> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    let tree = file::parse(text);
+    let valid = tree.root.is_some() || tree.problems.is_empty();
+    let report = Report::new(path, text, tree.keys, valid, env);
+    for problem in tree.problems {
+        report.yaml(problem);
+    }
+    let config = match &tree.root {
+        Some(root) => top(&report, &Place { node: root, path: String::new() }),
+        None => {
+            if valid {
+                let start = Position { line: 1, column: 1 };
+                let remedy = Some("add `sources:` with at least `name`, `vendor` and a login");
+                report.error(start, "", "the configuration is empty", remedy);
+            }
+            Config::default()
+        }
+    };
+    if let Some(mode) = mode {
+        report.warn_of_mode(mode);
+    }
+    let (problems, warnings) = report.finish();
+    if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(LoadError { problems }) }
+}
+
+fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
+    let Some(top) = Section::open(report, root) else { return Config::default() };
+    top.check_keys(keys::TOP, |name| {
+        let common = keys::COMMON.iter().any(|key| key.name == name);
+        common.then(|| "it belongs to a source, or below `defaults:`".to_owned())
+    });
+    let defaults = top.own(keys::DEFAULTS.name);
+    let defaults = defaults.and_then(|place| Section::open(report, &place));
+    if let Some(defaults) = &defaults {
+        source::check_defaults(defaults);
+    }
+    if top.own(keys::SOURCES.name).is_none() {
+        let message = "`sources` is missing";
+        let remedy = Some("add `sources:` with a list of sources; `sources: []` if there are none");
+        report.error(top.position(), keys::SOURCES.name, message, remedy);
+    }
+    let mut sources = Vec::new();
+    let mut names: HashMap<String, usize> = HashMap::new();
+    for place in top.items(&keys::SOURCES) {
+        let Some(section) = Section::open(report, &place) else { continue };
+        let section = section.or(defaults.as_ref());
+        let Some((name, source)) = source::read(&section) else { continue };
+        match names.get(&name) {
+            Some(line) => {
+                let at =
+                    section.own(keys::NAME.name).map_or(section.position(), |p| p.node.position);
+                let message = format!("duplicate name; the source in line {line} has it too");
+                report.error(
+                    at,
+                    &section.path_of(keys::NAME.name),
+                    &message,
+                    Some("give each source its own"),
+                );
+            }
+            None => {
+                names.insert(name, section.position().line);
+            }
+        }
+        sources.extend(source);
+    }
+    Config { sources }
+}
+
+#[cfg(unix)]
+fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+    use std::os::unix::fs::PermissionsExt;
+    match metadata.is_file() {
+        true => metadata.permissions().mode(),
+        false => 0,
+    }
+}
+
+#[cfg(not(unix))]
+fn mode_of(_: &std::fs::Metadata) -> u32 {
+    0
+}

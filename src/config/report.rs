@@ -1,0 +1,135 @@
+//! Collects everything that is wrong while a file is read.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashSet,
+    ffi::OsString,
+    path::{Path, PathBuf},
+};
+
+use super::{
+    Problem,
+    error::{self, printable},
+    file::{Position, YamlProblem},
+};
+
+/// What reading one file needs all the way down: where to complain, and where relative paths and
+/// environment variables lead.
+pub(super) struct Report<'a> {
+    file: String,
+    lines: Vec<&'a str>,
+    keys: HashSet<Position>,
+    valid_yaml: bool,
+    base_dir: &'a Path,
+    env: &'a dyn Fn(&str) -> Option<OsString>,
+    problems: RefCell<Vec<Problem>>,
+    warnings: RefCell<Vec<Problem>>,
+    first_literal: RefCell<Option<(Position, String)>>,
+    literals: Cell<usize>,
+}
+
+impl<'a> Report<'a> {
+    pub(super) fn new(
+        file: &'a Path,
+        text: &'a str,
+        keys: HashSet<Position>,
+        valid_yaml: bool,
+        env: &'a dyn Fn(&str) -> Option<OsString>,
+    ) -> Self {
+        // As the YAML parser counts lines: a lone carriage return ends one too.
+        let lines = text
+            .split('\n')
+            .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+            .collect();
+        Self {
+            file: printable(&file.display().to_string()),
+            lines,
+            keys,
+            valid_yaml,
+            base_dir: file.parent().unwrap_or(Path::new("")),
+            env,
+            problems: RefCell::default(),
+            warnings: RefCell::default(),
+            first_literal: RefCell::default(),
+            literals: Cell::new(0),
+        }
+    }
+
+    pub(super) fn yaml(&self, problem: YamlProblem) {
+        self.error(problem.position, "", &problem.message, problem.remedy.as_deref());
+    }
+
+    pub(super) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
+        self.add(&self.problems, at, path, message, remedy);
+    }
+
+    pub(super) fn warning(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
+        self.add(&self.warnings, at, path, message, remedy);
+    }
+
+    /// Notes a secret written in the file itself.
+    pub(super) fn literal_secret(&self, at: Position, path: &str) {
+        self.literals.set(self.literals.get() + 1);
+        self.first_literal.borrow_mut().get_or_insert_with(|| (at, path.to_owned()));
+    }
+
+    /// Warns once if the file holds secrets and others than its owner may read it.
+    pub(super) fn warn_of_mode(&self, mode: u32) {
+        let first = self.first_literal.borrow();
+        let (Some((at, path)), true) = (&*first, mode & 0o077 != 0) else { return };
+        let which = match self.literals.get() {
+            1 => "a secret is".to_owned(),
+            several => format!("{several} secrets are"),
+        };
+        let message = format!(
+            "{which} written in this file, and others than its owner may read it (mode {:04o})",
+            mode & 0o7777
+        );
+        self.warning(*at, path, &message, Some("`chmod 600` it, or use `_file` or `_env` keys"));
+    }
+
+    /// A path of the file, relative to the file's directory.
+    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+        self.base_dir.join(path)
+    }
+
+    pub(super) fn env(&self, name: &str) -> Option<OsString> {
+        (self.env)(name)
+    }
+
+    /// Problems and warnings, in the order of the file.
+    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+        let sorted = |problems: RefCell<Vec<Problem>>| {
+            let mut problems = problems.into_inner();
+            problems.sort_by_key(|problem| problem.position);
+            problems
+        };
+        (sorted(self.problems), sorted(self.warnings))
+    }
+
+    fn add(
+        &self,
+        to: &RefCell<Vec<Problem>>,
+        at: Position,
+        path: &str,
+        message: &str,
+        remedy: Option<&str>,
+    ) {
+        let mut to = to.borrow_mut();
+        // A mapping of `defaults` or an alias is read for each source; its faults are said once.
+        if to.iter().any(|known| known.position == Some(at) && known.message == message) {
+            return;
+        }
+        let excerpt = self.lines.get(at.line - 1).map(|line| {
+            error::excerpt(line, at, |place| self.keys.contains(&place), self.valid_yaml)
+        });
+        to.push(Problem {
+            file: self.file.clone(),
+            position: Some(at),
+            path: path.to_owned(),
+            message: message.to_owned(),
+            remedy: remedy.map(str::to_owned),
+            excerpt,
+        });
+    }
+}

@@ -1,0 +1,496 @@
+//! Typed reading of one mapping of the file by its table of keys. What is wrong goes to the
+//! report and the reader goes on, so that one run shows everything.
+
+use std::{collections::HashMap, path::PathBuf, time::Duration};
+
+use secrecy::SecretString;
+
+use super::{
+    duration::{format_duration, format_size, parse_duration, parse_size},
+    error::is_showable_key,
+    file::{Meaning, Node, Position, Scalar, Value},
+    keys::{Key, Kind, secret_names},
+    report::Report,
+    secret::{SecretError, SecretSource},
+};
+
+/// A node and the path of the key that leads to it.
+#[derive(Clone)]
+pub(super) struct Place<'t> {
+    pub(super) node: &'t Node,
+    pub(super) path: String,
+}
+
+/// A mapping, and the mapping of `defaults` that holds where it is silent.
+pub(super) struct Section<'t> {
+    report: &'t Report<'t>,
+    position: Position,
+    path: String,
+    entries: HashMap<&'t str, (&'t Node, &'t Node)>,
+    fallback: Option<&'t Section<'t>>,
+}
+
+/// Why a value cannot be used, and what would be right.
+struct Wrong {
+    message: String,
+    remedy: Option<String>,
+}
+
+impl Wrong {
+    fn new(message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { message: message.into(), remedy: Some(remedy.into()) }
+    }
+}
+
+impl<'t> Section<'t> {
+    /// Reads a mapping; `None` (and a problem) if it is something else.
+    pub(super) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
+        let Value::Map(entries) = &place.node.value else {
+            let message = format!("wrong type: {} where a mapping belongs", place.node.describe());
+            let remedy = match place.node.describe() {
+                "nothing" => "write its keys below it, indented, or remove the key",
+                _ => "write keys and values: `key: value`",
+            };
+            report.error(place.node.position, &place.path, &message, Some(remedy));
+            return None;
+        };
+        let entries = entries
+            .iter()
+            .filter_map(|(key, value)| Some((key.scalar_text()?, (&**key, &**value))))
+            .collect();
+        let (position, path) = (place.node.position, place.path.clone());
+        Some(Self { report, position, path, entries, fallback: None })
+    }
+
+    /// Where this mapping is silent, the other one holds.
+    pub(super) fn or(mut self, fallback: Option<&'t Section<'t>>) -> Self {
+        self.fallback = fallback;
+        self
+    }
+
+    /// Where the mapping starts: the place of what is missing in it.
+    pub(super) fn position(&self) -> Position {
+        self.position
+    }
+
+    /// Path of the mapping.
+    pub(super) fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    /// Path of a key of this mapping.
+    pub(super) fn path_of(&self, name: &str) -> String {
+        let name = if is_showable_key(name) { name } else { "<key>" };
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+
+    /// Reports the keys that are in no table given. `hint` may know where such a key belongs.
+    pub(super) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
+        let known: Vec<String> = keys.iter().flat_map(|key| key.names()).collect();
+        for (name, (key, _)) in &self.entries {
+            if known.iter().any(|known| known == name) {
+                continue;
+            }
+            let remedy = hint(name)
+                .or_else(|| nearest(name, &known).map(|near| format!("did you mean `{near}`?")));
+            let remedy = remedy.unwrap_or_else(|| {
+                let names: Vec<_> = keys.iter().map(|key| key.name).collect();
+                format!("known keys: {}", names.join(", "))
+            });
+            self.report.error(key.position, &self.path_of(name), "unknown key", Some(&remedy));
+        }
+    }
+
+    /// Whether the mapping itself, not `defaults`, has a key, and where.
+    pub(super) fn has(&self, name: &str) -> Option<Position> {
+        self.entries.get(name).map(|(key, _)| key.position)
+    }
+
+    /// As [`Section::has`]; a secret is there in any of its three forms.
+    pub(super) fn has_key(&self, key: &Key) -> Option<Position> {
+        key.names().iter().filter_map(|name| self.has(name)).min()
+    }
+
+    /// The value of a key, of this mapping or of the fallback, and its path.
+    pub(super) fn find(&self, key: &Key) -> Option<Place<'t>> {
+        self.own(key.name).or_else(|| self.fallback?.find(key))
+    }
+
+    /// The value of a key of this mapping itself.
+    pub(super) fn own(&self, name: &str) -> Option<Place<'t>> {
+        let (_, node) = self.entries.get(name)?;
+        Some(Place { node, path: self.path_of(name) })
+    }
+
+    /// The section's own entries by name, with the place of each key.
+    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
+        self.entries.iter().map(|(name, (key, value))| {
+            (*name, key.position, Place { node: *value, path: self.path_of(name) })
+        })
+    }
+
+    /// The section of `defaults` behind this one.
+    pub(super) fn fallback(&self) -> Option<&Section<'t>> {
+        self.fallback
+    }
+
+    /// Reads a mapping below this one, over that of `defaults`. Its unknown keys are reported.
+    pub(super) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
+        let Kind::Section(keys) = key.kind else { return read(&self.silent()) };
+        let open = |section: &Section<'t>| {
+            let place = section.own(key.name)?;
+            let opened = Section::open(self.report, &place)?;
+            opened.check_keys(keys, |_| None);
+            Some(opened)
+        };
+        let fallback = self.fallback.and_then(open);
+        let own = open(self).unwrap_or_else(|| self.silent());
+        read(&own.or(fallback.as_ref()))
+    }
+
+    /// A mapping that says nothing.
+    fn silent(&self) -> Section<'t> {
+        let (position, path) = (self.position, self.path.clone());
+        Section { report: self.report, position, path, entries: HashMap::new(), fallback: None }
+    }
+
+    pub(super) fn report(&self) -> &'t Report<'t> {
+        self.report
+    }
+
+    /// Reports a key that must be there.
+    pub(super) fn missing(&self, key: &Key, message: &str) {
+        let names = match key.kind {
+            Kind::Secret => format!("add `{0}`, `{0}_file` or `{0}_env`", key.name),
+            _ => format!("add `{}`", key.name),
+        };
+        self.report.error(self.position, &self.path_of(key.name), message, Some(&names));
+    }
+
+    pub(super) fn flag(&self, key: &Key) -> bool {
+        let found = self.scalar(key, |scalar| match scalar.meaning() {
+            Meaning::Bool(value) => Ok(value),
+            _ => Err(Wrong::new(wrong_type(scalar, "a boolean"), "write `true` or `false`")),
+        });
+        found.unwrap_or(key.default == Some("true"))
+    }
+
+    pub(super) fn integer(&self, key: &Key) -> u64 {
+        let Kind::Integer(min, max) = key.kind else { return 0 };
+        let found = self.scalar(key, |scalar| {
+            let remedy = format!("write a whole number from {min} to {max}");
+            if scalar.meaning() != Meaning::Number {
+                return Err(Wrong::new(wrong_type(scalar, "a whole number"), remedy));
+            }
+            match scalar.text.parse::<u64>() {
+                Ok(value) if (min..=max).contains(&value) => Ok(value),
+                Ok(_) => Err(Wrong::new("out of range", remedy)),
+                Err(_) => Err(Wrong::new("not a whole number in range", remedy)),
+            }
+        });
+        found.or_else(|| key.default?.parse().ok()).unwrap_or(min)
+    }
+
+    pub(super) fn size(&self, key: &Key) -> u64 {
+        let Kind::Size(min, max) = key.kind else { return 0 };
+        let range = format!("from {} to {}", format_size(min), format_size(max));
+        let found = self.scalar(key, |scalar| match scalar.meaning() {
+            Meaning::Number | Meaning::Text => match parse_size(&scalar.text) {
+                Ok(value) if (min..=max).contains(&value) => Ok(value),
+                Ok(_) => Err(Wrong::new("out of range", format!("write a size {range}"))),
+                Err(error) => Err(Wrong { message: error.to_string(), remedy: None }),
+            },
+            Meaning::Null | Meaning::Bool(_) => {
+                Err(Wrong::new(wrong_type(scalar, "a size"), "write it like `8MiB`"))
+            }
+        });
+        found.or_else(|| parse_size(key.default?).ok()).unwrap_or(max)
+    }
+
+    /// `default` is for the key whose default depends on the vendor.
+    pub(super) fn duration(&self, key: &Key, default: Option<&str>) -> Duration {
+        let Kind::Duration(min, max) = key.kind else { return Duration::ZERO };
+        let found = self.scalar(key, |scalar| {
+            let unit = "write it with its unit, like `500ms`, `10s`, `15m` or `1h30m`";
+            match scalar.meaning() {
+                Meaning::Number => return Err(Wrong::new("a duration without a unit", unit)),
+                Meaning::Text => {}
+                Meaning::Null | Meaning::Bool(_) => {
+                    return Err(Wrong::new(wrong_type(scalar, "a duration"), unit));
+                }
+            }
+            let value =
+                parse_duration(&scalar.text).map_err(|_| Wrong::new("not a duration", unit))?;
+            if (min..=max).contains(&value) {
+                return Ok(value);
+            }
+            let range = format!("allowed are {} to {}", format_duration(min), format_duration(max));
+            Err(Wrong::new("out of range", range))
+        });
+        found.or_else(|| parse_duration(default.or(key.default)?).ok()).unwrap_or(min)
+    }
+
+    pub(super) fn choice(&self, key: &Key) -> Option<&'static str> {
+        let Kind::Choice(words) = key.kind else { return None };
+        let found = self.scalar(key, |scalar| choose(scalar, words));
+        found.or(key.default.and_then(|default| words.iter().copied().find(|w| *w == default)))
+    }
+
+    /// As [`Section::choice`] among words that are no table's.
+    pub(super) fn one_of<'w>(&self, key: &Key, words: &[&'w str]) -> Option<&'w str> {
+        self.scalar(key, |scalar| choose(scalar, words))
+    }
+
+    /// Text or an identifier, if given.
+    pub(super) fn text(&self, key: &Key) -> Option<String> {
+        self.scalar(key, |scalar| {
+            let text = text_of(scalar)?;
+            match key.kind {
+                Kind::Id(marks, longest) => check_id(text, marks, longest)?,
+                Kind::Name => check_id(text, "_.-", 63)?,
+                _ => {}
+            }
+            Ok(text.to_owned())
+        })
+    }
+
+    /// The places of the items of a list; empty if it is absent.
+    pub(super) fn items(&self, key: &Key) -> Vec<Place<'t>> {
+        let Some(place) = self.find(key) else { return Vec::new() };
+        let Value::List(items) = &place.node.value else {
+            let message = format!("wrong type: {} where a list belongs", place.node.describe());
+            let remedy = match (&key.kind, place.node.describe()) {
+                (_, "nothing") => format!("write `{}: []` if there are none", key.name),
+                (Kind::Ids(..), _) => format!("write `{}: [\"...\"]`", key.name),
+                _ => "start each item with `- `".to_owned(),
+            };
+            self.report.error(place.node.position, &place.path, &message, Some(&remedy));
+            return Vec::new();
+        };
+        let path = place.path;
+        let item = |(index, node)| Place { node, path: format!("{path}[{index}]") };
+        items.iter().map(|node| &**node).enumerate().map(item).collect()
+    }
+
+    /// A list of identifiers without repetitions.
+    pub(super) fn ids(&self, key: &Key) -> Vec<String> {
+        let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
+        let mut ids: Vec<String> = Vec::new();
+        for place in self.items(key) {
+            let id = read(self.report, &place, |scalar| {
+                let text = text_of(scalar)?;
+                check_id(text, marks, longest)?;
+                Ok(text.to_owned())
+            });
+            match id {
+                Some(id) if ids.contains(&id) => {
+                    let remedy = Some("remove one of them");
+                    self.report.warning(place.node.position, &place.path, "repeated id", remedy);
+                }
+                Some(id) => ids.push(id),
+                None => {}
+            }
+        }
+        ids
+    }
+
+    /// Path of a file, if given, relative to the configuration's directory.
+    pub(super) fn file(&self, key: &Key) -> Option<PathBuf> {
+        let path = self.scalar(key, |scalar| text_of(scalar).map(str::to_owned))?;
+        Some(self.report.resolve(&path))
+    }
+
+    /// A secret: exactly one of its three forms. Absent is not reported.
+    pub(super) fn secret(&self, key: &Key) -> Option<SecretSource> {
+        let names = secret_names(key.name);
+        let mut given: Vec<&String> =
+            names.iter().filter(|name| self.has(name).is_some()).collect();
+        given.sort_by_key(|name| self.has(name));
+        if let [first, second, ..] = given[..] {
+            let message = format!("`{first}` and `{second}` are both given");
+            let at = self.has(second).unwrap_or(self.position);
+            let remedy = Some("keep exactly one of them");
+            self.report.error(at, &self.path_of(second), &message, remedy);
+            return None;
+        }
+        let place = self.own(given.first()?)?;
+        let [literal, file, _] = &names;
+        if given.first() == Some(&literal) {
+            let secret =
+                read(self.report, &place, |scalar| text_of(scalar).map(SecretString::from))?;
+            self.report.literal_secret(place.node.position, &place.path);
+            return Some(SecretSource::Literal(secret));
+        }
+        if given.first() == Some(&file) {
+            let path = read(self.report, &place, |scalar| text_of(scalar).map(str::to_owned))?;
+            let source = SecretSource::File(self.report.resolve(&path));
+            return match source.read_now() {
+                Ok(_) => Some(source),
+                Err(error) => {
+                    let (message, remedy) = explain(&error, &path);
+                    let position = place.node.position;
+                    self.report.error(position, &place.path, &message, Some(remedy));
+                    None
+                }
+            };
+        }
+        read(self.report, &place, |scalar| {
+            let name = text_of(scalar)?;
+            let shown = if is_variable(name) { format!("`{name}` ") } else { String::new() };
+            let value = self.report.env(name).ok_or_else(|| {
+                let message = format!("the environment variable {shown}is not set");
+                Wrong::new(message, "set it, or use a `_file` key")
+            })?;
+            let value = value.to_str().map(|value| value.trim_end_matches(['\n', '\r']));
+            match value {
+                Some("") => Err(Wrong {
+                    message: format!("the environment variable {shown}is empty"),
+                    remedy: None,
+                }),
+                Some(value) => Ok(SecretSource::Literal(SecretString::from(value.to_owned()))),
+                None => Err(Wrong {
+                    message: format!("the environment variable {shown}is not UTF-8 text"),
+                    remedy: None,
+                }),
+            }
+        })
+    }
+
+    fn scalar<T>(&self, key: &Key, parse: impl Fn(&Scalar) -> Result<T, Wrong>) -> Option<T> {
+        let place = self.find(key)?;
+        read(self.report, &place, parse)
+    }
+}
+
+/// Text of a place that is not a key's value: of a label.
+pub(super) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
+    read(report, place, |scalar| text_of(scalar).map(str::to_owned))
+}
+
+fn read<T>(
+    report: &Report<'_>,
+    place: &Place<'_>,
+    parse: impl Fn(&Scalar) -> Result<T, Wrong>,
+) -> Option<T> {
+    let wrong = match &place.node.value {
+        Value::Scalar(scalar) => match parse(scalar) {
+            Ok(value) => return Some(value),
+            Err(wrong) => wrong,
+        },
+        Value::List(_) | Value::Map(_) => Wrong {
+            message: format!("wrong type: {} where one value belongs", place.node.describe()),
+            remedy: None,
+        },
+    };
+    report.error(place.node.position, &place.path, &wrong.message, wrong.remedy.as_deref());
+    None
+}
+
+fn wrong_type(scalar: &Scalar, wanted: &str) -> String {
+    let found = match scalar.meaning() {
+        Meaning::Null => return format!("has no value; {wanted} belongs here"),
+        Meaning::Bool(_) => "a boolean",
+        Meaning::Number => "a number",
+        Meaning::Text => "text",
+    };
+    format!("wrong type: {found} where {wanted} belongs")
+}
+
+/// Text that is text: a bare `0123` would lose its zero in other readers, a bare `true` its case.
+fn text_of(scalar: &Scalar) -> Result<&str, Wrong> {
+    match scalar.meaning() {
+        Meaning::Text if scalar.text.trim().is_empty() => {
+            Err(Wrong { message: "is empty".to_owned(), remedy: None })
+        }
+        Meaning::Text if scalar.text.contains(char::is_control) => Err(Wrong::new(
+            "holds a line break or another control character",
+            "write it in one line",
+        )),
+        Meaning::Text => Ok(&scalar.text),
+        Meaning::Null => Err(Wrong::new(wrong_type(scalar, "text"), "give one or remove the key")),
+        Meaning::Bool(_) | Meaning::Number => {
+            Err(Wrong::new(wrong_type(scalar, "text"), "quote it: \"...\""))
+        }
+    }
+}
+
+fn check_id(text: &str, marks: &str, longest: usize) -> Result<(), Wrong> {
+    let listed: Vec<String> = marks.chars().map(|mark| format!("`{mark}`")).collect();
+    let allowed = format!("use 1 to {longest} letters, digits and {}", listed.join(" "));
+    if text.chars().any(|c| !c.is_ascii_alphanumeric() && !marks.contains(c)) {
+        return Err(Wrong::new("a character that is not allowed", allowed));
+    }
+    if text.len() > longest {
+        return Err(Wrong::new("too long", allowed));
+    }
+    Ok(())
+}
+
+fn choose<'w>(scalar: &Scalar, words: &[&'w str]) -> Result<&'w str, Wrong> {
+    if let Some(word) = words.iter().find(|word| **word == scalar.text.as_str()) {
+        return Ok(word);
+    }
+    let known: Vec<String> = words.iter().map(|word| (*word).to_owned()).collect();
+    let near = nearest(&scalar.text, &known);
+    let near = near.map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+    let message = match scalar.meaning() {
+        Meaning::Null => "has no value",
+        Meaning::Bool(_) | Meaning::Number | Meaning::Text => "unknown value",
+    };
+    Err(Wrong::new(message, format!("{near}allowed: {}", words.join(", "))))
+}
+
+/// The name most like the one given, if any is.
+fn nearest<'n>(name: &str, known: &'n [String]) -> Option<&'n str> {
+    if name.len() > 64 {
+        return None;
+    }
+    let fold = |name: &str| name.to_lowercase().replace(['-', '_', ' '], "");
+    let folded = fold(name);
+    let score = |candidate: &String| strsim::jaro_winkler(&folded, &fold(candidate));
+    let best = known.iter().max_by(|one, two| score(one).total_cmp(&score(two)))?;
+    if score(best) >= 0.85 {
+        return Some(best);
+    }
+    // `url` for `base_url`, `interval` for `min_interval`.
+    let part = |candidate: &&String| folded.len() >= 3 && fold(candidate).contains(&folded);
+    known.iter().find(part).map(String::as_str)
+}
+
+/// Whether it is surely the name of a variable and not a secret given by mistake.
+fn is_variable(name: &str) -> bool {
+    name.len() <= 80
+        && name.contains('_')
+        && name.starts_with(|c: char| c.is_ascii_uppercase())
+        && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_')
+}
+
+/// A secret file that cannot be read, without its name unless that is surely a path: the secret
+/// itself may have been given by mistake.
+fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
+    let is_path = ["/", "./", "../"].iter().any(|start| path.starts_with(start));
+    let shown = if is_path { format!("`{path}`") } else { "the file".to_owned() };
+    match error {
+        SecretError::Unreadable { source, .. } => (
+            format!("{shown} cannot be read: {}", io_reason(source)),
+            "a relative path starts at the directory of the configuration file",
+        ),
+        SecretError::Empty { .. } => (format!("{shown} is empty"), "write the secret into it"),
+        SecretError::TooLong { .. } => {
+            (format!("{shown} is longer than 64 KiB"), "name the file that holds the secret alone")
+        }
+        SecretError::NotText { .. } => {
+            (format!("{shown} is not UTF-8 text"), "name the file that holds the secret alone")
+        }
+    }
+}
+
+/// The reason without the system's error number.
+pub(super) fn io_reason(error: &std::io::Error) -> String {
+    match error.kind() {
+        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
+        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
+        _ => error.to_string(),
+    }
+}

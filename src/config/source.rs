@@ -1,0 +1,312 @@
+//! One source: the common keys, and the vendor's by [`super::vendor`].
+
+use std::{collections::BTreeMap, time::Duration};
+
+use secrecy::SecretString;
+use url::{Host, Url};
+use zeroize::Zeroizing;
+
+use super::{
+    Conferences, Dingtalk, Identify, ProxyUrl, Source, System, Tls,
+    file::Value,
+    keys::{self, Key, VendorKeys},
+    section::{Place, Section, text_at},
+    tls, vendor,
+};
+use crate::model::Vendor;
+
+/// Checks `defaults`, whether or not a source uses it.
+pub(super) fn check_defaults(section: &Section<'_>) {
+    section.check_keys(keys::DEFAULT_KEYS, |name| match name {
+        "name" => Some("names are unique: give each source its own".to_owned()),
+        name => owner_hint(name, None).map(|hint| format!("{hint}; set it at each source")),
+    });
+    vendor_key(section);
+    Common::read(section, None);
+}
+
+/// The name of a source, and the source unless a problem was reported.
+///
+/// A duplicate name is worth reporting even where the source is otherwise broken.
+pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
+    let keys = vendor_of(section);
+    check_keys(section, keys);
+    let name = section.own(keys::NAME.name).and_then(|_| section.text(&keys::NAME));
+    if section.own(keys::NAME.name).is_none() {
+        section.missing(&keys::NAME, "missing");
+    }
+    let common = Common::read(section, keys);
+    if keys.is_some_and(|keys| keys.base_url.is_none()) && section.find(&keys::BASE_URL).is_none() {
+        section.missing(&keys::BASE_URL, "missing");
+    }
+    let system = keys.and_then(|keys| vendor::read(section, keys));
+    if let (Some(System::Dingtalk(dingtalk)), Some(url)) = (&system, &common.base_url) {
+        warn_of_quota(section, dingtalk, url, common.min_interval);
+    }
+    let name = name?;
+    let source = system.zip(common.base_url).map(|(system, base_url)| Source {
+        name: name.clone(),
+        base_url,
+        api_path: common.api_path,
+        labels: common.labels,
+        timeout: common.timeout,
+        min_interval: common.min_interval,
+        max_concurrency: common.max_concurrency,
+        max_response_bytes: common.max_response_bytes,
+        tls: common.tls,
+        proxy_url: common.proxy_url,
+        conferences: common.conferences,
+        system,
+    });
+    Some((name, source))
+}
+
+/// DingTalk's free tier allows 5,000 calls a month, for all applications of the enterprise.
+fn warn_of_quota(section: &Section<'_>, dingtalk: &Dingtalk, url: &Url, min_interval: Duration) {
+    const LEAST: Duration = Duration::from_secs(600);
+    if !dingtalk.discover || min_interval >= LEAST || is_loopback(url) {
+        return;
+    }
+    let place = section.find(&keys::MIN_INTERVAL);
+    let at = place.as_ref().map_or(section.position(), |place| place.node.position);
+    let path = place.map_or(section.path_of(keys::MIN_INTERVAL.name), |place| place.path);
+    let message = "asking more often than every 10m can use up the free tier's 5,000 calls a month";
+    let remedy = Some("leave it at 15m unless the enterprise has a larger quota");
+    section.report().warning(at, &path, message, remedy);
+}
+
+/// The vendor's tables; reports a missing or unknown vendor.
+fn vendor_of(section: &Section<'_>) -> Option<&'static VendorKeys> {
+    if section.find(&keys::VENDOR).is_none() {
+        let names = Vendor::ALL.map(Vendor::as_str).join(", ");
+        let remedy = format!("add `vendor`; allowed: {names}");
+        let path = section.path_of(keys::VENDOR.name);
+        section.report().error(section.position(), &path, "missing", Some(&remedy));
+    }
+    vendor_key(section).map(VendorKeys::of)
+}
+
+fn vendor_key(section: &Section<'_>) -> Option<Vendor> {
+    let name = section.one_of(&keys::VENDOR, &Vendor::ALL.map(Vendor::as_str))?;
+    Vendor::ALL.into_iter().find(|vendor| vendor.as_str() == name)
+}
+
+fn check_keys(section: &Section<'_>, vendor: Option<&VendorKeys>) {
+    let own: Vec<&Key> = match vendor {
+        Some(keys) => keys.own().collect(),
+        // Which keys belong here is not known; only what belongs nowhere is wrong.
+        None => Vendor::ALL.into_iter().flat_map(|v| VendorKeys::of(v).own()).collect(),
+    };
+    let known: Vec<&Key> = keys::COMMON.iter().copied().chain(own).collect();
+    section.check_keys(&known, |name| owner_hint(name, vendor));
+}
+
+/// Says whose key it is, if it is another vendor's.
+fn owner_hint(name: &str, vendor: Option<&VendorKeys>) -> Option<String> {
+    let owns = |vendor: &Vendor| {
+        VendorKeys::of(*vendor).own().any(|key| key.names().iter().any(|known| known == name))
+    };
+    let owners: Vec<_> = Vendor::ALL.iter().filter(|v| owns(v)).map(|v| v.as_str()).collect();
+    if owners.is_empty() {
+        return None;
+    }
+    let not = vendor.map(|keys| format!(", not of {}", keys.vendor)).unwrap_or_default();
+    Some(format!("it is a key of {}{not}", owners.join(", ")))
+}
+
+/// The common keys of a source but `name` and `vendor`.
+struct Common {
+    base_url: Option<Url>,
+    api_path: String,
+    labels: BTreeMap<String, String>,
+    timeout: Duration,
+    min_interval: Duration,
+    max_concurrency: usize,
+    max_response_bytes: u64,
+    tls: Tls,
+    proxy_url: Option<ProxyUrl>,
+    conferences: Conferences,
+}
+
+impl Common {
+    fn read(section: &Section<'_>, vendor: Option<&VendorKeys>) -> Self {
+        let default = |key: &Key| vendor.and_then(|vendor| vendor.default_of(key));
+        let base_url = match section.find(&keys::BASE_URL) {
+            Some(place) => base_url(section, &place),
+            None => default(&keys::BASE_URL).and_then(|url| Url::parse(url).ok()),
+        };
+        let tls = tls::read(section);
+        warn_of_clear_text(section, base_url.as_ref());
+        Self {
+            api_path: api_path(section)
+                .or_else(|| default(&keys::API_PATH).map(str::to_owned))
+                .unwrap_or_default(),
+            labels: labels_of(section),
+            timeout: section.duration(&keys::TIMEOUT, None),
+            min_interval: section.duration(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
+            max_concurrency: usize::try_from(section.integer(&keys::MAX_CONCURRENCY)).unwrap_or(1),
+            max_response_bytes: section.size(&keys::MAX_RESPONSE_BYTES),
+            proxy_url: proxy_url(section, &tls),
+            conferences: conferences(section),
+            base_url,
+            tls,
+        }
+    }
+}
+
+fn base_url(section: &Section<'_>, place: &Place<'_>) -> Option<Url> {
+    let text = section.text(&keys::BASE_URL)?;
+    let wrong = |message: &str, remedy: &str| {
+        section.report().error(place.node.position, &place.path, message, Some(remedy));
+        None
+    };
+    let like = "write it like `https://192.0.2.10:8088`";
+    if !text.contains("://") {
+        return wrong("not an http or https URL", like);
+    }
+    let Ok(mut url) = Url::parse(&text) else { return wrong("not a URL", like) };
+    if !matches!(url.scheme(), "http" | "https") {
+        return wrong("the scheme is neither http nor https", like);
+    }
+    // `https:///path` parses, with the path's first part as host.
+    if text.split_once("://").is_some_and(|(_, rest)| rest.starts_with('/')) {
+        return wrong("the URL has no host", like);
+    }
+    if !url.username().is_empty() || url.password().is_some() || text.contains('@') {
+        return wrong("a URL with a user or a password", "use the keys for credentials");
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return wrong("a URL with a query or a fragment", "end it with the host or a path");
+    }
+    let path = url.path().trim_end_matches('/').to_owned();
+    url.set_path(&path);
+    Some(url)
+}
+
+fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
+    let (Some(url), Some(place)) = (url, section.find(&keys::BASE_URL)) else { return };
+    if url.scheme() == "http" && !is_loopback(url) {
+        let message = "credentials travel in clear text over http";
+        let remedy = Some("use https");
+        section.report().warning(place.node.position, &place.path, message, remedy);
+    }
+}
+
+/// Whether the URL leads to this machine itself.
+pub(super) fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}
+
+fn api_path(section: &Section<'_>) -> Option<String> {
+    let place = section.find(&keys::API_PATH)?;
+    // Here, and only here, empty means something: no prefix.
+    if let Value::Scalar(scalar) = &place.node.value
+        && !scalar.plain
+        && scalar.text.is_empty()
+    {
+        return Some(String::new());
+    }
+    let text = section.text(&keys::API_PATH)?;
+    let path = text.trim_matches('/');
+    let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '/');
+    if !path.chars().all(plain)
+        || path.split('/').any(|part| matches!(part, "." | ".."))
+        || path.contains("//")
+    {
+        let message = "not a path prefix";
+        let remedy = Some("write it like `/api/v2.0.0`, without query or `..`");
+        section.report().error(place.node.position, &place.path, message, remedy);
+        return None;
+    }
+    Some(if path.is_empty() { String::new() } else { format!("/{path}") })
+}
+
+/// Labels of `defaults`, and over them the source's own.
+fn labels_of(section: &Section<'_>) -> BTreeMap<String, String> {
+    let mut labels = match section.fallback() {
+        Some(defaults) => labels_of(defaults),
+        None => BTreeMap::new(),
+    };
+    let Some(place) = section.own(keys::LABELS.name) else { return labels };
+    let Some(entries) = Section::open(section.report(), &place) else { return labels };
+    for (name, at, place) in entries.entries() {
+        match label_fault(name) {
+            Some((message, remedy)) => {
+                section.report().error(at, &place.path, message, Some(&remedy));
+            }
+            None => {
+                if let Some(value) = text_at(section.report(), &place) {
+                    labels.insert(name.to_owned(), value);
+                }
+            }
+        }
+    }
+    labels
+}
+
+fn label_fault(name: &str) -> Option<(&'static str, String)> {
+    let first = |c: char| c.is_ascii_alphabetic() || c == '_';
+    let valid = name.starts_with(first) && name.chars().all(|c| first(c) || c.is_ascii_digit());
+    if !valid {
+        let remedy = "use letters, digits and `_`, not starting with a digit".to_owned();
+        return Some(("not a label name", remedy));
+    }
+    if name.starts_with("__") {
+        let remedy = "names starting with `__` belong to Prometheus".to_owned();
+        return Some(("a reserved label name", remedy));
+    }
+    if keys::RESERVED_LABELS.contains(&name) {
+        let remedy = format!("choose another; taken are: {}", keys::RESERVED_LABELS.join(", "));
+        return Some(("a label the exporter sets itself", remedy));
+    }
+    None
+}
+
+fn proxy_url(section: &Section<'_>, tls: &Tls) -> Option<ProxyUrl> {
+    let place = section.find(&keys::PROXY_URL)?;
+    let text = Zeroizing::new(section.text(&keys::PROXY_URL)?);
+    let at = place.node.position;
+    let wrong = |message: &str, remedy: &str| {
+        section.report().error(at, &place.path, message, Some(remedy));
+        None
+    };
+    let like = "write it like `http://proxy.example:3128`";
+    if !text.contains("://") {
+        return wrong("not a proxy URL", like);
+    }
+    let Ok(url) = Url::parse(&text) else { return wrong("not a URL", like) };
+    if !matches!(url.scheme(), "http" | "https" | "socks5" | "socks5h") {
+        return wrong("the scheme is none of http, https, socks5, socks5h", like);
+    }
+    if url.host_str().is_none_or(str::is_empty) {
+        return wrong("the URL has no host", like);
+    }
+    if !matches!(url.path(), "" | "/") || url.query().is_some() || url.fragment().is_some() {
+        return wrong("a proxy URL with a path, a query or a fragment", like);
+    }
+    if tls.server_name.is_some() {
+        let message = "`proxy_url` cannot be combined with `tls.server_name`";
+        return wrong(message, "the proxy is asked for the host of `base_url`: put the name there");
+    }
+    if url.password().is_some() {
+        section.report().literal_secret(at, &place.path);
+    }
+    Some(ProxyUrl(SecretString::from(text.as_str())))
+}
+
+fn conferences(section: &Section<'_>) -> Conferences {
+    section.sub(&keys::CONFERENCES, |section| Conferences {
+        enabled: section.flag(&keys::ENABLED),
+        limit: usize::try_from(section.integer(&keys::LIMIT)).unwrap_or(usize::MAX),
+        identify: match section.choice(&keys::IDENTIFY) {
+            Some("number") => Identify::Number,
+            Some("name") => Identify::Name,
+            _ => Identify::Hash,
+        },
+    })
+}
