@@ -76,7 +76,10 @@ impl Body for Out {
     type Data = Bytes;
     type Error = io::Error;
 
-    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
         let this = &mut *self;
         match &mut this.state {
             State::Whole { left, .. } => {
@@ -106,7 +109,11 @@ impl Body for Out {
             }
             State::Endless { begun } => {
                 static BLOCK: [u8; 16_384] = [b'0'; 16_384];
-                let block = if *begun { Bytes::from_static(&BLOCK) } else { Bytes::from_static(b"{\"padding\":\"") };
+                let block = if *begun {
+                    Bytes::from_static(&BLOCK)
+                } else {
+                    Bytes::from_static(b"{\"padding\":\"")
+                };
                 *begun = true;
                 Poll::Ready(Some(Ok(Frame::data(block))))
             }
@@ -119,7 +126,9 @@ impl Body for Out {
 
     fn size_hint(&self) -> SizeHint {
         match &self.state {
-            State::Whole { left, announced: true } | State::Drip(left) => SizeHint::with_exact(left.len() as u64),
+            State::Whole { left, announced: true } | State::Drip(left) => {
+                SizeHint::with_exact(left.len() as u64)
+            }
             State::Half { announced, .. } => SizeHint::with_exact(*announced),
             State::Whole { announced: false, .. } | State::Endless { .. } => SizeHint::default(),
         }

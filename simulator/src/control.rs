@@ -25,9 +25,13 @@ vendors: openvox_uc yeastar_s yeastar_p huawei_meeting dingtalk; no instance is 
 faults:  hang status-500 auth throttle lockout html close reset truncate empty endless
 ";
 
-pub(crate) async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming>) -> io::Result<Response<Out>> {
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    request: hyper::Request<Incoming>,
+) -> io::Result<Response<Out>> {
     let query = decode(request.uri().query().unwrap_or_default());
-    let of = |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    let of =
+        |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
     let vendor = of("vendor").and_then(Vendor::from_name);
     let instance = of("instance").unwrap_or_default();
     let done = || text(StatusCode::OK, false, "done\n".to_owned());
@@ -43,7 +47,9 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming
             }
             done()
         }
-        (_, "/truth" | "/requests" | "/fault" | "/expire", None) => bad("vendor= must name one of the five"),
+        (_, "/truth" | "/requests" | "/fault" | "/expire", None) => {
+            bad("vendor= must name one of the five")
+        }
         (&Method::GET, "/truth", Some(vendor)) => {
             let system = shared.system(vendor, instance);
             let mut system = lock(&system);
@@ -69,12 +75,16 @@ pub(crate) async fn answer(shared: Arc<Shared>, request: hyper::Request<Incoming
             done()
         }
         (&Method::POST, "/fault", Some(vendor)) => {
-            let Ok(times) = of("times").filter(|text| !text.is_empty()).map(str::parse).transpose() else {
+            let Ok(times) = of("times").filter(|text| !text.is_empty()).map(str::parse).transpose()
+            else {
                 return Ok(bad("times= must be a number"));
             };
             let endpoint = of("endpoint").filter(|name| !name.is_empty());
             if endpoint.is_some_and(|name| !vendor.endpoints().contains(&name)) {
-                return Ok(bad(&format!("endpoint= must be one of {}", vendor.endpoints().join(", "))));
+                return Ok(bad(&format!(
+                    "endpoint= must be one of {}",
+                    vendor.endpoints().join(", ")
+                )));
             }
             let Some(faults) = named(vendor, of("fault").unwrap_or_default()) else {
                 return Ok(bad("fault= must be one the help names; DingTalk has no lock-out"));
@@ -151,6 +161,8 @@ fn throttled(vendor: Vendor) -> Fault {
             Fault::RetryAfter { status: 429, value: "30".to_owned() }
         }
         Vendor::HuaweiMeeting => Fault::VendorError("APIG.0308".to_owned()),
-        Vendor::Dingtalk => Fault::VendorError("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi".to_owned()),
+        Vendor::Dingtalk => {
+            Fault::VendorError("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi".to_owned())
+        }
     }
 }

@@ -43,7 +43,9 @@ pub struct Credentials {
 /// The credentials of a vendor's systems, the same for every instance.
 pub fn credentials(vendor: Vendor) -> Credentials {
     let ways: &'static [&'static [(&'static str, &'static str)]] = match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => &[&[("username", PBX_USERNAME), ("password", PBX_PASSWORD)]],
+        Vendor::OpenvoxUc | Vendor::YeastarS => {
+            &[&[("username", PBX_USERNAME), ("password", PBX_PASSWORD)]]
+        }
         Vendor::YeastarP => &[&[("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)]],
         Vendor::HuaweiMeeting => &[
             &[("app_id", HUAWEI_APP_ID), ("app_key", HUAWEI_APP_KEY)],
@@ -51,7 +53,11 @@ pub fn credentials(vendor: Vendor) -> Credentials {
         ],
         Vendor::Dingtalk => &[
             &[("app_key", DINGTALK_APP_KEY), ("app_secret", DINGTALK_APP_SECRET)],
-            &[("corp_id", DINGTALK_CORP_ID), ("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)],
+            &[
+                ("corp_id", DINGTALK_CORP_ID),
+                ("client_id", CLIENT_ID),
+                ("client_secret", CLIENT_SECRET),
+            ],
             &[
                 ("suite_key", DINGTALK_SUITE_KEY),
                 ("suite_secret", DINGTALK_SUITE_SECRET),

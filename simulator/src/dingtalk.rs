@@ -6,8 +6,8 @@
 //! `api-queryorgconferencelist`, `obtain-the-access-token-of-an-internal-app` and its neighbours.
 
 use crate::credentials::{
-    CLIENT_ID, CLIENT_SECRET, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID, DINGTALK_SUITE_KEY,
-    DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET,
+    CLIENT_ID, CLIENT_SECRET, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID,
+    DINGTALK_SUITE_KEY, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET,
 };
 use crate::model::{Conference, Participant, Population, Presence, UnknownIds};
 use crate::rng;
@@ -25,8 +25,12 @@ pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
     let path = system.below("", call)?;
     match (&call.method, path) {
         (&Method::GET, "/v1.0/conference/orgConferences") => Some("orgConferences"),
-        (&Method::POST, "/v1.0/conference/videoConferences/query") => Some("videoConferences/query"),
-        (&Method::POST, "/v1.0/oauth2/accessToken" | "/v1.0/oauth2/corpAccessToken") => Some("access_token"),
+        (&Method::POST, "/v1.0/conference/videoConferences/query") => {
+            Some("videoConferences/query")
+        }
+        (&Method::POST, "/v1.0/oauth2/accessToken" | "/v1.0/oauth2/corpAccessToken") => {
+            Some("access_token")
+        }
         (&Method::POST, path) if corporation(path).is_some() => Some("access_token"),
         _ => None,
     }
@@ -128,7 +132,9 @@ fn same_token(system: &mut System, call: &Call) -> (String, u64) {
 
 fn list(system: &mut System, call: &Call) -> Answer {
     let size = call.query("maxResults").map_or(Some(PAGE), |text| text.parse().ok());
-    let Some(size) = size.filter(|size| (1..=LARGEST_PAGE).contains(size)) else { return failed("paramError") };
+    let Some(size) = size.filter(|size| (1..=LARGEST_PAGE).contains(size)) else {
+        return failed("paramError");
+    };
     let offset = match call.query("nextToken") {
         None | Some("" | "0") => Some(0),
         Some(token) => token.strip_prefix("page-").and_then(|text| text.parse::<usize>().ok()),
@@ -139,7 +145,8 @@ fn list(system: &mut System, call: &Call) -> Answer {
         let quirks = population.behaviour.quirks;
         let page: Vec<_> = all.iter().skip(offset).take(size).map(|c| listed(quirks, c)).collect();
         let end = offset.saturating_add(size);
-        let mut answer = json!({ "totalCount": all.len(), "hasMore": end < all.len(), "onGoingConfList": page });
+        let mut answer =
+            json!({ "totalCount": all.len(), "hasMore": end < all.len(), "onGoingConfList": page });
         if end < all.len() {
             answer["nextToken"] = json!(format!("page-{end}"));
         } else if !quirks {
@@ -180,7 +187,11 @@ fn creator(id: &str) -> String {
 }
 
 fn link(id: &str) -> String {
-    format!("https://meeting.dingtalk.com/j/{:016x}?token={:016x}", rng::hash(8, &[id]), rng::hash(9, &[id]))
+    format!(
+        "https://meeting.dingtalk.com/j/{:016x}?token={:016x}",
+        rng::hash(8, &[id]),
+        rng::hash(9, &[id])
+    )
 }
 
 /// Everything secret or personal that comes with a conference of that id.
@@ -198,7 +209,9 @@ fn batch(system: &mut System, call: &Call) -> Answer {
         return failed("sizeTooLarge");
     }
     let running = |id: &str| population.conferences.iter().any(|c| c.id == id);
-    if population.behaviour.unknown_ids == UnknownIds::FailBatch && !ids.iter().all(|id| running(id)) {
+    if population.behaviour.unknown_ids == UnknownIds::FailBatch
+        && !ids.iter().all(|id| running(id))
+    {
         return failed("resourceClose");
     }
     Answer::bytes(system.cached(format!("batch {}", ids.join(" ")), |population| {
@@ -210,7 +223,9 @@ fn batch(system: &mut System, call: &Call) -> Answer {
             match population.conferences.iter().find(|c| c.id == *id) {
                 Some(conference) => infos.push(conference_json(population, conference)),
                 None if population.behaviour.unknown_ids == UnknownIds::Ended => {
-                    infos.push(json!({ "conferenceId": id, "title": "", "status": 1, "userList": [] }));
+                    infos.push(
+                        json!({ "conferenceId": id, "title": "", "status": 1, "userList": [] }),
+                    );
                 }
                 None => {}
             }

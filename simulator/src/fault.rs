@@ -109,7 +109,8 @@ pub(crate) struct Reply {
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 const TEXT: &str = "text/plain";
 const HTML: &str = "text/html; charset=utf-8";
-const LOGIN_PAGE: &str = "<!DOCTYPE html><html><head><title>Login</title></head><body><form>Login</form></body></html>";
+const LOGIN_PAGE: &str =
+    "<!DOCTYPE html><html><head><title>Login</title></head><body><form>Login</form></body></html>";
 
 impl Reply {
     pub(crate) fn of(status: u16, body: impl Into<Bytes>) -> Self {
@@ -169,7 +170,8 @@ impl Fault {
 
     /// What goes out instead of the right answer.
     pub(crate) fn reply(&self, vendor: Vendor, endpoint: &str, right: Option<Answer>) -> Reply {
-        let (status, body) = right.map_or((200, Bytes::new()), |answer| (answer.status, answer.body));
+        let (status, body) =
+            right.map_or((200, Bytes::new()), |answer| (answer.status, answer.body));
         let right = |body: Vec<u8>| Reply::of(status, body);
         let json = |change: &dyn Fn(&mut Value)| {
             let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
@@ -180,20 +182,32 @@ impl Fault {
             Self::Status(status) => Reply::of(*status, "the server has a problem\n").as_kind(TEXT),
             Self::StatusJson(status, body) => Reply::of(*status, body.clone()),
             Self::Body(bytes) => Reply::of(200, bytes.clone()),
-            Self::VendorError(code) => Reply::of(vendor_status(vendor, code), vendor_error(vendor, code).to_string()),
-            Self::VendorErrorStatus(status, code) => Reply::of(*status, vendor_error(vendor, code).to_string()),
-            Self::RetryAfter { status, value } => {
-                Reply::of(*status, "try again later\n").as_kind(TEXT).with_header("retry-after", value)
+            Self::VendorError(code) => {
+                Reply::of(vendor_status(vendor, code), vendor_error(vendor, code).to_string())
             }
+            Self::VendorErrorStatus(status, code) => {
+                Reply::of(*status, vendor_error(vendor, code).to_string())
+            }
+            Self::RetryAfter { status, value } => Reply::of(*status, "try again later\n")
+                .as_kind(TEXT)
+                .with_header("retry-after", value),
             Self::Hang => Reply { payload: Payload::Never, ..Reply::of(200, "") },
             Self::Drip => Reply { payload: Payload::Drip(body), ..Reply::of(status, "") },
             Self::Endless => Reply { payload: Payload::Endless, ..Reply::of(200, "") },
             Self::Large(size) => right(mangle::padded(&body, *size)),
-            Self::GzipBomb(size) => Reply::of(200, bomb(*size)).with_header("content-encoding", "gzip"),
-            Self::Truncate => Reply { payload: Payload::Half { body, reset: false }, ..Reply::of(status, "") },
+            Self::GzipBomb(size) => {
+                Reply::of(200, bomb(*size)).with_header("content-encoding", "gzip")
+            }
+            Self::Truncate => {
+                Reply { payload: Payload::Half { body, reset: false }, ..Reply::of(status, "") }
+            }
             Self::CloseBeforeAnswer => Reply { payload: Payload::Close, ..Reply::of(200, "") },
-            Self::ResetInsideBody => Reply { payload: Payload::Half { body, reset: true }, ..Reply::of(status, "") },
-            Self::Redirect(to) => Reply::of(302, "moved\n").as_kind(TEXT).with_header("location", to),
+            Self::ResetInsideBody => {
+                Reply { payload: Payload::Half { body, reset: true }, ..Reply::of(status, "") }
+            }
+            Self::Redirect(to) => {
+                Reply::of(302, "moved\n").as_kind(TEXT).with_header("location", to)
+            }
             Self::WrongContentType => Reply::of(status, body).as_kind(HTML),
             Self::Html => Reply::of(200, LOGIN_PAGE).as_kind(HTML),
             Self::Bom => right([b"\xef\xbb\xbf", body.as_ref()].concat()),
@@ -201,7 +215,9 @@ impl Fault {
             Self::DeepNesting(depth) => {
                 right(mangle::with_main(&body, main_key(vendor, endpoint), &mangle::nested(*depth)))
             }
-            Self::DeepNestingIgnoredKey(depth) => right(mangle::with_key(&body, &mangle::nested(*depth))),
+            Self::DeepNestingIgnoredKey(depth) => {
+                right(mangle::with_key(&body, &mangle::nested(*depth)))
+            }
             Self::WrongTypes => json(&mangle::wrong_types),
             Self::MissingKey => json(&|value| mangle::without(value, main_key(vendor, endpoint))),
             Self::DuplicateKeys => right(mangle::twice(&body)),
@@ -210,7 +226,9 @@ impl Fault {
             Self::NegativeNumbers => json(&mangle::negative),
             Self::LyingTotal(total) => json(&|value| mangle::total(value, *total)),
             Self::RepeatPages => json(&mangle::another_page),
-            Self::DuplicateItems => json(&|value| mangle::duplicate(value, main_key(vendor, endpoint))),
+            Self::DuplicateItems => {
+                json(&|value| mangle::duplicate(value, main_key(vendor, endpoint)))
+            }
             Self::Delay(delay) => Reply { delay: *delay, ..Reply::of(status, body) },
             Self::Empty => Reply::of(200, ""),
         }
@@ -221,9 +239,10 @@ impl Fault {
 fn main_key(vendor: Vendor, endpoint: &str) -> &'static [&'static str] {
     match (vendor, endpoint) {
         (Vendor::OpenvoxUc | Vendor::YeastarS, "login") => &["token"],
-        (Vendor::OpenvoxUc | Vendor::YeastarS, "conference/query" | "conference/query_in_session") => {
-            &["conferences", "conference"]
-        }
+        (
+            Vendor::OpenvoxUc | Vendor::YeastarS,
+            "conference/query" | "conference/query_in_session",
+        ) => &["conferences", "conference"],
         (Vendor::OpenvoxUc | Vendor::YeastarS, _) => &["status"],
         (Vendor::YeastarP, "get_token" | "refresh_token") => &["access_token"],
         (Vendor::YeastarP, "del_token") => &["errcode"],

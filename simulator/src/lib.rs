@@ -39,14 +39,14 @@ mod yeastar_p;
 mod yeastar_s;
 
 pub use credentials::{
-    CLIENT_ID, CLIENT_SECRET, Credentials, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID, DINGTALK_SUITE_KEY,
-    DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET, HUAWEI_ACCOUNT, HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_PASSWORD,
-    PBX_PASSWORD, PBX_USERNAME, credentials,
+    CLIENT_ID, CLIENT_SECRET, Credentials, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID,
+    DINGTALK_SUITE_KEY, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET, HUAWEI_ACCOUNT,
+    HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_PASSWORD, PBX_PASSWORD, PBX_USERNAME, credentials,
 };
 pub use fault::Fault;
 pub use model::{
-    Behaviour, Conference, Idle, Line, Moderator, Participant, Population, Presence, Role, Room, Scheduled, UnknownIds,
-    Vendor,
+    Behaviour, Conference, Idle, Line, Moderator, Participant, Population, Presence, Role, Room,
+    Scheduled, UnknownIds, Vendor,
 };
 pub use record::Request;
 pub use truth::{ConferenceTruth, Truth};
@@ -144,7 +144,8 @@ impl Simulator {
             let listener = TcpListener::bind((listen, ports[vendor.index()])).await?;
             addresses[vendor.index()] = reachable(listener.local_addr()?);
             let for_all = shared.clone();
-            let answer = move |reset, request| server::answer(for_all.clone(), vendor, reset, request);
+            let answer =
+                move |reset, request| server::answer(for_all.clone(), vendor, reset, request);
             tokio::spawn(server::accept(listener, shared.clone(), true, answer));
         }
         let listener = TcpListener::bind((listen, control_port)).await?;
@@ -157,7 +158,8 @@ impl Simulator {
 
     /// Starts with a runtime of its own, for callers that have none.
     pub fn start_blocking(options: Options) -> io::Result<Self> {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+        let runtime =
+            tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let mut simulator = runtime.block_on(Self::start(options))?;
         simulator.runtime = Some(runtime);
         Ok(simulator)
@@ -209,7 +211,14 @@ impl Simulator {
 
     /// Lets calls go wrong: of one endpoint (`None`: every call), so many times (`None`: until cleared). Of several
     /// faults for one call the one injected first is used until its times are up.
-    pub fn inject(&self, vendor: Vendor, instance: &str, endpoint: Option<&str>, fault: Fault, times: Option<u32>) {
+    pub fn inject(
+        &self,
+        vendor: Vendor,
+        instance: &str,
+        endpoint: Option<&str>,
+        fault: Fault,
+        times: Option<u32>,
+    ) {
         let known = |name: &str| name == "other" || vendor.endpoints().contains(&name);
         assert!(endpoint.is_none_or(known), "{} has no endpoint {endpoint:?}", vendor.as_str());
         let injected = Injected { endpoint: endpoint.map(str::to_owned), fault, times };
@@ -239,7 +248,12 @@ impl Simulator {
     }
 
     /// Changes a population; from then on it lives no life of its own.
-    pub fn edit<R>(&self, vendor: Vendor, instance: &str, change: impl FnOnce(&mut Population) -> R) -> R {
+    pub fn edit<R>(
+        &self,
+        vendor: Vendor,
+        instance: &str,
+        change: impl FnOnce(&mut Population) -> R,
+    ) -> R {
         lock(&self.shared.system(vendor, instance)).edit(change)
     }
 

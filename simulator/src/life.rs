@@ -28,7 +28,12 @@ impl Life {
     }
 
     /// Lets the ticks pass that are due; whether there were any.
-    pub(crate) fn advance(&mut self, vendor: Vendor, population: &mut Population, tick: Duration) -> bool {
+    pub(crate) fn advance(
+        &mut self,
+        vendor: Vendor,
+        population: &mut Population,
+        tick: Duration,
+    ) -> bool {
         let tick = tick.max(Duration::from_millis(1));
         let due = (self.born.elapsed().as_millis() / tick.as_millis()) as u64;
         if due == self.ticks {
@@ -62,12 +67,19 @@ impl Life {
             self.stir(vendor, &rooms, conference, busy);
         }
         population.rooms = rooms;
-        if vendor == Vendor::HuaweiMeeting && population.scheduled.len() < 8 && self.rng.percent(20) {
+        if vendor == Vendor::HuaweiMeeting && population.scheduled.len() < 8 && self.rng.percent(20)
+        {
             let now = unix(SystemTime::now());
             let id = self.rng.digits("9", 8);
             let name = populate::subject(&mut self.rng);
             let start_unix = now + 600 * (1 + self.rng.below(200) as i64);
-            population.scheduled.push(Scheduled { id, name, start_unix, sittings: 1, own: self.rng.percent(30) });
+            population.scheduled.push(Scheduled {
+                id,
+                name,
+                start_unix,
+                sittings: 1,
+                own: self.rng.percent(30),
+            });
         }
     }
 
@@ -75,7 +87,8 @@ impl Life {
         let mut new = populate::conference(vendor, &mut self.rng, unix(SystemTime::now()));
         match vendor {
             Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => {
-                let taken = |room: &Room| population.conferences.iter().any(|c| c.number == room.number);
+                let taken =
+                    |room: &Room| population.conferences.iter().any(|c| c.number == room.number);
                 let free: Vec<_> = population.rooms.iter().filter(|room| !taken(room)).collect();
                 // Now and then an instant conference, of which OpenVox knows nothing.
                 if vendor == Vendor::OpenvoxUc || self.rng.percent(80) {
@@ -88,7 +101,8 @@ impl Life {
                 if !population.scheduled.is_empty() && self.rng.percent(60) {
                     let at = self.rng.below(population.scheduled.len());
                     let due = population.scheduled.remove(at);
-                    (new.id, new.number, new.name, new.own) = (due.id.clone(), due.id, due.name, due.own);
+                    (new.id, new.number, new.name, new.own) =
+                        (due.id.clone(), due.id, due.name, due.own);
                 }
                 new.mute_on_join = self.rng.percent(40);
             }
@@ -101,7 +115,8 @@ impl Life {
 
     fn stir(&mut self, vendor: Vendor, rooms: &[Room], conference: &mut Conference, busy: f64) {
         let cloud = matches!(vendor, Vendor::HuaweiMeeting | Vendor::Dingtalk);
-        let capacity = 2 + (crate::rng::hash(0, &[&conference.id]) % if cloud { 38 } else { 14 }) as usize;
+        let capacity =
+            2 + (crate::rng::hash(0, &[&conference.id]) % if cloud { 38 } else { 14 }) as usize;
         let aim = ((capacity as f64) * (0.5 + busy / 2.0)).round() as usize;
         let here = conference.participants.iter().filter(|p| p.presence != Presence::Left).count();
         if here < aim && self.rng.percent(70) {
@@ -109,13 +124,19 @@ impl Life {
         } else if self.rng.percent(if here > aim { 60 } else { 15 }) {
             self.go(cloud, conference);
         }
-        let moderated = conference.participants.iter().any(|p| p.role == Role::Host && p.presence == Presence::Joined);
+        let moderated = conference
+            .participants
+            .iter()
+            .any(|p| p.role == Role::Host && p.presence == Presence::Joined);
         for participant in &mut conference.participants {
             match participant.presence {
                 Presence::Waiting if moderated => participant.presence = Presence::Joined,
-                Presence::Invited if self.rng.percent(30) => participant.presence = Presence::Joining,
+                Presence::Invited if self.rng.percent(30) => {
+                    participant.presence = Presence::Joining
+                }
                 Presence::Joining if self.rng.percent(60) => {
-                    participant.presence = if self.rng.percent(90) { Presence::Joined } else { Presence::Failed };
+                    participant.presence =
+                        if self.rng.percent(90) { Presence::Joined } else { Presence::Failed };
                 }
                 Presence::Joined => {
                     if self.rng.percent(8) {
@@ -124,7 +145,8 @@ impl Life {
                     if self.rng.percent(3) {
                         participant.camera_on = participant.camera_on.map(|on| !on);
                     }
-                    participant.hand_raised = self.rng.percent(if participant.hand_raised { 70 } else { 3 });
+                    participant.hand_raised =
+                        self.rng.percent(if participant.hand_raised { 70 } else { 3 });
                 }
                 Presence::Waiting
                 | Presence::Invited
@@ -137,9 +159,14 @@ impl Life {
     }
 
     fn come(&mut self, vendor: Vendor, rooms: &[Room], conference: &mut Conference) {
-        let has_host = conference.participants.iter().any(|p| p.role == Role::Host && p.presence == Presence::Joined);
+        let has_host = conference
+            .participants
+            .iter()
+            .any(|p| p.role == Role::Host && p.presence == Presence::Joined);
         let cloud = matches!(vendor, Vendor::HuaweiMeeting | Vendor::Dingtalk);
-        let waits = rooms.iter().any(|room| room.number == conference.number && room.wait_for_moderator == Some(true));
+        let waits = rooms
+            .iter()
+            .any(|room| room.number == conference.number && room.wait_for_moderator == Some(true));
         let hosts = !has_host && self.rng.percent(20);
         let presence = match () {
             () if hosts => Presence::Joined,
@@ -169,7 +196,8 @@ impl Life {
         }
         let at = self.rng.below(conference.participants.len());
         // The clouds keep listing those who left, for a while.
-        if cloud && conference.participants[at].presence == Presence::Joined && self.rng.percent(60) {
+        if cloud && conference.participants[at].presence == Presence::Joined && self.rng.percent(60)
+        {
             conference.participants[at].presence = Presence::Left;
         } else {
             conference.participants.remove(at);

@@ -33,9 +33,13 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
             "--living" => options.living = true,
             "--static" => options.living = false,
             "--listen-address" => {
-                options.listen = value()?.parse().map_err(|_| "--listen-address needs an IP address".to_owned())?;
+                options.listen = value()?
+                    .parse()
+                    .map_err(|_| "--listen-address needs an IP address".to_owned())?;
             }
-            "--seed" => options.seed = value()?.parse().map_err(|_| "--seed needs a number".to_owned())?,
+            "--seed" => {
+                options.seed = value()?.parse().map_err(|_| "--seed needs a number".to_owned())?
+            }
             other => return Err(format!("unknown argument {other}")),
         }
     }

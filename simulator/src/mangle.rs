@@ -20,7 +20,12 @@ pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
 /// The object with the value of that key replaced by a raw one.
 pub(crate) fn with_main(body: &[u8], keys: &[&str], raw: &[u8]) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(body).unwrap_or_default();
-    let key = keys.iter().find(|key| value.get(**key).is_some()).or(keys.first()).copied().unwrap_or(UNKNOWN);
+    let key = keys
+        .iter()
+        .find(|key| value.get(**key).is_some())
+        .or(keys.first())
+        .copied()
+        .unwrap_or(UNKNOWN);
     without(&mut value, keys);
     let body = value.to_string().into_bytes();
     let Some(inside) = inside(&body) else { return raw.to_vec() };

@@ -28,7 +28,8 @@ const TOKEN_BLANK: &str = "20005";
 const TOKEN_TIMED_OUT: &str = "20006";
 const EMPTY_REQUEST: &str = "20009";
 
-pub(crate) const ENDPOINTS: [&str; 5] = ["login", "heartbeat", "logout", "conference/query", "conference/query_in_session"];
+pub(crate) const ENDPOINTS: [&str; 5] =
+    ["login", "heartbeat", "logout", "conference/query", "conference/query_in_session"];
 
 /// The read call this is, if it is one.
 pub(crate) fn endpoint(system: &System, prefix: &str, call: &Call) -> Option<&'static str> {
@@ -98,7 +99,9 @@ pub(crate) fn authorise(system: &mut System, call: &Call) -> Result<(), Answer> 
 pub(crate) fn heartbeat(call: &Call) -> Answer {
     match object(call) {
         Err(errno) => failed(errno),
-        Ok(body) if text(&body, "ipaddr").is_empty() || text(&body, "port").is_empty() => failed(BLANK_PARAMETER),
+        Ok(body) if text(&body, "ipaddr").is_empty() || text(&body, "port").is_empty() => {
+            failed(BLANK_PARAMETER)
+        }
         Ok(_) => Answer::ok(&json!({ "status": "Success" })),
     }
 }

@@ -22,7 +22,8 @@ pub enum Vendor {
 
 impl Vendor {
     /// Every vendor, in the order of the ports in [`crate::Options::ports`].
-    pub const ALL: [Self; 5] = [Self::OpenvoxUc, Self::YeastarS, Self::YeastarP, Self::HuaweiMeeting, Self::Dingtalk];
+    pub const ALL: [Self; 5] =
+        [Self::OpenvoxUc, Self::YeastarS, Self::YeastarP, Self::HuaweiMeeting, Self::Dingtalk];
 
     /// The name the exporter's configuration and its `vendor` label use.
     pub fn as_str(self) -> &'static str {
@@ -387,7 +388,8 @@ impl Conference {
     #[must_use]
     pub fn with(mut self, count: usize, presence: Presence) -> Self {
         for _ in 0..count {
-            let tag = format!("{:012x}", rng::hash(self.participants.len() as u64, &[&self.id]) >> 16);
+            let tag =
+                format!("{:012x}", rng::hash(self.participants.len() as u64, &[&self.id]) >> 16);
             let number = format!("88{:010}", rng::hash(1, &[&tag]) % 10_000_000_000);
             self.participants.push(Participant::new(&format!("Somebody {tag}"), &number, presence));
         }

@@ -43,8 +43,13 @@ fn rooms(system: &mut System, call: &Call) -> Answer {
     }
     Answer::bytes(system.cached(format!("rooms {number}"), |population| {
         let wanted = |room: &&Room| number == "all" || number.split(',').any(|n| n == room.number);
-        let rooms: Vec<_> =
-            population.rooms.iter().filter(wanted).enumerate().map(|(n, room)| room_json(population, n, room)).collect();
+        let rooms: Vec<_> = population
+            .rooms
+            .iter()
+            .filter(wanted)
+            .enumerate()
+            .map(|(n, room)| room_json(population, n, room))
+            .collect();
         json!({ "status": "Success", "conferences": rooms })
     }))
 }
@@ -66,7 +71,10 @@ fn room_json(population: &Population, index: usize, room: &Room) -> Value {
     }
     if population.behaviour.quirks {
         // Another edition's key, now null, now blank.
-        object.insert("recordin".into(), if index.is_multiple_of(2) { Value::Null } else { json!("") });
+        object.insert(
+            "recordin".into(),
+            if index.is_multiple_of(2) { Value::Null } else { json!("") },
+        );
     }
     Value::Object(object)
 }
@@ -87,7 +95,9 @@ fn live(system: &mut System, call: &Call) -> Answer {
     let wanted = |conference: &&Conference| number.split(',').any(|n| n == conference.number);
     let live = population.conferences.iter().filter(wanted).count();
     let idle_room = number.split(',').any(|n| population.conferences.iter().all(|c| c.number != n));
-    if (live == 0 && population.behaviour.idle == Idle::Failed) || (idle_room && population.behaviour.idle_number_fails) {
+    if (live == 0 && population.behaviour.idle == Idle::Failed)
+        || (idle_room && population.behaviour.idle_number_fails)
+    {
         return failed(NO_SUCH_CONFERENCE);
     }
     Answer::bytes(system.cached(format!("live {number}"), |population| {
@@ -95,8 +105,12 @@ fn live(system: &mut System, call: &Call) -> Answer {
         if live == 0 && behaviour.idle == Idle::NoList {
             return json!({ "status": "Success" });
         }
-        let list: Vec<_> =
-            population.conferences.iter().filter(wanted).map(|c| conference_json(population, c)).collect();
+        let list: Vec<_> = population
+            .conferences
+            .iter()
+            .filter(wanted)
+            .map(|c| conference_json(population, c))
+            .collect();
         json!({ "status": "Success", list_key(population): list })
     }))
 }
@@ -113,7 +127,11 @@ fn conference_json(population: &Population, conference: &Conference) -> Value {
             let status = match p.presence {
                 Presence::Joined => "Up",
                 Presence::Waiting => "HOLD",
-                Presence::Joining | Presence::Invited | Presence::Failed | Presence::Removed | Presence::Left => {
+                Presence::Joining
+                | Presence::Invited
+                | Presence::Failed
+                | Presence::Removed
+                | Presence::Left => {
                     return None;
                 }
             };

@@ -3,17 +3,40 @@
 //! Every measure of the exporter is above zero in it, and sizes of conferences differ but for one tie.
 
 use crate::model::{
-    Conference, Idle, Line, Moderator, Participant, Population, Presence, Role, Room, Scheduled, Vendor,
+    Conference, Idle, Line, Moderator, Participant, Population, Presence, Role, Room, Scheduled,
+    Vendor,
 };
 use crate::rng::Rng;
 
 const FIRST_NAMES: [&str; 12] = [
-    "Zoë", "Mårten", "王伟", "O'Neil", "Ann \"Ace\"", "Ивана", "José", "陳 小明", "Siân", "D\\Angelo", "Ngọc", "Hélène",
+    "Zoë",
+    "Mårten",
+    "王伟",
+    "O'Neil",
+    "Ann \"Ace\"",
+    "Ивана",
+    "José",
+    "陳 小明",
+    "Siân",
+    "D\\Angelo",
+    "Ngọc",
+    "Hélène",
 ];
-const LAST_NAMES: [&str; 8] = ["Quill", "Świątek", "Ødegaard", "Parker", "Harris", "Müller", "Okafor", "🙂 Smile"];
+const LAST_NAMES: [&str; 8] =
+    ["Quill", "Świątek", "Ødegaard", "Parker", "Harris", "Müller", "Okafor", "🙂 Smile"];
 const SUBJECTS: [&str; 12] = [
-    "Sales weekly", "Support review", "Planning", "Board", "Stand-up", "Training", "Incident bridge", "All hands",
-    "周会", "Kund-möte", "Retro", "1:1",
+    "Sales weekly",
+    "Support review",
+    "Planning",
+    "Board",
+    "Stand-up",
+    "Training",
+    "Incident bridge",
+    "All hands",
+    "周会",
+    "Kund-möte",
+    "Retro",
+    "1:1",
 ];
 const DAY: i64 = 86_400;
 
@@ -22,7 +45,9 @@ pub(crate) fn population(vendor: Vendor, seed: u64, now: i64, quirks: bool) -> P
     let mut population = Population::empty(vendor);
     population.behaviour.quirks = quirks;
     match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => pbx(vendor, &mut rng, &mut population, now),
+        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => {
+            pbx(vendor, &mut rng, &mut population, now)
+        }
         Vendor::HuaweiMeeting => huawei(&mut rng, &mut population, now),
         Vendor::Dingtalk => dingtalk(&mut rng, &mut population, now),
     }
@@ -84,14 +109,20 @@ fn pbx(vendor: Vendor, rng: &mut Rng, population: &mut Population, now: i64) {
     for index in 0..12_u64 {
         let mut room = Room::new(&(6400 + index).to_string(), &subject(rng));
         room.id = index + 1;
-        room.participant_pin = Some(if index % 3 == 1 { String::new() } else { rng.digits("55", 8) });
-        room.moderator_pin = if index.is_multiple_of(2) { rng.digits("55", 8) } else { String::new() };
+        room.participant_pin =
+            Some(if index % 3 == 1 { String::new() } else { rng.digits("55", 8) });
+        room.moderator_pin =
+            if index.is_multiple_of(2) { rng.digits("55", 8) } else { String::new() };
         room.wait_for_moderator = Some(index % 4 == 2);
         room.allow_invite = Some(index % 4 != 3);
         room.music_on_hold = Some(index % 5 != 4);
         room.mute_on_join = Some(index % 6 == 0);
         let moderators = (0..[1, 0, 2, 0][(index % 4) as usize]).map(|n| {
-            let id = if vendor == Vendor::YeastarP { rng.below(500).to_string() } else { rng.digits("77", 8) };
+            let id = if vendor == Vendor::YeastarP {
+                rng.below(500).to_string()
+            } else {
+                rng.digits("77", 8)
+            };
             Moderator { id, name: person(rng), group: n == 1 }
         });
         room.moderators = Some(moderators.collect());
@@ -165,12 +196,24 @@ fn huawei(rng: &mut Rng, population: &mut Population, now: i64) {
         let start = now + [3_600, 3 * DAY, 20 * DAY, 60 * DAY][index];
         // The second is a series: the list carries it twice with one conferenceID.
         let sittings = if index == 1 { 2 } else { 1 };
-        population.scheduled.push(Scheduled { id, name, start_unix: start, sittings, own: index == 0 });
+        population.scheduled.push(Scheduled {
+            id,
+            name,
+            start_unix: start,
+            sittings,
+            own: index == 0,
+        });
     }
     // A later sitting of a series that is being held right now.
     let held = &population.conferences[3];
     let (id, name) = (held.id.clone(), held.name.clone());
-    population.scheduled.push(Scheduled { id, name, start_unix: now + DAY, sittings: 1, own: false });
+    population.scheduled.push(Scheduled {
+        id,
+        name,
+        start_unix: now + DAY,
+        sittings: 1,
+        own: false,
+    });
 }
 
 fn dingtalk(rng: &mut Rng, population: &mut Population, now: i64) {

@@ -6,13 +6,13 @@ use crate::fault::{Fault, JSON, Reply};
 use crate::model::Vendor;
 use crate::record::Request;
 use crate::system::{Call, System};
+use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode, Version};
 use hyper_util::rt::TokioIo;
-use http_body_util::{BodyExt, Limited};
 use std::collections::HashMap;
 use std::future::Future;
 use std::io;
@@ -74,8 +74,12 @@ pub(crate) fn lock(system: &Mutex<System>) -> MutexGuard<'_, System> {
 }
 
 /// Accepts until stopped; `answer` gets the flag that makes its connection end with a reset.
-pub(crate) async fn accept<A, F>(listener: TcpListener, shared: Arc<Shared>, counted: bool, answer: A)
-where
+pub(crate) async fn accept<A, F>(
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    counted: bool,
+    answer: A,
+) where
     A: Fn(Arc<AtomicBool>, hyper::Request<Incoming>) -> F + Clone + Send + 'static,
     F: Future<Output = io::Result<Response<Out>>> + Send + 'static,
 {
@@ -96,7 +100,8 @@ where
         let answer = answer.clone();
         tokio::spawn(async move {
             let service = service_fn(move |request| answer(reset.clone(), request));
-            let connection = hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+            let connection = hyper::server::conn::http1::Builder::new()
+                .serve_connection(TokioIo::new(socket), service);
             // What a client makes of a broken connection is the client's affair.
             tokio::select! {
                 _ = connection => {}
@@ -114,7 +119,8 @@ pub(crate) async fn answer(
     request: hyper::Request<Incoming>,
 ) -> io::Result<Response<Out>> {
     let (parts, body) = request.into_parts();
-    let body = Limited::new(body, LARGEST_REQUEST).collect().await.map_err(io::Error::other)?.to_bytes();
+    let body =
+        Limited::new(body, LARGEST_REQUEST).collect().await.map_err(io::Error::other)?.to_bytes();
     let (instance, path) = split_instance(parts.uri.path());
     let system = shared.system(vendor, instance);
     let mut call = Call {
@@ -185,7 +191,13 @@ fn plain(options: &Options, vendor: Vendor, reply: Reply) -> Reply {
     }
 }
 
-fn recorded(parts: &Parts, call: Call, endpoint: &'static str, forbidden: bool, reply: &Reply) -> Request {
+fn recorded(
+    parts: &Parts,
+    call: Call,
+    endpoint: &'static str,
+    forbidden: bool,
+    reply: &Reply,
+) -> Request {
     let header = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
@@ -199,7 +211,11 @@ fn recorded(parts: &Parts, call: Call, endpoint: &'static str, forbidden: bool, 
         headers: parts.headers.iter().map(header).collect(),
         body: String::from_utf8_lossy(&call.body).into_owned(),
         forbidden,
-        status: if matches!(reply.payload, Payload::Never | Payload::Close) { 0 } else { reply.status },
+        status: if matches!(reply.payload, Payload::Never | Payload::Close) {
+            0
+        } else {
+            reply.status
+        },
     }
 }
 
@@ -207,11 +223,16 @@ async fn send(vendor: Vendor, reply: Reply, reset: &Arc<AtomicBool>) -> io::Resu
     match reply.payload {
         Payload::Never => std::future::pending().await,
         Payload::Close => return Err(io::Error::other("no answer is to be given")),
-        Payload::Whole(_) | Payload::UntilClose(_) | Payload::Drip(_) | Payload::Half { .. } | Payload::Endless => {}
+        Payload::Whole(_)
+        | Payload::UntilClose(_)
+        | Payload::Drip(_)
+        | Payload::Half { .. }
+        | Payload::Endless => {}
     }
     let until_close = matches!(reply.payload, Payload::UntilClose(_));
     let mut response = Response::new(Out::new(reply.payload, reset));
-    *response.status_mut() = StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     if until_close {
         *response.version_mut() = Version::HTTP_10;
     }
@@ -233,7 +254,10 @@ async fn send(vendor: Vendor, reply: Reply, reset: &Arc<AtomicBool>) -> io::Resu
             headers.insert(SERVER, HeaderValue::from_static("api-gateway"));
         }
         Vendor::Dingtalk => {
-            headers.insert("x-acs-request-id", HeaderValue::from_static("5C2D5E4F-0000-7000-8000-9A1B2C3D4E5F"));
+            headers.insert(
+                "x-acs-request-id",
+                HeaderValue::from_static("5C2D5E4F-0000-7000-8000-9A1B2C3D4E5F"),
+            );
         }
     }
     Ok(response)
@@ -286,7 +310,11 @@ impl AsyncRead for Socket {
 }
 
 impl AsyncWrite for Socket {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        data: &[u8],
+    ) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.stream).poll_write(context, data)
     }
 

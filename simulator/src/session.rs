@@ -53,7 +53,13 @@ pub(crate) struct Sessions {
 
 impl Sessions {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed), tokens: VecDeque::new(), failures: 0, lock: None, nonces: HashSet::new() }
+        Self {
+            rng: Rng::new(seed),
+            tokens: VecDeque::new(),
+            failures: 0,
+            lock: None,
+            nonces: HashSet::new(),
+        }
     }
 
     pub(crate) fn issue(&mut self, kind: Kind, life: Duration, now: Instant) -> String {
@@ -61,7 +67,8 @@ impl Sessions {
         if self.tokens.len() >= REMEMBERED {
             self.tokens.pop_front();
         }
-        let token = Token { value: value.clone(), kind, expires: now + life, end: None, holds_slot: true };
+        let token =
+            Token { value: value.clone(), kind, expires: now + life, end: None, holds_slot: true };
         self.tokens.push_back(token);
         value
     }
@@ -115,7 +122,8 @@ impl Sessions {
 
     /// Pushes out the oldest good token of that kind.
     pub(crate) fn kick_oldest(&mut self, kind: &Kind, now: Instant) {
-        let oldest = self.tokens.iter_mut().find(|t| t.kind == *kind && t.end.is_none() && t.expires > now);
+        let oldest =
+            self.tokens.iter_mut().find(|t| t.kind == *kind && t.end.is_none() && t.expires > now);
         if let Some(token) = oldest {
             token.end = Some(Standing::KickedOut);
             token.holds_slot = false;
@@ -124,7 +132,9 @@ impl Sessions {
 
     /// Every token of these kinds issued so far is expired from now on.
     pub(crate) fn expire(&mut self, which: impl Fn(&Kind) -> bool) {
-        for token in self.tokens.iter_mut().filter(|token| which(&token.kind) && token.end.is_none()) {
+        for token in
+            self.tokens.iter_mut().filter(|token| which(&token.kind) && token.end.is_none())
+        {
             token.end = Some(Standing::Expired);
             token.holds_slot = false;
         }

@@ -4,7 +4,9 @@ use crate::fault::{Fault, Injected};
 use crate::model::{Population, Vendor};
 use crate::record::Request;
 use crate::session::{Kind, Sessions};
-use crate::{Options, dingtalk, huawei_meeting, life, openvox_uc, populate, rng, yeastar_p, yeastar_s};
+use crate::{
+    Options, dingtalk, huawei_meeting, life, openvox_uc, populate, rng, yeastar_p, yeastar_s,
+};
 use hyper::body::Bytes;
 use hyper::{HeaderMap, Method};
 use serde_json::Value;
@@ -42,7 +44,9 @@ impl Call {
     /// The body as a JSON object; `None` if it is none or is not announced as JSON.
     pub(crate) fn json(&self) -> Option<Value> {
         let kind = self.header("content-type")?.to_ascii_lowercase();
-        let value: Value = kind.starts_with("application/json").then(|| serde_json::from_slice(&self.body).ok())??;
+        let value: Value = kind
+            .starts_with("application/json")
+            .then(|| serde_json::from_slice(&self.body).ok())??;
         value.is_object().then_some(value)
     }
 
@@ -184,7 +188,10 @@ impl System {
 
     /// The fault for this call, the one injected first; counts it.
     pub(crate) fn take_fault(&mut self, endpoint: &str) -> Option<Fault> {
-        let at = self.faults.iter().position(|f| f.endpoint.as_deref().is_none_or(|name| name == endpoint))?;
+        let at = self
+            .faults
+            .iter()
+            .position(|f| f.endpoint.as_deref().is_none_or(|name| name == endpoint))?;
         let injected = &mut self.faults[at];
         let fault = injected.fault.clone();
         if let Some(times) = &mut injected.times {
@@ -247,7 +254,11 @@ fn planted(population: &Population) -> Vec<String> {
         all.extend(huawei_meeting::secrets_of(&conference.id));
         all.extend(dingtalk::secrets_of(&conference.id));
         for participant in &conference.participants {
-            all.extend([participant.name.clone(), participant.number.clone(), participant.id.clone()]);
+            all.extend([
+                participant.name.clone(),
+                participant.number.clone(),
+                participant.id.clone(),
+            ]);
         }
     }
     for scheduled in &population.scheduled {

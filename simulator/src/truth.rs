@@ -95,7 +95,10 @@ impl Truth {
     fn count_openvox(&mut self, population: &Population) {
         let rooms = &population.rooms;
         // Only numbers of rooms can be asked for, so nothing else can be seen.
-        let live = population.conferences.iter().filter(|c| rooms.iter().any(|room| room.number == c.number));
+        let live = population
+            .conferences
+            .iter()
+            .filter(|c| rooms.iter().any(|room| room.number == c.number));
         self.count_pbx_live(population, live.collect());
         self.rooms = Some(rooms.len() as u64);
         self.rooms_wait_for_moderator = setting(rooms, |room| room.wait_for_moderator);
@@ -146,8 +149,10 @@ impl Truth {
         self.participants_muted = Some(people(&hosted, |p| joined(p) && p.muted == Some(true)));
         self.participants_mute_reported = Some(people(&hosted, |p| joined(p) && p.muted.is_some()));
         self.participants_hand_raised = Some(people(&hosted, |p| joined(p) && p.hand_raised));
-        self.participants_moderators_hosts = Some(people(&hosted, |p| joined(p) && p.role != Role::Member));
-        self.participants_moderators_attendees = Some(people(&live, |p| joined(p) && p.role == Role::Host));
+        self.participants_moderators_hosts =
+            Some(people(&hosted, |p| joined(p) && p.role != Role::Member));
+        self.participants_moderators_attendees =
+            Some(people(&live, |p| joined(p) && p.role == Role::Host));
         self.conferences_mute_on_join = Some(live.iter().filter(|c| c.mute_on_join).count() as u64);
         let muted = |c: &Conference| if c.host_password.is_some() { muted(c) } else { None };
         self.conferences = listed(&live, muted, |c| Some(c.start_unix));
@@ -160,7 +165,8 @@ impl Truth {
         self.participants_invited = Some(people(&live, |p| p.presence == Presence::Invited));
         self.participants_muted = Some(people(&live, |p| joined(p) && p.muted == Some(true)));
         self.participants_mute_reported = Some(people(&live, |p| joined(p) && p.muted.is_some()));
-        self.participants_camera_on = Some(people(&live, |p| joined(p) && p.camera_on == Some(true)));
+        self.participants_camera_on =
+            Some(people(&live, |p| joined(p) && p.camera_on == Some(true)));
         self.conferences_all_muted = Some(live.iter().filter(|c| c.all_muted).count() as u64);
         self.conferences = listed(&live, muted, |c| Some(c.start_unix));
     }
@@ -168,7 +174,8 @@ impl Truth {
     fn count_live(&mut self, live: &[&Conference]) {
         self.conferences_active = Some(live.len() as u64);
         self.participants_joined = Some(people(live, joined));
-        self.largest_conference_participants = Some(live.iter().map(|c| c.joined() as u64).max().unwrap_or(0));
+        self.largest_conference_participants =
+            Some(live.iter().map(|c| c.joined() as u64).max().unwrap_or(0));
     }
 }
 
@@ -198,7 +205,8 @@ fn is_moderated(room: &Room) -> Option<bool> {
 }
 
 fn muted(conference: &Conference) -> Option<u64> {
-    let known: Vec<_> = conference.participants.iter().filter(|p| joined(p)).filter_map(|p| p.muted).collect();
+    let known: Vec<_> =
+        conference.participants.iter().filter(|p| joined(p)).filter_map(|p| p.muted).collect();
     (!known.is_empty()).then(|| known.into_iter().filter(|muted| *muted).count() as u64)
 }
 

@@ -35,7 +35,9 @@ pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
         (&Method::POST, "/refresh_token") => Some("refresh_token"),
         (&Method::GET, "/del_token") => Some("del_token"),
         (&Method::GET, "/conference/list") => Some("conference/list"),
-        (&Method::GET, "/conference/query_ongoing_conference") => Some("conference/query_ongoing_conference"),
+        (&Method::GET, "/conference/query_ongoing_conference") => {
+            Some("conference/query_ongoing_conference")
+        }
         (&Method::GET, "/conference/get") => Some("conference/get"),
         _ => None,
     }
@@ -112,7 +114,8 @@ fn get_token(system: &mut System, call: &Call) -> Answer {
     if body["username"] != CLIENT_ID || body["password"] != CLIENT_SECRET {
         system.sessions.failed(BAD_LOGINS, None, call.now);
         let mut refusal = failure(FAILURE);
-        refusal["invalid_param_list"] = json!([{ "field": "username or password", "value": "error" }]);
+        refusal["invalid_param_list"] =
+            json!([{ "field": "username or password", "value": "error" }]);
         return Answer::ok(&refusal);
     }
     system.sessions.succeeded();
@@ -153,8 +156,12 @@ fn issue(system: &mut System, call: &Call) -> Answer {
 }
 
 fn list(system: &mut System, call: &Call) -> Answer {
-    let positive = |name| call.query(name).and_then(|text| text.parse::<usize>().ok()).filter(|number| *number > 0);
-    let (Some(page), Some(size)) = (positive("page"), positive("page_size")) else { return failed(PARAMETER) };
+    let positive = |name| {
+        call.query(name).and_then(|text| text.parse::<usize>().ok()).filter(|number| *number > 0)
+    };
+    let (Some(page), Some(size)) = (positive("page"), positive("page_size")) else {
+        return failed(PARAMETER);
+    };
     let sort = call.query("sort_by").unwrap_or("number");
     let order = call.query("order_by").unwrap_or("asc");
     if !["number", "name"].contains(&sort) || !["asc", "desc"].contains(&order) {
@@ -162,13 +169,19 @@ fn list(system: &mut System, call: &Call) -> Answer {
     }
     Answer::bytes(system.cached(format!("list {page} {size} {sort} {order}"), |population| {
         let mut rooms: Vec<_> = population.rooms.iter().collect();
-        rooms.sort_by(|a, b| if sort == "name" { a.name.cmp(&b.name) } else { a.number.cmp(&b.number) });
+        rooms.sort_by(
+            |a, b| if sort == "name" { a.name.cmp(&b.name) } else { a.number.cmp(&b.number) },
+        );
         if order == "desc" {
             rooms.reverse();
         }
         let quirks = population.behaviour.quirks;
-        let data: Vec<_> =
-            rooms.iter().skip((page - 1).saturating_mul(size)).take(size).map(|room| room_json(quirks, room)).collect();
+        let data: Vec<_> = rooms
+            .iter()
+            .skip((page - 1).saturating_mul(size))
+            .take(size)
+            .map(|room| room_json(quirks, room))
+            .collect();
         json!({ "errcode": 0, "errmsg": "SUCCESS", "total_number": rooms.len(), "data": data })
     }))
 }
@@ -193,14 +206,20 @@ fn room_json(quirks: bool, room: &Room) -> Value {
 }
 
 fn get(system: &mut System, call: &Call) -> Answer {
-    let Some(id) = call.query("id").and_then(|text| text.parse::<u64>().ok()) else { return failed(PARAMETER) };
+    let Some(id) = call.query("id").and_then(|text| text.parse::<u64>().ok()) else {
+        return failed(PARAMETER);
+    };
     if !system.population.rooms.iter().any(|room| room.id == id) {
         return failed(NOT_FOUND);
     }
     Answer::bytes(system.cached(format!("get {id}"), |population| {
         let quirks = population.behaviour.quirks;
-        let details: Value =
-            population.rooms.iter().find(|room| room.id == id).map(|room| details(quirks, room)).unwrap_or_default();
+        let details: Value = population
+            .rooms
+            .iter()
+            .find(|room| room.id == id)
+            .map(|room| details(quirks, room))
+            .unwrap_or_default();
         json!({ "errcode": 0, "errmsg": "SUCCESS", "data": details })
     }))
 }
@@ -230,19 +249,29 @@ fn ongoing(system: &mut System, call: &Call) -> Answer {
     if !system.population.behaviour.live_call {
         return failed(NOT_EXISTED);
     }
-    let Some(number) = call.query("number").filter(|number| !number.is_empty()) else { return failed(PARAMETER) };
-    let wanted = |conference: &&Conference| number == "all" || number.split(',').any(|n| n == conference.number);
+    let Some(number) = call.query("number").filter(|number| !number.is_empty()) else {
+        return failed(PARAMETER);
+    };
+    let wanted = |conference: &&Conference| {
+        number == "all" || number.split(',').any(|n| n == conference.number)
+    };
     let live = system.population.conferences.iter().filter(wanted).count();
     if live == 0 {
         return match system.population.behaviour.idle {
             Idle::Failed => failed(NOT_FOUND),
-            Idle::EmptyList => Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS", "data": [] })),
+            Idle::EmptyList => {
+                Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS", "data": [] }))
+            }
             Idle::NoList => Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS" })),
         };
     }
     Answer::bytes(system.cached(format!("ongoing {number}"), |population| {
-        let data: Vec<_> =
-            population.conferences.iter().filter(wanted).map(|c| conference_json(population, c)).collect();
+        let data: Vec<_> = population
+            .conferences
+            .iter()
+            .filter(wanted)
+            .map(|c| conference_json(population, c))
+            .collect();
         json!({ "errcode": 0, "errmsg": "SUCCESS", "data": data })
     }))
 }
@@ -255,12 +284,17 @@ fn conference_json(population: &Population, conference: &Conference) -> Value {
             let status = match p.presence {
                 Presence::Joined => "ANSWERED",
                 Presence::Waiting => "HOLD",
-                Presence::Joining | Presence::Invited | Presence::Failed | Presence::Removed | Presence::Left => {
+                Presence::Joining
+                | Presence::Invited
+                | Presence::Failed
+                | Presence::Removed
+                | Presence::Left => {
                     return None;
                 }
             };
             let extension = p.line == Line::Extension;
-            let trunk = if extension { "<no name>".to_owned() } else { format!("trunk {}", p.number) };
+            let trunk =
+                if extension { "<no name>".to_owned() } else { format!("trunk {}", p.number) };
             Some(json!({
                 "from": p.number,
                 "trunk_name": trunk,

@@ -42,8 +42,13 @@ fn rooms(system: &mut System, call: &Call) -> Answer {
     Answer::bytes(system.cached(format!("rooms {number}"), |population| {
         let wanted = |room: &&Room| number == "all" || number.split(',').any(|n| n == room.number);
         let quirks = population.behaviour.quirks;
-        let rooms: Vec<_> =
-            population.rooms.iter().filter(wanted).enumerate().map(|(n, room)| room_json(quirks, n, room)).collect();
+        let rooms: Vec<_> = population
+            .rooms
+            .iter()
+            .filter(wanted)
+            .enumerate()
+            .map(|(n, room)| room_json(quirks, n, room))
+            .collect();
         json!({ "status": "Success", "conferences": rooms })
     }))
 }
@@ -70,7 +75,10 @@ fn room_json(quirks: bool, index: usize, room: &Room) -> Value {
         }
     }
     if room.mute_on_join.is_some() {
-        object.insert("prompt".into(), if quirks && index == 1 { Value::Null } else { json!("default") });
+        object.insert(
+            "prompt".into(),
+            if quirks && index == 1 { Value::Null } else { json!("default") },
+        );
     }
     if let Some(moderators) = &room.moderators {
         object.insert("moderators".into(), moderators_json(quirks, moderators));
@@ -84,7 +92,9 @@ fn room_json(quirks: bool, index: usize, room: &Room) -> Value {
 /// Documented as an integer, seen as a string, blank for none.
 fn moderators_json(quirks: bool, moderators: &[Moderator]) -> Value {
     match moderators {
-        [only] if quirks && only.id.len() < 19 => only.id.parse::<u64>().map_or(json!(only.id), |id| json!(id)),
+        [only] if quirks && only.id.len() < 19 => {
+            only.id.parse::<u64>().map_or(json!(only.id), |id| json!(id))
+        }
         many => json!(many.iter().map(|m| m.id.as_str()).collect::<Vec<_>>().join(",")),
     }
 }
@@ -99,7 +109,9 @@ fn live(system: &mut System, call: &Call) -> Answer {
     if !behaviour.live_call {
         return failed(md5_pbx::UNSUPPORTED);
     }
-    let wanted = |conference: &&Conference| number == "all" || number.split(',').any(|n| n == conference.number);
+    let wanted = |conference: &&Conference| {
+        number == "all" || number.split(',').any(|n| n == conference.number)
+    };
     let live = population.conferences.iter().filter(wanted).count();
     if live == 0 && behaviour.idle == Idle::Failed {
         return failed(NO_SUCH_CONFERENCE);
@@ -115,8 +127,12 @@ fn live(system: &mut System, call: &Call) -> Answer {
         if live == 0 && population.behaviour.idle == Idle::NoList {
             return json!({ "status": "Success" });
         }
-        let list: Vec<_> =
-            population.conferences.iter().filter(wanted).map(|c| conference_json(population, c)).collect();
+        let list: Vec<_> = population
+            .conferences
+            .iter()
+            .filter(wanted)
+            .map(|c| conference_json(population, c))
+            .collect();
         json!({ "status": "Success", list_key(population): list })
     }))
 }
@@ -124,7 +140,8 @@ fn live(system: &mut System, call: &Call) -> Answer {
 fn conference_json(population: &Population, conference: &Conference) -> Value {
     let behaviour = &population.behaviour;
     let listed = conference.participants.iter().filter_map(|p| status(p).map(|status| (p, status)));
-    let members = if behaviour.quirks { wrapped_variously(listed) } else { wrapped_plainly(listed) };
+    let members =
+        if behaviour.quirks { wrapped_variously(listed) } else { wrapped_plainly(listed) };
     let key = if behaviour.other_members_key { "member" } else { "members" };
     // Typed Integer in the table, a string in the event sample.
     let number = match conference.number.parse::<u64>() {
@@ -146,7 +163,11 @@ fn status(participant: &Participant) -> Option<&'static str> {
         Presence::Joined if participant.invited => Some("ANSWER"),
         Presence::Joined => Some("ANSWERED"),
         Presence::Waiting => Some("HOLD"),
-        Presence::Joining | Presence::Invited | Presence::Failed | Presence::Removed | Presence::Left => None,
+        Presence::Joining
+        | Presence::Invited
+        | Presence::Failed
+        | Presence::Removed
+        | Presence::Left => None,
     }
 }
 
@@ -159,7 +180,8 @@ fn member(participant: &Participant, status: &str) -> (&'static str, Value) {
         }
         Line::Inbound | Line::Outbound => {
             let inbound = participant.line == Line::Inbound;
-            let (from, to) = if inbound { (number.as_str(), "6400") } else { ("6400", number.as_str()) };
+            let (from, to) =
+                if inbound { (number.as_str(), "6400") } else { ("6400", number.as_str()) };
             let value = json!({
                 "from": from, "to": to, "trunkname": format!("trunk {number}"),
                 "channelid": format!("PJSIP/trunk-{id}"), "memberstatus": status,
@@ -169,7 +191,9 @@ fn member(participant: &Participant, status: &str) -> (&'static str, Value) {
     }
 }
 
-fn wrapped_plainly<'a>(listed: impl Iterator<Item = (&'a Participant, &'static str)>) -> Vec<Value> {
+fn wrapped_plainly<'a>(
+    listed: impl Iterator<Item = (&'a Participant, &'static str)>,
+) -> Vec<Value> {
     listed
         .map(|(participant, status)| {
             let (wrapper, value) = member(participant, status);
@@ -180,17 +204,24 @@ fn wrapped_plainly<'a>(listed: impl Iterator<Item = (&'a Participant, &'static s
 
 /// The table types the wrapped value as an array, the event sample shows an object: some of each, and where two
 /// neighbours share a wrapper, an array of both.
-fn wrapped_variously<'a>(listed: impl Iterator<Item = (&'a Participant, &'static str)>) -> Vec<Value> {
+fn wrapped_variously<'a>(
+    listed: impl Iterator<Item = (&'a Participant, &'static str)>,
+) -> Vec<Value> {
     let mut members: Vec<Value> = Vec::new();
     for (index, (participant, status)) in listed.enumerate() {
         let (wrapper, value) = member(participant, status);
         if index % 4 == 3
-            && let Some(Value::Array(pair)) = members.last_mut().and_then(|last| last.get_mut(wrapper))
+            && let Some(Value::Array(pair)) =
+                members.last_mut().and_then(|last| last.get_mut(wrapper))
         {
             pair.push(value);
             continue;
         }
-        members.push(if index % 4 == 2 { json!({ wrapper: [value] }) } else { json!({ wrapper: value }) });
+        members.push(if index % 4 == 2 {
+            json!({ wrapper: [value] })
+        } else {
+            json!({ wrapper: value })
+        });
     }
     members
 }

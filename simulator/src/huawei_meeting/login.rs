@@ -30,7 +30,9 @@ const LOCKED: &str = "USG.206030015";
 /// The hexadecimal signature of an App ID login: HMAC-SHA256 of the parts joined with colons.
 fn signature(app_key: &str, parts: &[&str]) -> String {
     // An HMAC takes a key of any length, the empty one included.
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_key.as_bytes()) else { return String::new() };
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_key.as_bytes()) else {
+        return String::new();
+    };
     mac.update(parts.join(":").as_bytes());
     crate::hex(&mac.finalize().into_bytes())
 }
@@ -40,7 +42,9 @@ pub(crate) fn appauth(system: &mut System, call: &Call) -> Answer {
         return failed(423, LOCKED);
     }
     let Some(body) = call.json() else { return failed(400, BAD_REQUEST) };
-    if call.header("x-token-type") != Some("LongTicket") || body["clientType"].as_i64() != Some(API_CLIENT) {
+    if call.header("x-token-type") != Some("LongTicket")
+        || body["clientType"].as_i64() != Some(API_CLIENT)
+    {
         return failed(400, BAD_REQUEST);
     }
     let nonce = body["nonce"].as_str().unwrap_or_default();
@@ -61,7 +65,9 @@ pub(crate) fn appauth(system: &mut System, call: &Call) -> Answer {
     }
     let mut answer = issue(system, call);
     // These are written into the corporate directory: more than reading.
-    answer.forbidden = ["userName", "userEmail", "userPhone", "deptCode"].iter().any(|key| body.get(key).is_some());
+    answer.forbidden = ["userName", "userEmail", "userPhone", "deptCode"]
+        .iter()
+        .any(|key| body.get(key).is_some());
     answer
 }
 
@@ -78,7 +84,9 @@ fn signed(call: &Call, body: &Value, expire_time: i64, nonce: &str) -> bool {
     let expire_time = expire_time.to_string();
     let forms: Vec<Vec<&str>> = match (corp, user) {
         // The default administrator of an enterprise, or of a service provider with all its enterprises.
-        ("", "") => vec![vec![app, "", &expire_time, nonce], vec![app, "", "", &expire_time, nonce]],
+        ("", "") => {
+            vec![vec![app, "", &expire_time, nonce], vec![app, "", "", &expire_time, nonce]]
+        }
         ("", user) => vec![vec![app, user, &expire_time, nonce]],
         (corp, user) => vec![vec![app, corp, user, &expire_time, nonce]],
     };
@@ -160,8 +168,14 @@ mod tests {
                 &[app, "testuser@mycorp.com", expire, nonce],
                 "d8e1459a46b42f61fad0192351bf2a6dfc91e3df616a654ff50e70edf1852af6",
             ),
-            (&[app, "", expire, nonce], "bbbc213cd8dfd15db630449488e56037dd1ee6468297648d83c6e80a1c94d9c2"),
-            (&[app, "", "", expire, nonce], "e678724ed2724181229c2882e222984f330433172fcf6613d7c690ec5abd835d"),
+            (
+                &[app, "", expire, nonce],
+                "bbbc213cd8dfd15db630449488e56037dd1ee6468297648d83c6e80a1c94d9c2",
+            ),
+            (
+                &[app, "", "", expire, nonce],
+                "e678724ed2724181229c2882e222984f330433172fcf6613d7c690ec5abd835d",
+            ),
             (
                 &[app, "807074304", "", expire, nonce],
                 "d578b2ce4a926fc49c644c50b1a9e27cca7891f46b8ed27098bfad4daddc2950",

@@ -1,7 +1,8 @@
 //! Lists of meetings, their details, who is in, and the control token's live view.
 
 use super::{
-    BAD_REQUEST, CONTROL_LOCKED, CONTROL_REFUSED, CONTROL_TOKEN_INVALID, NO_SUCH_MEETING, NOT_STARTED_OR_OVER, failed,
+    BAD_REQUEST, CONTROL_LOCKED, CONTROL_REFUSED, CONTROL_TOKEN_INVALID, NO_SUCH_MEETING,
+    NOT_STARTED_OR_OVER, failed,
 };
 use crate::model::{Conference, Participant, Population, Presence, Role, Scheduled};
 use crate::rng;
@@ -41,12 +42,23 @@ pub(crate) fn list(system: &mut System, call: &Call, online: bool) -> Answer {
     };
     let until = call.unix().saturating_add(horizon);
     let make = |population: &Population| {
-        let mut all: Vec<_> =
-            population.conferences.iter().filter(|c| population.visible(c.own, query_all)).map(Listed::Live).collect();
+        let mut all: Vec<_> = population
+            .conferences
+            .iter()
+            .filter(|c| population.visible(c.own, query_all))
+            .map(Listed::Live)
+            .collect();
         if !online {
-            for to_come in population.scheduled.iter().filter(|s| population.visible(s.own, query_all)) {
-                let sittings = (0..i64::from(to_come.sittings)).map(|n| to_come.start_unix + n * DAY);
-                all.extend(sittings.filter(|start| *start < until).map(|start| Listed::ToCome(to_come, start)));
+            for to_come in
+                population.scheduled.iter().filter(|s| population.visible(s.own, query_all))
+            {
+                let sittings =
+                    (0..i64::from(to_come.sittings)).map(|n| to_come.start_unix + n * DAY);
+                all.extend(
+                    sittings
+                        .filter(|start| *start < until)
+                        .map(|start| Listed::ToCome(to_come, start)),
+                );
             }
         }
         let quirks = population.behaviour.quirks;
@@ -58,7 +70,8 @@ pub(crate) fn list(system: &mut System, call: &Call, online: bool) -> Answer {
                 Listed::Live(conference) => {
                     let mut info = info(quirks, conference);
                     if online && population.behaviour.head_counts {
-                        info["onlineAttendeeAmount"] = number(quirks, &conference.id, conference.joined());
+                        info["onlineAttendeeAmount"] =
+                            number(quirks, &conference.id, conference.joined());
                     }
                     info
                 }
@@ -83,7 +96,11 @@ fn page(call: &Call) -> Option<(usize, usize)> {
 
 /// An integer, now and then as a string.
 fn number(quirks: bool, id: &str, value: usize) -> Value {
-    if quirks && rng::hash(3, &[id]).is_multiple_of(4) { json!(value.to_string()) } else { json!(value) }
+    if quirks && rng::hash(3, &[id]).is_multiple_of(4) {
+        json!(value.to_string())
+    } else {
+        json!(value)
+    }
 }
 
 fn info(quirks: bool, conference: &Conference) -> Value {
@@ -186,10 +203,13 @@ pub(crate) fn secrets_of(id: &str) -> [String; 5] {
 
 pub(crate) fn detail(system: &mut System, call: &Call) -> Answer {
     let Some((offset, limit)) = page(call) else { return failed(400, BAD_REQUEST) };
-    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else { return failed(400, BAD_REQUEST) };
+    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
+        return failed(400, BAD_REQUEST);
+    };
     let population = &system.population;
     let live = population.conferences.iter().any(|c| c.id == id && population.visible(c.own, true));
-    let to_come = population.scheduled.iter().any(|s| s.id == id && population.visible(s.own, true));
+    let to_come =
+        population.scheduled.iter().any(|s| s.id == id && population.visible(s.own, true));
     if !live && !to_come {
         // Not 404: a meeting that is over or never was is a bad request here.
         return failed(400, NO_SUCH_MEETING);
@@ -227,7 +247,9 @@ fn invitee(quirks: bool, participant: &Participant) -> Value {
 
 pub(crate) fn attendees(system: &mut System, call: &Call) -> Answer {
     let Some((offset, limit)) = page(call) else { return failed(400, BAD_REQUEST) };
-    let Some(id) = call.query("conf_id").filter(|id| !id.is_empty()) else { return failed(400, BAD_REQUEST) };
+    let Some(id) = call.query("conf_id").filter(|id| !id.is_empty()) else {
+        return failed(400, BAD_REQUEST);
+    };
     let population = &system.population;
     if !population.conferences.iter().any(|c| c.id == id && population.visible(c.own, true)) {
         return failed(400, NO_SUCH_MEETING);
@@ -257,7 +279,9 @@ pub(crate) fn attendees(system: &mut System, call: &Call) -> Answer {
 }
 
 pub(crate) fn control_token(system: &mut System, call: &Call) -> Answer {
-    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else { return failed(400, BAD_REQUEST) };
+    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
+        return failed(400, BAD_REQUEST);
+    };
     let Some(conference) = system.population.conferences.iter().find(|c| c.id == id) else {
         return failed(400, NOT_STARTED_OR_OVER);
     };
@@ -276,7 +300,9 @@ pub(crate) fn control_token(system: &mut System, call: &Call) -> Answer {
     if system.bad_host_passwords.get(id).is_some_and(|bad| *bad >= BAD_PASSWORDS) {
         return failed(400, CONTROL_LOCKED);
     }
-    if conference.host_password.is_none() || call.header("x-password") != conference.host_password.as_deref() {
+    if conference.host_password.is_none()
+        || call.header("x-password") != conference.host_password.as_deref()
+    {
         *system.bad_host_passwords.entry(id.to_owned()).or_default() += 1;
         return failed(400, CONTROL_REFUSED);
     }
@@ -315,7 +341,9 @@ fn control_answer(call: &Call, token: &str, life: Duration) -> Answer {
 }
 
 pub(crate) fn real_time_info(system: &mut System, call: &Call) -> Answer {
-    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else { return failed(400, BAD_REQUEST) };
+    let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
+        return failed(400, BAD_REQUEST);
+    };
     let token = control_header(call).unwrap_or_default();
     if !system.population.conferences.iter().any(|c| c.id == id) {
         return failed(400, NOT_STARTED_OR_OVER);
@@ -325,7 +353,9 @@ pub(crate) fn real_time_info(system: &mut System, call: &Call) -> Answer {
     }
     Answer::bytes(system.cached(format!("real {id}"), |population| {
         let conference = population.conferences.iter().find(|c| c.id == id);
-        conference.map(|conference| live_json(population.behaviour.quirks, conference)).unwrap_or_default()
+        conference
+            .map(|conference| live_json(population.behaviour.quirks, conference))
+            .unwrap_or_default()
     }))
 }
 
@@ -337,9 +367,13 @@ fn live_json(quirks: bool, conference: &Conference) -> Value {
         .map(|p| json!({ "accountID": p.id, "userUUID": p.id, "name": p.name, "phone": p.number }))
         .collect();
     let chair = people.iter().find(|p| p.role == Role::Host).map_or("", |p| p.id.as_str());
-    let co_hosts: Vec<_> =
-        people.iter().filter(|p| p.role != Role::Member && p.id != chair).map(|p| p.id.as_str()).collect();
-    let participants: Vec<_> = people.iter().filter_map(|p| state(p).map(|state| live_person(quirks, p, state))).collect();
+    let co_hosts: Vec<_> = people
+        .iter()
+        .filter(|p| p.role != Role::Member && p.id != chair)
+        .map(|p| p.id.as_str())
+        .collect();
+    let participants: Vec<_> =
+        people.iter().filter_map(|p| state(p).map(|state| live_person(quirks, p, state))).collect();
     json!({
         "attendees": attendees,
         "participants": participants,

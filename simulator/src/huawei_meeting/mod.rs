@@ -33,7 +33,9 @@ pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
         (&Method::GET, "/v1/mmc/management/conferences") => Some("conferences"),
         (&Method::GET, "/v1/mmc/management/conferences/online") => Some("conferences/online"),
         (&Method::GET, "/v1/mmc/management/conferences/confDetail") => Some("confDetail"),
-        (&Method::GET, "/v1/mmc/management/conferences/online/conf-attendee") => Some("online/conf-attendee"),
+        (&Method::GET, "/v1/mmc/management/conferences/online/conf-attendee") => {
+            Some("online/conf-attendee")
+        }
         (&Method::GET, "/v1/mmc/control/conferences/token") => Some("control_token"),
         (&Method::GET, "/v1/mmc/control/conferences/realTimeInfo") => Some("realTimeInfo"),
         _ => None,
@@ -42,7 +44,10 @@ pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
 
 pub(crate) fn answer(system: &mut System, endpoint: Option<&'static str>, call: &Call) -> Answer {
     match endpoint {
-        None => Answer::json(404, &failure("APIG.0101", "The API does not exist or has not been published")),
+        None => Answer::json(
+            404,
+            &failure("APIG.0101", "The API does not exist or has not been published"),
+        ),
         Some("appauth") => login::appauth(system, call),
         Some("account_login") => login::account(system, call),
         Some("control_token") => meetings::control_token(system, call),
@@ -88,8 +93,8 @@ fn failed(status: u16, code: &str) -> Answer {
 /// The HTTP status that goes with a code.
 pub(crate) fn status_of(code: &str) -> u16 {
     match code.rsplit('.').next().unwrap_or(code) {
-        "206020000" | "206020001" | "206020002" | "111070111" | "206010000" | "206010025" | "206010057"
-        | "206010058" => 401,
+        "206020000" | "206020001" | "206020002" | "111070111" | "206010000" | "206010025"
+        | "206010057" | "206010058" => 401,
         "111070002" | "111070010" => 403,
         "206010007" => 412,
         "206030015" => 423,
