@@ -2,7 +2,10 @@
 
 use std::{fmt, path::Path};
 
-use super::{file::Position, keys};
+use super::{
+    file::{Position, is_showable_key},
+    keys,
+};
 
 /// One problem: where, what, and what would be right. Holds no value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -155,13 +158,6 @@ fn mask(
 fn key_of(text: &str) -> Option<&str> {
     let (key, rest) = text.split_once(':')?;
     (rest.is_empty() || rest.starts_with([' ', '\t'])).then_some(key)
-}
-
-/// Whether an unknown key can be named: it looks like a key, not like `password:hunter2`.
-pub(super) fn is_showable_key(key: &str) -> bool {
-    key.len() <= 40
-        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
-        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 fn is_simple(word: &str) -> bool {

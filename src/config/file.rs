@@ -66,6 +66,8 @@ pub(crate) enum Meaning {
 /// Something wrong with the text as YAML. Carries nothing of the text.
 pub(crate) struct YamlProblem {
     pub(crate) position: Position,
+    /// Path of the key; empty where the structure itself is broken.
+    pub(crate) path: String,
     pub(crate) message: String,
     pub(crate) remedy: Option<String>,
 }
@@ -76,7 +78,7 @@ pub(crate) struct Tree {
     /// `None` if there is no document, or none that could be read.
     pub(crate) root: Option<Rc<Node>>,
     pub(crate) problems: Vec<YamlProblem>,
-    /// Where mapping keys start: what an excerpt may show as a key.
+    /// Where mapping keys start that an excerpt may show.
     pub(crate) keys: HashSet<Position>,
 }
 
@@ -120,7 +122,10 @@ impl Node {
 }
 
 /// Parses one YAML document. Never fails: what is wrong is in [`Tree::problems`].
-pub(crate) fn parse(text: &str) -> Tree {
+///
+/// `is_structure` tells the keys whose own keys may be shown: not those of
+/// `password: { hunter2: x }`.
+pub(crate) fn parse(text: &str, is_structure: fn(&str) -> bool) -> Tree {
     let mut composer = Composer {
         parser: Parser::new_from_str_with_options(
             text,
@@ -128,6 +133,9 @@ pub(crate) fn parse(text: &str) -> Tree {
         ),
         anchors: HashMap::new(),
         nodes: 0,
+        path: String::new(),
+        is_structure,
+        hidden: 0,
         tree: Tree::default(),
     };
     match composer.document() {
@@ -141,10 +149,17 @@ struct Composer<'t> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
+    /// Path of the node being composed.
+    path: String,
+    /// Whether a key holds further keys, and not a value of its own.
+    is_structure: fn(&str) -> bool,
+    /// How many keys around the node are no structure: whatever is below them may be a secret.
+    hidden: usize,
     tree: Tree,
 }
 
 impl<'t> Composer<'t> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow")]
     fn document(&mut self) -> Result<Option<Rc<Node>>, YamlProblem> {
         let mut root = None;
         while let Some((event, span)) = self.next()? {
@@ -152,6 +167,7 @@ impl<'t> Composer<'t> {
                 Event::DocumentStart(..) if root.is_some() => {
                     return Err(YamlProblem {
                         position: position(&span),
+                        path: String::new(),
                         message: "a second YAML document".to_owned(),
                         remedy: Some("keep everything in one document, without `---`".to_owned()),
                     });
@@ -166,6 +182,7 @@ impl<'t> Composer<'t> {
         Ok(root)
     }
 
+    #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow")]
     fn node(
         &mut self,
         event: Event<'t>,
@@ -173,8 +190,12 @@ impl<'t> Composer<'t> {
         depth: usize,
     ) -> Result<Rc<Node>, YamlProblem> {
         let position = position(span);
-        let fail =
-            |message: &str| YamlProblem { position, message: message.to_owned(), remedy: None };
+        let fail = |message: &str| YamlProblem {
+            position,
+            path: String::new(),
+            message: message.to_owned(),
+            remedy: None,
+        };
         if depth > MAX_DEPTH {
             return Err(fail("nested too deeply"));
         }
@@ -222,7 +243,10 @@ impl<'t> Composer<'t> {
             if matches!(event, Event::SequenceEnd) {
                 break;
             }
+            let length = self.path.len();
+            self.path.push_str(&format!("[{}]", items.len()));
             items.push(self.node(event, &span, depth + 1)?);
+            self.path.truncate(length);
         }
         Ok(items)
     }
@@ -238,7 +262,13 @@ impl<'t> Composer<'t> {
             let is_alias = matches!(event, Event::Alias(_));
             let key = self.node(event, &span, depth + 1)?;
             let Some((event, span)) = self.next()? else { break };
+            let path = join(&self.path, key.scalar_text().unwrap_or_default());
+            let outer = std::mem::replace(&mut self.path, path);
+            let hides = !key.scalar_text().is_some_and(self.is_structure);
+            self.hidden += usize::from(hides);
             let value = self.node(event, &span, depth + 1)?;
+            self.hidden -= usize::from(hides);
+            let path = std::mem::replace(&mut self.path, outer);
             let Value::Scalar(name) = &key.value else {
                 self.problem(key.position, "a key must be plain text", None);
                 continue;
@@ -247,12 +277,18 @@ impl<'t> Composer<'t> {
                 merged.push(value);
                 continue;
             }
-            if !is_alias {
+            if !is_alias && self.hidden == 0 {
                 self.tree.keys.insert(key.position);
             }
             if let Some(line) = seen.get(name.text.as_str()) {
                 let message = format!("duplicate key; it is already given in line {line}");
-                self.problem(key.position, &message, Some("keep one of them"));
+                let remedy = Some("keep one of them".to_owned());
+                self.tree.problems.push(YamlProblem {
+                    position: key.position,
+                    path,
+                    message,
+                    remedy,
+                });
                 continue;
             }
             seen.insert(name.text.to_string(), key.position.line);
@@ -305,6 +341,7 @@ impl<'t> Composer<'t> {
     fn problem(&mut self, position: Position, message: &str, remedy: Option<&str>) {
         self.tree.problems.push(YamlProblem {
             position,
+            path: self.path.clone(),
             message: message.to_owned(),
             remedy: remedy.map(str::to_owned),
         });
@@ -315,6 +352,7 @@ impl<'t> Composer<'t> {
             let mark = error.marker();
             YamlProblem {
                 position: Position { line: mark.line().max(1), column: mark.col() + 1 },
+                path: String::new(),
                 message: format!("not valid YAML: {}", syntax(error.kind())),
                 remedy: None,
             }
@@ -324,13 +362,24 @@ impl<'t> Composer<'t> {
 
 /// The parser's words, but for the one message that quotes the text.
 fn syntax(kind: &ErrorKind) -> String {
-    match kind {
-        ErrorKind::UnexpectedCharacter { .. } => {
-            "a value cannot start with this character: quote it".to_owned()
-        }
-        ErrorKind::Custom(_) | ErrorKind::InputDecoding { .. } => "unreadable".to_owned(),
-        other => other.to_string(),
+    if matches!(kind, ErrorKind::UnexpectedCharacter { .. }) {
+        "a value cannot start with this character: quote it".to_owned()
+    } else {
+        kind.to_string()
     }
+}
+
+/// The path of a key below another.
+pub(crate) fn join(path: &str, name: &str) -> String {
+    let name = if is_showable_key(name) { name } else { "<key>" };
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
+}
+
+/// Whether a key we do not know can be named: it looks like a key, not like `password:hunter2`.
+pub(crate) fn is_showable_key(key: &str) -> bool {
+    key.len() <= 40
+        && key.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
+        && key.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'))
 }
 
 fn position(span: &Span) -> Position {

@@ -21,8 +21,8 @@ pub struct Key {
 /// What a key takes.
 #[derive(Debug)]
 pub enum Kind {
-    /// Name of a source.
-    Name,
+    /// Name of a source: as [`Kind::Id`], but no secret.
+    Name(&'static str, usize),
     /// One of [`Vendor::ALL`].
     Vendor,
     /// Address of a system.
@@ -92,6 +92,9 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 /// Characters of a Huawei or DingTalk meeting id besides letters and digits.
 const ID: &str = "_-";
 
+/// As [`ID`], of a source's name.
+const NAME_MARKS: &str = "_.-";
+
 macro_rules! keys {
     ($($const:ident = $name:literal $kind:expr, $default:expr, $doc:literal;)*) => {
         $(pub(super) const $const: Key =
@@ -105,7 +108,7 @@ keys! {
     SOURCES = "sources" Kind::Sections(COMMON), None,
         "The conferencing systems to watch. An empty list is valid.";
 
-    NAME = "name" Kind::Name, None,
+    NAME = "name" Kind::Name(NAME_MARKS, 63), None,
         "Unique name of the source: the `source` label of all its series.";
     VENDOR = "vendor" Kind::Vendor, None, "Kind of system.";
     BASE_URL = "base_url" Kind::BaseUrl, None,
@@ -131,7 +134,7 @@ keys! {
         "PEM certificates to trust instead of the system's roots, for a private CA or a self-signed certificate.";
     CERT_FILE = "cert_file" Kind::File, None, "PEM client certificate chain; needs `key_file`.";
     KEY_FILE = "key_file" Kind::File, None, "PEM key of the client certificate; needs `cert_file`.";
-    SERVER_NAME = "server_name" Kind::Id(".-:", 253), None,
+    SERVER_NAME = "server_name" Kind::Id("._:-", 253), None,
         "Name to verify and to announce instead of the host of `base_url`.";
     INSECURE_SKIP_VERIFY = "insecure_skip_verify" Kind::Flag, Some("false"),
         "Accept any certificate. Anybody on the way can then read the credentials; prefer `ca_file`.";
@@ -331,11 +334,14 @@ impl VendorKeys {
 
     /// Default of a common key, which may depend on the vendor.
     pub fn default_of(&self, key: &Key) -> Option<&'static str> {
-        match key.kind {
-            Kind::BaseUrl => self.base_url,
-            Kind::ApiPath => Some(self.api_path),
-            Kind::Duration(..) if key.name == MIN_INTERVAL.name => Some(self.min_interval),
-            _ => key.default,
+        if key.name == BASE_URL.name {
+            self.base_url
+        } else if key.name == API_PATH.name {
+            Some(self.api_path)
+        } else if key.name == MIN_INTERVAL.name {
+            Some(self.min_interval)
+        } else {
+            key.default
         }
     }
 }
@@ -345,14 +351,26 @@ impl Login {
     pub fn keys(&'static self) -> impl Iterator<Item = &'static Key> {
         self.required.iter().chain(self.optional).copied()
     }
+
+    /// As `app_id` + `app_key` (optionally `user_id` + `corp_id`).
+    pub fn describe(&self) -> String {
+        let names = |keys: &[&Key]| {
+            keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
+        };
+        match self.optional {
+            [] => names(self.required),
+            optional => format!("{} (optionally {})", names(self.required), names(optional)),
+        }
+    }
 }
 
 impl Key {
     /// The names it may be written with: one, or three for a secret.
     pub fn names(&self) -> Vec<String> {
-        match self.kind {
-            Kind::Secret => secret_names(self.name).into(),
-            _ => vec![self.name.to_owned()],
+        if matches!(self.kind, Kind::Secret) {
+            secret_names(self.name).into()
+        } else {
+            vec![self.name.to_owned()]
         }
     }
 }
@@ -377,13 +395,20 @@ pub(super) fn is_known(name: &str) -> bool {
     all().any(|key| key.names().iter().any(|known| known == name))
 }
 
+/// Whether a key of that name holds further keys.
+pub(super) fn is_structure(name: &str) -> bool {
+    all().any(|key| {
+        key.name == name && matches!(key.kind, Kind::Labels | Kind::Section(_) | Kind::Sections(_))
+    })
+}
+
 /// Whether a value of that name may be shown: some table knows it and none lets it hold a secret
 /// or a person's account.
 pub(super) fn is_safe(name: &str) -> bool {
     is_known(name)
         && all().filter(|key| key.names().iter().any(|known| known == name)).all(|key| {
             match key.kind {
-                Kind::Name
+                Kind::Name(..)
                 | Kind::Vendor
                 | Kind::ApiPath
                 | Kind::Duration(..)

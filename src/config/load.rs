@@ -33,10 +33,8 @@ impl Config {
     pub fn load(path: &Path) -> Result<Loaded, LoadError> {
         let unreadable = |error: std::io::Error| {
             let message = format!("the configuration cannot be read: {}", io_reason(&error));
-            let remedy = match error.kind() {
-                std::io::ErrorKind::NotFound => Some("name it with `--config.file`"),
-                _ => None,
-            };
+            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+            let remedy = is_absent.then_some("name it with `--config.file`");
             LoadError::of_file(path, message, remedy)
         };
         let file = std::fs::File::open(path).map_err(unreadable)?;
@@ -87,7 +85,7 @@ fn read(
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Loaded, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = file::parse(text);
+    let tree = file::parse(text, keys::is_structure);
     let valid = tree.root.is_some() || tree.problems.is_empty();
     let report = Report::new(path, text, tree.keys, valid, env);
     for problem in tree.problems {

@@ -14,6 +14,7 @@ mod file;
 pub mod keys;
 mod load;
 mod report;
+mod schema;
 pub mod secret;
 mod section;
 mod source;
@@ -23,6 +24,7 @@ mod vendor;
 pub use error::{LoadError, Problem};
 pub use file::Position;
 pub use load::Loaded;
+pub use schema::{reference, schema};
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 

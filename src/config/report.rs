@@ -1,8 +1,8 @@
 //! Collects everything that is wrong while a file is read.
 
 use std::{
-    cell::{Cell, RefCell},
-    collections::HashSet,
+    cell::RefCell,
+    collections::{BTreeMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
 };
@@ -24,8 +24,10 @@ pub(super) struct Report<'a> {
     env: &'a dyn Fn(&str) -> Option<OsString>,
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
-    first_literal: RefCell<Option<(Position, String)>>,
-    literals: Cell<usize>,
+    /// What was said already: a mapping of `defaults` or an alias is read for each source.
+    said: RefCell<HashSet<(Position, String)>>,
+    /// Where secrets are written in the file itself.
+    literals: RefCell<BTreeMap<Position, String>>,
 }
 
 impl<'a> Report<'a> {
@@ -50,13 +52,13 @@ impl<'a> Report<'a> {
             env,
             problems: RefCell::default(),
             warnings: RefCell::default(),
-            first_literal: RefCell::default(),
-            literals: Cell::new(0),
+            said: RefCell::default(),
+            literals: RefCell::default(),
         }
     }
 
     pub(super) fn yaml(&self, problem: YamlProblem) {
-        self.error(problem.position, "", &problem.message, problem.remedy.as_deref());
+        self.error(problem.position, &problem.path, &problem.message, problem.remedy.as_deref());
     }
 
     pub(super) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
@@ -69,15 +71,16 @@ impl<'a> Report<'a> {
 
     /// Notes a secret written in the file itself.
     pub(super) fn literal_secret(&self, at: Position, path: &str) {
-        self.literals.set(self.literals.get() + 1);
-        self.first_literal.borrow_mut().get_or_insert_with(|| (at, path.to_owned()));
+        self.literals.borrow_mut().insert(at, path.to_owned());
     }
 
     /// Warns once if the file holds secrets and others than its owner may read it.
     pub(super) fn warn_of_mode(&self, mode: u32) {
-        let first = self.first_literal.borrow();
-        let (Some((at, path)), true) = (&*first, mode & 0o077 != 0) else { return };
-        let which = match self.literals.get() {
+        let literals = self.literals.borrow();
+        let (Some((at, path)), true) = (literals.first_key_value(), mode & 0o077 != 0) else {
+            return;
+        };
+        let which = match literals.len() {
             1 => "a secret is".to_owned(),
             several => format!("{several} secrets are"),
         };
@@ -115,15 +118,17 @@ impl<'a> Report<'a> {
         message: &str,
         remedy: Option<&str>,
     ) {
-        let mut to = to.borrow_mut();
-        // A mapping of `defaults` or an alias is read for each source; its faults are said once.
-        if to.iter().any(|known| known.position == Some(at) && known.message == message) {
+        if !self.said.borrow_mut().insert((at, message.to_owned())) {
             return;
         }
-        let excerpt = self.lines.get(at.line - 1).map(|line| {
+        let line = self.lines.get(at.line - 1).filter(|line| {
+            let text = line.trim_start();
+            !text.is_empty() && !text.starts_with('#')
+        });
+        let excerpt = line.map(|line| {
             error::excerpt(line, at, |place| self.keys.contains(&place), self.valid_yaml)
         });
-        to.push(Problem {
+        to.borrow_mut().push(Problem {
             file: self.file.clone(),
             position: Some(at),
             path: path.to_owned(),

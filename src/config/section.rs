@@ -1,14 +1,18 @@
 //! Typed reading of one mapping of the file by its table of keys. What is wrong goes to the
 //! report and the reader goes on, so that one run shows everything.
 
-use std::{collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
 use super::{
     duration::{format_duration, format_size, parse_duration, parse_size},
-    error::is_showable_key,
-    file::{Meaning, Node, Position, Scalar, Value},
+    file::{Meaning, Node, Position, Scalar, Value, join},
     keys::{Key, Kind, secret_names},
     report::Report,
     secret::{SecretError, SecretSource},
@@ -28,6 +32,8 @@ pub(super) struct Section<'t> {
     path: String,
     entries: HashMap<&'t str, (&'t Node, &'t Node)>,
     fallback: Option<&'t Section<'t>>,
+    /// Known keys that unknown ones were taken for: no use in calling those missing too.
+    meant: RefCell<Vec<String>>,
 }
 
 /// Why a value cannot be used, and what would be right.
@@ -59,7 +65,8 @@ impl<'t> Section<'t> {
             .filter_map(|(key, value)| Some((key.scalar_text()?, (&**key, &**value))))
             .collect();
         let (position, path) = (place.node.position, place.path.clone());
-        Some(Self { report, position, path, entries, fallback: None })
+        let meant = RefCell::default();
+        Some(Self { report, position, path, entries, fallback: None, meant })
     }
 
     /// Where this mapping is silent, the other one holds.
@@ -80,8 +87,7 @@ impl<'t> Section<'t> {
 
     /// Path of a key of this mapping.
     pub(super) fn path_of(&self, name: &str) -> String {
-        let name = if is_showable_key(name) { name } else { "<key>" };
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        join(&self.path, name)
     }
 
     /// Reports the keys that are in no table given. `hint` may know where such a key belongs.
@@ -91,12 +97,23 @@ impl<'t> Section<'t> {
             if known.iter().any(|known| known == name) {
                 continue;
             }
-            let remedy = hint(name)
-                .or_else(|| nearest(name, &known).map(|near| format!("did you mean `{near}`?")));
-            let remedy = remedy.unwrap_or_else(|| {
-                let names: Vec<_> = keys.iter().map(|key| key.name).collect();
-                format!("known keys: {}", names.join(", "))
-            });
+            let near = nearest(name, &known);
+            let remedy = match (hint(name), near) {
+                (Some(hint), _) => hint,
+                (None, Some(near)) => {
+                    self.meant.borrow_mut().push(near.to_owned());
+                    format!("did you mean `{near}`?")
+                }
+                (None, None) => {
+                    let mut names: Vec<_> = Vec::new();
+                    for key in keys {
+                        if !names.contains(&key.name) {
+                            names.push(key.name);
+                        }
+                    }
+                    format!("known keys: {}", names.join(", "))
+                }
+            };
             self.report.error(key.position, &self.path_of(name), "unknown key", Some(&remedy));
         }
     }
@@ -125,7 +142,7 @@ impl<'t> Section<'t> {
     /// The section's own entries by name, with the place of each key.
     pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
         self.entries.iter().map(|(name, (key, value))| {
-            (*name, key.position, Place { node: *value, path: self.path_of(name) })
+            (*name, key.position, Place { node: value, path: self.path_of(name) })
         })
     }
 
@@ -151,18 +168,23 @@ impl<'t> Section<'t> {
     /// A mapping that says nothing.
     fn silent(&self) -> Section<'t> {
         let (position, path) = (self.position, self.path.clone());
-        Section { report: self.report, position, path, entries: HashMap::new(), fallback: None }
+        let (report, entries) = (self.report, HashMap::new());
+        Section { report, position, path, entries, fallback: None, meant: RefCell::default() }
     }
 
     pub(super) fn report(&self) -> &'t Report<'t> {
         self.report
     }
 
-    /// Reports a key that must be there.
+    /// Reports a key that must be there, unless it is there mistyped.
     pub(super) fn missing(&self, key: &Key, message: &str) {
-        let names = match key.kind {
-            Kind::Secret => format!("add `{0}`, `{0}_file` or `{0}_env`", key.name),
-            _ => format!("add `{}`", key.name),
+        if key.names().iter().any(|name| self.meant.borrow().contains(name)) {
+            return;
+        }
+        let names = if matches!(key.kind, Kind::Secret) {
+            format!("add `{0}`, `{0}_file` or `{0}_env`", key.name)
+        } else {
+            format!("add `{}`", key.name)
         };
         self.report.error(self.position, &self.path_of(key.name), message, Some(&names));
     }
@@ -170,7 +192,9 @@ impl<'t> Section<'t> {
     pub(super) fn flag(&self, key: &Key) -> bool {
         let found = self.scalar(key, |scalar| match scalar.meaning() {
             Meaning::Bool(value) => Ok(value),
-            _ => Err(Wrong::new(wrong_type(scalar, "a boolean"), "write `true` or `false`")),
+            Meaning::Null | Meaning::Number | Meaning::Text => {
+                Err(Wrong::new(wrong_type(scalar, "a boolean"), "write `true` or `false`"))
+            }
         });
         found.unwrap_or(key.default == Some("true"))
     }
@@ -245,10 +269,8 @@ impl<'t> Section<'t> {
     pub(super) fn text(&self, key: &Key) -> Option<String> {
         self.scalar(key, |scalar| {
             let text = text_of(scalar)?;
-            match key.kind {
-                Kind::Id(marks, longest) => check_id(text, marks, longest)?,
-                Kind::Name => check_id(text, "_.-", 63)?,
-                _ => {}
+            if let Kind::Id(marks, longest) | Kind::Name(marks, longest) = key.kind {
+                check_id(text, marks, longest)?;
             }
             Ok(text.to_owned())
         })
@@ -276,6 +298,7 @@ impl<'t> Section<'t> {
     pub(super) fn ids(&self, key: &Key) -> Vec<String> {
         let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
         let mut ids: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for place in self.items(key) {
             let id = read(self.report, &place, |scalar| {
                 let text = text_of(scalar)?;
@@ -283,11 +306,14 @@ impl<'t> Section<'t> {
                 Ok(text.to_owned())
             });
             match id {
-                Some(id) if ids.contains(&id) => {
+                Some(id) if seen.contains(&id) => {
                     let remedy = Some("remove one of them");
                     self.report.warning(place.node.position, &place.path, "repeated id", remedy);
                 }
-                Some(id) => ids.push(id),
+                Some(id) => {
+                    seen.insert(id.clone());
+                    ids.push(id);
+                }
                 None => {}
             }
         }
@@ -341,7 +367,7 @@ impl<'t> Section<'t> {
                 let message = format!("the environment variable {shown}is not set");
                 Wrong::new(message, "set it, or use a `_file` key")
             })?;
-            let value = value.to_str().map(|value| value.trim_end_matches(['\n', '\r']));
+            let value = value.to_str().map(without_newline);
             match value {
                 Some("") => Err(Wrong {
                     message: format!("the environment variable {shown}is empty"),
@@ -457,6 +483,11 @@ fn nearest<'n>(name: &str, known: &'n [String]) -> Option<&'n str> {
     known.iter().find(part).map(String::as_str)
 }
 
+/// As of a secret in a file: one trailing newline is not part of it.
+fn without_newline(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
+}
+
 /// Whether it is surely the name of a variable and not a secret given by mistake.
 fn is_variable(name: &str) -> bool {
     name.len() <= 80
@@ -487,10 +518,11 @@ fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
 
 /// The reason without the system's error number.
 pub(super) fn io_reason(error: &std::io::Error) -> String {
-    match error.kind() {
-        std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
-        std::io::ErrorKind::PermissionDenied => "permission denied".to_owned(),
-        std::io::ErrorKind::IsADirectory => "it is a directory".to_owned(),
-        _ => error.to_string(),
-    }
+    let plain = [
+        (std::io::ErrorKind::NotFound, "there is no such file"),
+        (std::io::ErrorKind::PermissionDenied, "permission denied"),
+        (std::io::ErrorKind::IsADirectory, "it is a directory"),
+    ];
+    let known = plain.into_iter().find(|(kind, _)| *kind == error.kind());
+    known.map_or_else(|| error.to_string(), |(_, words)| words.to_owned())
 }

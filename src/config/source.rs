@@ -29,8 +29,12 @@ pub(super) fn check_defaults(section: &Section<'_>) {
 ///
 /// A duplicate name is worth reporting even where the source is otherwise broken.
 pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
-    let keys = vendor_of(section);
+    let keys = vendor_key(section).map(VendorKeys::of);
     check_keys(section, keys);
+    if section.find(&keys::VENDOR).is_none() {
+        let names = Vendor::ALL.map(Vendor::as_str).join(", ");
+        section.missing(&keys::VENDOR, &format!("missing; allowed: {names}"));
+    }
     let name = section.own(keys::NAME.name).and_then(|_| section.text(&keys::NAME));
     if section.own(keys::NAME.name).is_none() {
         section.missing(&keys::NAME, "missing");
@@ -38,6 +42,12 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
     let common = Common::read(section, keys);
     if keys.is_some_and(|keys| keys.base_url.is_none()) && section.find(&keys::BASE_URL).is_none() {
         section.missing(&keys::BASE_URL, "missing");
+    }
+    if let (Some("http"), Some(place)) =
+        (common.base_url.as_ref().map(Url::scheme), section.own(keys::TLS.name))
+    {
+        let message = "`tls` has no effect: `base_url` is http";
+        section.report().warning(place.node.position, &place.path, message, None);
     }
     let system = keys.and_then(|keys| vendor::read(section, keys));
     if let (Some(System::Dingtalk(dingtalk)), Some(url)) = (&system, &common.base_url) {
@@ -75,17 +85,7 @@ fn warn_of_quota(section: &Section<'_>, dingtalk: &Dingtalk, url: &Url, min_inte
     section.report().warning(at, &path, message, remedy);
 }
 
-/// The vendor's tables; reports a missing or unknown vendor.
-fn vendor_of(section: &Section<'_>) -> Option<&'static VendorKeys> {
-    if section.find(&keys::VENDOR).is_none() {
-        let names = Vendor::ALL.map(Vendor::as_str).join(", ");
-        let remedy = format!("add `vendor`; allowed: {names}");
-        let path = section.path_of(keys::VENDOR.name);
-        section.report().error(section.position(), &path, "missing", Some(&remedy));
-    }
-    vendor_key(section).map(VendorKeys::of)
-}
-
+/// The vendor, if given and known; an unknown one is reported.
 fn vendor_key(section: &Section<'_>) -> Option<Vendor> {
     let name = section.one_of(&keys::VENDOR, &Vendor::ALL.map(Vendor::as_str))?;
     Vendor::ALL.into_iter().find(|vendor| vendor.as_str() == name)

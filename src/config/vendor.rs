@@ -1,5 +1,7 @@
 //! The keys only one vendor has.
 
+use std::collections::HashSet;
+
 use super::{
     Dingtalk, DingtalkLogin, HuaweiHost, HuaweiLogin, HuaweiMeeting, Pbx, System, YeastarP,
     file::Position,
@@ -34,7 +36,7 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
         }
     }
     given.sort_by_key(|(at, _)| *at);
-    let ways: Vec<String> = logins.iter().map(describe).collect();
+    let ways: Vec<String> = logins.iter().map(Login::describe).collect();
     let ways = ways.join("; or ");
     let Some((_, first)) = given.first() else {
         if let [only] = logins {
@@ -68,16 +70,6 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
 
 fn missing(section: &Section<'_>, key: &Key) {
     section.missing(key, "missing credential");
-}
-
-fn describe(login: &Login) -> String {
-    let names = |keys: &[&Key]| {
-        keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
-    };
-    match login.optional {
-        [] => names(login.required),
-        optional => format!("{} (and {})", names(login.required), names(optional)),
-    }
 }
 
 fn pbx(section: &Section<'_>, login: Option<usize>) -> Option<Pbx> {
@@ -124,7 +116,7 @@ fn huawei(section: &Section<'_>, login: Option<usize>) -> Option<HuaweiMeeting> 
     let attendees = section.flag(&keys::ATTENDEES);
     let details = section.flag(&keys::DETAILS);
     let hosts = hosts(section, discover, &conference_ids);
-    check_anything_to_ask(section, discover, !conference_ids.is_empty());
+    check_anything_to_ask(section, discover, !section.items(&keys::HUAWEI_IDS).is_empty());
     let login = match login? {
         0 => HuaweiLogin::AppId { app_id: app_id?, app_key: app_key?, user_id, corp_id },
         _ => HuaweiLogin::Account { account: account?, password: password? },
@@ -142,6 +134,7 @@ fn huawei(section: &Section<'_>, login: Option<usize>) -> Option<HuaweiMeeting> 
 
 fn hosts(section: &Section<'_>, discover: bool, watched: &[String]) -> Option<Vec<HuaweiHost>> {
     let mut hosts: Vec<HuaweiHost> = Vec::new();
+    let mut seen = HashSet::new();
     let mut complete = true;
     for place in section.items(&keys::HOSTS) {
         let Some(entry) = Section::open(section.report(), &place) else {
@@ -156,7 +149,7 @@ fn hosts(section: &Section<'_>, discover: bool, watched: &[String]) -> Option<Ve
         let at = entry.own(keys::HOST_CONFERENCE_ID.name);
         let at = at.map_or(entry.position(), |place| place.node.position);
         let path = entry.path_of(keys::HOST_CONFERENCE_ID.name);
-        if hosts.iter().any(|known| known.conference_id == host.conference_id) {
+        if !seen.insert(host.conference_id.clone()) {
             let remedy = Some("keep one entry for each meeting");
             section.report().error(at, &path, "a second entry for this meeting", remedy);
         }
@@ -195,8 +188,9 @@ fn dingtalk(section: &Section<'_>, login: Option<usize>) -> Option<Dingtalk> {
     let conference_ids = section.ids(&keys::DINGTALK_IDS);
     let conference_ids_file = conference_ids_file(section);
     let batch_size = section.integer(&keys::BATCH_SIZE);
-    let has_file = section.has_key(&keys::CONFERENCE_IDS_FILE).is_some();
-    check_anything_to_ask(section, discover, !conference_ids.is_empty() || has_file);
+    let listed = !section.items(&keys::DINGTALK_IDS).is_empty()
+        || section.has_key(&keys::CONFERENCE_IDS_FILE).is_some();
+    check_anything_to_ask(section, discover, listed);
     let login = dingtalk_login(
         login?,
         (app_key, app_secret),

@@ -1,0 +1,303 @@
+//! The JSON Schema and the key reference of `exporter.yaml`, both from the tables of keys.
+
+use serde_json::{Map, Value, json};
+
+use super::{
+    duration::{format_duration, format_size},
+    keys::{
+        BASE_URL, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind, Login, NAME,
+        RESERVED_LABELS, TLS_KEYS, TOP, VENDOR, VendorKeys, secret_names,
+    },
+};
+use crate::model::Vendor;
+
+/// JSON Schema (draft 2020-12) of `exporter.yaml`, for editors and CI.
+///
+/// What a schema cannot say (unique names, bounds of a duration, files that exist) only
+/// [`super::Config::load`] checks.
+pub fn schema() -> Value {
+    let mut defs = Map::new();
+    defs.insert("source".to_owned(), source());
+    for vendor in Vendor::ALL {
+        defs.insert(vendor.as_str().to_owned(), vendor_source(VendorKeys::of(vendor)));
+    }
+    defs.insert("defaults".to_owned(), mapping(DEFAULT_KEYS, None));
+    defs.insert("conferences".to_owned(), mapping(CONFERENCE_KEYS, None));
+    let mut tls = mapping(TLS_KEYS, None);
+    tls["dependentRequired"] = json!({ "cert_file": ["key_file"], "key_file": ["cert_file"] });
+    defs.insert("tls".to_owned(), tls);
+    let mut host = mapping(HOST_KEYS, None);
+    require(&mut host, HOST_KEYS);
+    defs.insert("host".to_owned(), host);
+
+    let mut top = mapping(TOP, None);
+    let fixed: Vec<_> = Vendor::ALL
+        .into_iter()
+        .filter(|vendor| VendorKeys::of(*vendor).base_url.is_none())
+        .map(Vendor::as_str)
+        .collect();
+    let needs_url = json!({
+        "if": { "properties": { "vendor": { "enum": fixed } }, "required": ["vendor"] },
+        "then": { "required": ["base_url"] },
+    });
+    top["required"] = json!(["sources"]);
+    top["allOf"] = json!([
+        unless_default("vendor", &json!({ "required": ["vendor"] })),
+        unless_default("base_url", &needs_url),
+    ]);
+    top["$schema"] = json!("https://json-schema.org/draft/2020-12/schema");
+    top["title"] = json!("conferencing_exporter configuration");
+    top["$defs"] = Value::Object(defs);
+    top
+}
+
+/// The key reference in Markdown: a table for the common keys and one for each vendor, whose
+/// first rows are the common keys' defaults that depend on it.
+pub fn reference() -> String {
+    let mut text = String::new();
+    push_table(&mut text, "Every source", COMMON, &[&NAME, &VENDOR], |key| key.default);
+    push_table(&mut text, "`tls`", TLS_KEYS, &[], |key| key.default);
+    push_table(&mut text, "`conferences`", CONFERENCE_KEYS, &[], |key| key.default);
+    for vendor in Vendor::ALL {
+        let vendor = VendorKeys::of(vendor);
+        let own = |key: &Key| vendor.default_of(key) != key.default || key.name == BASE_URL.name;
+        let keys: Vec<_> =
+            COMMON.iter().copied().filter(|key| own(key)).chain(vendor.own()).collect();
+        let mut required = if vendor.base_url.is_none() { vec![&BASE_URL] } else { vec![] };
+        let ways: Vec<_> = vendor.logins.iter().map(Login::describe).collect();
+        if let [only] = vendor.logins {
+            required.extend(only.required);
+        }
+        let title = format!("`{}`: log in with {}", vendor.vendor, ways.join("; or "));
+        push_table(&mut text, &title, &keys, &required, |key| vendor.default_of(key));
+    }
+    push_table(&mut text, "An entry of `hosts`", HOST_KEYS, HOST_KEYS, |key| key.default);
+    text.truncate(text.trim_end().len());
+    text.push('\n');
+    text
+}
+
+fn push_table(
+    text: &mut String,
+    title: &str,
+    keys: &[&Key],
+    required: &[&Key],
+    default: impl Fn(&Key) -> Option<&'static str>,
+) {
+    text.push_str(&format!(
+        "**{title}**\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
+    ));
+    for key in keys {
+        let default = match default(key) {
+            _ if required.iter().any(|known| known.name == key.name) => "required".to_owned(),
+            Some("") => "empty".to_owned(),
+            Some(value) => format!("`{value}`"),
+            None => String::new(),
+        };
+        text.push_str(&format!("| `{}` | {} | {default} | {} |\n", key.name, words(key), key.doc));
+    }
+    text.push('\n');
+}
+
+/// What a key takes, for people.
+fn words(key: &Key) -> String {
+    match &key.kind {
+        Kind::Name(..) => "1 to 63 letters, digits, `_`, `.`, `-`".to_owned(),
+        Kind::Vendor => Vendor::ALL.map(|vendor| format!("`{vendor}`")).join(", "),
+        Kind::BaseUrl | Kind::ProxyUrl => "URL".to_owned(),
+        Kind::ApiPath => "path".to_owned(),
+        Kind::Labels => "mapping of label names to text".to_owned(),
+        Kind::Duration(min, max) => {
+            format!("duration, {} to {}", format_duration(*min), format_duration(*max))
+        }
+        Kind::Size(min, max) => format!("size, {} to {}", format_size(*min), format_size(*max)),
+        Kind::Integer(min, max) => format!("{min} to {max}"),
+        Kind::Flag => "`true`, `false`".to_owned(),
+        Kind::Choice(all) => {
+            all.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
+        }
+        Kind::Text | Kind::Id(..) => "text".to_owned(),
+        Kind::Ids(..) => "list of text".to_owned(),
+        Kind::File => "path of a file".to_owned(),
+        Kind::Secret => "secret: itself, `_file` or `_env`".to_owned(),
+        Kind::Section(_) => "mapping, see there".to_owned(),
+        Kind::Sections(_) => "list of mappings, see there".to_owned(),
+    }
+}
+
+/// Applies to every source if `defaults` does not have the key.
+fn unless_default(key: &str, rule: &Value) -> Value {
+    json!({
+        "if": { "properties": { "defaults": { "required": [key] } }, "required": ["defaults"] },
+        "else": { "properties": { "sources": { "items": rule } } },
+    })
+}
+
+/// A source of any vendor: which keys it has depends on `vendor`.
+fn source() -> Value {
+    let by_vendor = Vendor::ALL.map(|vendor| {
+        let name = vendor.as_str();
+        json!({
+            "if": { "properties": { "vendor": { "const": name } }, "required": ["vendor"] },
+            "then": { "$ref": format!("#/$defs/{name}") },
+        })
+    });
+    json!({
+        "type": "object",
+        "properties": properties(COMMON, None),
+        "required": ["name"],
+        "allOf": by_vendor,
+    })
+}
+
+fn vendor_source(vendor: &VendorKeys) -> Value {
+    let keys: Vec<&Key> = COMMON.iter().copied().chain(vendor.own()).collect();
+    let mut source = mapping(&keys, Some(vendor));
+    source["description"] = json!(vendor.vendor.title());
+    let logins: Vec<Value> =
+        vendor.logins.iter().map(|login| login_rule(login, vendor.logins)).collect();
+    let mut rules = match <[Value; 1]>::try_from(logins) {
+        Ok([only]) => vec![only],
+        Err(several) => vec![json!({ "oneOf": several })],
+    };
+    rules.push(json!({
+        "not": {
+            "properties": { "tls": { "required": ["server_name"] } },
+            "required": ["proxy_url", "tls"],
+        },
+    }));
+    if keys.iter().any(|key| key.name == "discover") {
+        let mut given = vec![json!({
+            "properties": { "conference_ids": { "minItems": 1 } },
+            "required": ["conference_ids"],
+        })];
+        if keys.iter().any(|key| key.name == "conference_ids_file") {
+            given.push(json!({ "required": ["conference_ids_file"] }));
+        }
+        rules.push(json!({
+            "if": { "properties": { "discover": { "const": false } }, "required": ["discover"] },
+            "then": { "anyOf": given },
+        }));
+    }
+    source["allOf"] = json!(rules);
+    source
+}
+
+/// All keys of one login, none of another.
+fn login_rule(login: &'static Login, all: &'static [Login]) -> Value {
+    let mut rule = json!({});
+    require(&mut rule, login.required);
+    let own: Vec<String> = login.keys().flat_map(Key::names).collect();
+    let foreign: Vec<Value> = all
+        .iter()
+        .flat_map(Login::keys)
+        .flat_map(Key::names)
+        .filter(|name| !own.contains(name))
+        .map(|name| json!({ "required": [name] }))
+        .collect();
+    if !foreign.is_empty() {
+        rule["not"] = json!({ "anyOf": foreign });
+    }
+    rule
+}
+
+/// Requires the keys; a secret in exactly one of its forms.
+fn require(schema: &mut Value, keys: &[&Key]) {
+    let is_secret = |key: &&&Key| matches!(key.kind, Kind::Secret);
+    let plain: Vec<_> = keys.iter().filter(|key| !is_secret(key)).map(|key| key.name).collect();
+    let secrets: Vec<_> = keys
+        .iter()
+        .filter(is_secret)
+        .map(|key| json!({ "oneOf": secret_names(key.name).map(|name| json!({ "required": [name] })) }))
+        .collect();
+    schema["required"] = json!(plain);
+    schema["allOf"] = json!(secrets);
+}
+
+fn mapping(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
+    json!({
+        "type": "object",
+        "properties": properties(keys, vendor),
+        "additionalProperties": false,
+    })
+}
+
+fn properties(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
+    let mut properties = Map::new();
+    for key in keys {
+        if matches!(key.kind, Kind::Secret) {
+            let [literal, file, env] = secret_names(key.name);
+            let text =
+                |doc: String| json!({ "type": "string", "pattern": "\\S", "description": doc });
+            let one = "Exactly one of the three forms must be given.";
+            properties.insert(literal, text(format!("{} {one}", key.doc)));
+            let doc = format!("{} From a file, read again at each login. {one}", key.doc);
+            properties.insert(file, text(doc));
+            let doc = format!("{} From this environment variable. {one}", key.doc);
+            properties.insert(env, text(doc));
+            continue;
+        }
+        let mut property = kind(key);
+        property["description"] = json!(key.doc);
+        let default = vendor.map_or(key.default, |vendor| vendor.default_of(key));
+        if let Some(default) = default {
+            let is_json = matches!(key.kind, Kind::Flag | Kind::Integer(..));
+            property["default"] =
+                if is_json { default.parse().unwrap_or(Value::Null) } else { json!(default) };
+        }
+        properties.insert(key.name.to_owned(), property);
+    }
+    Value::Object(properties)
+}
+
+fn kind(key: &Key) -> Value {
+    match &key.kind {
+        Kind::Vendor => json!({ "enum": Vendor::ALL.map(Vendor::as_str) }),
+        Kind::BaseUrl => {
+            json!({ "type": "string", "pattern": "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" })
+        }
+        Kind::ProxyUrl => {
+            json!({ "type": "string", "pattern": "^(https?|socks5h?)://[^/?#\\s]+/?$" })
+        }
+        Kind::ApiPath => {
+            json!({ "type": "string", "pattern": "^(?!.*(//|\\.\\.))[A-Za-z0-9_.~/-]*$" })
+        }
+        Kind::Labels => json!({
+            "type": "object",
+            "propertyNames": {
+                "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]*$",
+                "not": { "enum": RESERVED_LABELS },
+            },
+            "additionalProperties": { "type": "string", "pattern": "\\S" },
+        }),
+        Kind::Duration(min, _) => {
+            let some = if min.is_zero() { "(?=.)" } else { "(?=.*[1-9])" };
+            let units = "([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?";
+            json!({ "type": "string", "pattern": format!("^{some}{units}$") })
+        }
+        Kind::Size(min, max) => json!({
+            "anyOf": [
+                { "type": "integer", "minimum": min, "maximum": max },
+                { "type": "string", "pattern": "^[0-9]+(KiB|MiB|GiB)?$" },
+            ],
+        }),
+        Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
+        Kind::Flag => json!({ "type": "boolean" }),
+        Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Text | Kind::File | Kind::Secret => json!({ "type": "string", "pattern": "\\S" }),
+        Kind::Name(marks, longest) | Kind::Id(marks, longest) => id(marks, *longest),
+        Kind::Ids(marks, longest) => json!({ "type": "array", "items": id(marks, *longest) }),
+        Kind::Section(_) => json!({ "$ref": format!("#/$defs/{}", key.name) }),
+        // A list's items are named in the singular: sources of source, hosts of host.
+        Kind::Sections(_) => {
+            let item = format!("#/$defs/{}", key.name.trim_end_matches('s'));
+            json!({ "type": "array", "items": { "$ref": item } })
+        }
+    }
+}
+
+fn id(marks: &str, longest: usize) -> Value {
+    // A dash must come last in a character class; our marks hold nothing else that needs care.
+    let marks = if marks.contains('-') { marks.replace('-', "") + "-" } else { marks.to_owned() };
+    json!({ "type": "string", "pattern": format!("^[A-Za-z0-9{marks}]{{1,{longest}}}$") })
+}
