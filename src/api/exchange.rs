@@ -425,6 +425,7 @@ impl Drop for InFlight<'_> {
 fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
     let mut source = error.source();
     let mut last = (Reason::Connect, None);
+    let mut below_http = false;
     while let Some(cause) = source {
         if cause.is::<DnsError>() {
             return (Reason::Dns, None);
@@ -433,6 +434,7 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
             return (Reason::Tls, Some(describe_tls(tls)));
         }
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
+            below_http = true;
             if hyper.is_parse() {
                 return (Reason::Decode, Some("not an HTTP answer"));
             }
@@ -447,6 +449,9 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
             }
             match describe_io(io) {
                 Some(described) => last = described,
+                None if below_http => {
+                    last = (Reason::Connect, Some("closed before the answer was whole"));
+                }
                 // Neither the connection nor TLS: the decompressor.
                 None if error.is_decode() && last.1.is_none() => {
                     last = (Reason::Decode, Some("broken compression"));
