@@ -1,0 +1,434 @@
+//! What a simulated system holds: rooms, live conferences, the people in them, meetings still to come.
+//!
+//! One vocabulary for all five vendors. A vendor's file turns it into that vendor's dialect; [`crate::Truth`] counts
+//! it without looking at the dialect, so that a test compares the exporter with the model and not with an echo.
+
+use crate::rng;
+
+/// The simulated systems.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Vendor {
+    /// OpenVox UC Series, API v0.0.1.
+    OpenvoxUc,
+    /// Yeastar S-Series (also K2, S1000), API v2.0.0.
+    YeastarS,
+    /// Yeastar P-Series, OpenAPI v1.0.
+    YeastarP,
+    /// Huawei Cloud Meeting.
+    HuaweiMeeting,
+    /// DingTalk video conferences.
+    Dingtalk,
+}
+
+impl Vendor {
+    /// Every vendor, in the order of the ports in [`crate::Options::ports`].
+    pub const ALL: [Self; 5] =
+        [Self::OpenvoxUc, Self::YeastarS, Self::YeastarP, Self::HuaweiMeeting, Self::Dingtalk];
+
+    /// The name the exporter's configuration and its `vendor` label use.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::OpenvoxUc => "openvox_uc",
+            Self::YeastarS => "yeastar_s",
+            Self::YeastarP => "yeastar_p",
+            Self::HuaweiMeeting => "huawei_meeting",
+            Self::Dingtalk => "dingtalk",
+        }
+    }
+
+    /// The vendor of that name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
+    }
+
+    /// The names of the calls this vendor answers, as [`crate::Request::endpoint`] has them.
+    pub fn endpoints(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenvoxUc | Self::YeastarS => {
+                &["login", "heartbeat", "logout", "conference/query", "conference/query_in_session"]
+            }
+            Self::YeastarP => &[
+                "get_token",
+                "refresh_token",
+                "del_token",
+                "conference/list",
+                "conference/query_ongoing_conference",
+                "conference/get",
+            ],
+            Self::HuaweiMeeting => &[
+                "appauth",
+                "account_login",
+                "token_logout",
+                "conferences",
+                "conferences/online",
+                "confDetail",
+                "online/conf-attendee",
+                "control_token",
+                "realTimeInfo",
+            ],
+            Self::Dingtalk => &["access_token", "orgConferences", "videoConferences/query"],
+        }
+    }
+
+    /// Those of [`Vendor::endpoints`] that take credentials and give a token.
+    pub fn logins(self) -> &'static [&'static str] {
+        match self {
+            Self::OpenvoxUc | Self::YeastarS => &["login"],
+            Self::YeastarP => &["get_token", "refresh_token"],
+            Self::HuaweiMeeting => &["appauth", "account_login"],
+            Self::Dingtalk => &["access_token"],
+        }
+    }
+
+    pub(crate) fn index(self) -> usize {
+        match self {
+            Self::OpenvoxUc => 0,
+            Self::YeastarS => 1,
+            Self::YeastarP => 2,
+            Self::HuaweiMeeting => 3,
+            Self::Dingtalk => 4,
+        }
+    }
+}
+
+/// Everything one system holds, and how it behaves where the documentation leaves a choice.
+#[derive(Clone, Debug, Default)]
+pub struct Population {
+    /// Standing rooms; the PBXs only.
+    pub rooms: Vec<Room>,
+    /// Conferences going on.
+    pub conferences: Vec<Conference>,
+    /// Meetings still to come; Huawei only.
+    pub scheduled: Vec<Scheduled>,
+    /// Choices the documentation leaves open.
+    pub behaviour: Behaviour,
+}
+
+/// A standing room of a PBX. `None` in a setting: this room's answer does not carry the key (older firmware).
+#[derive(Clone, Debug)]
+pub struct Room {
+    /// The numeric id of the P-Series.
+    pub id: u64,
+    /// The number to dial.
+    pub number: String,
+    /// The name, without the blanks some vendors put before it.
+    pub name: String,
+    /// The PIN of participants; empty for none.
+    pub participant_pin: Option<String>,
+    /// The PIN of moderators; empty for none.
+    pub moderator_pin: String,
+    /// Participants wait until a moderator comes.
+    pub wait_for_moderator: Option<bool>,
+    /// Participants may invite others.
+    pub allow_invite: Option<bool>,
+    /// Music on hold; S-Series from 2021-01.
+    pub music_on_hold: Option<bool>,
+    /// Everyone but moderators is muted on entry; S-Series from 2024-04.
+    pub mute_on_join: Option<bool>,
+    /// The moderators.
+    pub moderators: Option<Vec<Moderator>>,
+}
+
+/// A moderator of a room.
+#[derive(Clone, Debug)]
+pub struct Moderator {
+    /// The extension number (S-Series) or the id (P-Series).
+    pub id: String,
+    /// The person's name; only the P-Series sends it.
+    pub name: String,
+    /// An extension group instead of an extension.
+    pub group: bool,
+}
+
+/// A conference going on.
+#[derive(Clone, Debug)]
+pub struct Conference {
+    /// The vendor's id: call id, conferenceID, conferenceId.
+    pub id: String,
+    /// The number to dial: of the room, of the instant conference, the room code without blanks.
+    pub number: String,
+    /// The name or subject.
+    pub name: String,
+    /// When it began, in seconds since 1970.
+    pub start_unix: i64,
+    /// People are muted as they join (Huawei `isAutoMute`).
+    pub mute_on_join: bool,
+    /// Everyone is muted by force (DingTalk `mediaStatus` bit 4).
+    pub all_muted: bool,
+    /// The host password that buys a control token (Huawei); `None`: nobody configured one.
+    pub host_password: Option<String>,
+    /// Belongs to the account that logs in (Huawei, `queryAll=false`).
+    pub own: bool,
+    /// One sitting of a recurring series (Huawei): its details lack `conferenceState`.
+    pub recurring: bool,
+    /// The people, including those who left.
+    pub participants: Vec<Participant>,
+}
+
+/// A person in, on the way to or gone from a conference.
+#[derive(Clone, Debug)]
+pub struct Participant {
+    /// The vendor's id of this entry: channel, pid, userId.
+    pub id: String,
+    /// The person's name.
+    pub name: String,
+    /// The person's number.
+    pub number: String,
+    /// Where the person is.
+    pub presence: Presence,
+    /// The microphone is off; `None`: the vendor does not say for this person.
+    pub muted: Option<bool>,
+    /// The camera is on; `None`: the vendor does not say for this person.
+    pub camera_on: Option<bool>,
+    /// The hand is raised.
+    pub hand_raised: bool,
+    /// The part this person plays.
+    pub role: Role,
+    /// How a PBX reaches this person.
+    pub line: Line,
+    /// Invited, rather than come by himself.
+    pub invited: bool,
+}
+
+/// Where a person is. A vendor that has no word for a state leaves such people out of its answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// In the conference.
+    Joined,
+    /// Held until a moderator comes (PBXs).
+    Waiting,
+    /// Connecting (clouds).
+    Joining,
+    /// Called or invited, not answered (clouds).
+    Invited,
+    /// Failed to join (DingTalk).
+    Failed,
+    /// Removed by the host (DingTalk).
+    Removed,
+    /// Gone (DingTalk keeps listing them).
+    Left,
+}
+
+/// The part a person plays.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// An ordinary participant.
+    Member,
+    /// Helps the host.
+    CoHost,
+    /// The host; at most one a conference.
+    Host,
+}
+
+/// How a PBX reaches a person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Line {
+    /// An extension of the PBX.
+    Extension,
+    /// Called in through a trunk.
+    Inbound,
+    /// Called by the PBX through a trunk.
+    Outbound,
+}
+
+/// A meeting still to come.
+#[derive(Clone, Debug)]
+pub struct Scheduled {
+    /// The conferenceID. May equal that of a live conference: then it is a later sitting of that series.
+    pub id: String,
+    /// The subject.
+    pub name: String,
+    /// When the first sitting begins, in seconds since 1970.
+    pub start_unix: i64,
+    /// How often the list carries it, a day apart: more than one for a recurring series.
+    pub sittings: u32,
+    /// Belongs to the account that logs in (`queryAll=false`).
+    pub own: bool,
+}
+
+/// What a system does where its documentation leaves a choice.
+#[derive(Clone, Debug)]
+pub struct Behaviour {
+    /// Unknown keys, nulls, empty strings, numbers as strings and the like, wherever the vendor is known for it.
+    pub quirks: bool,
+    /// The PBX's live call without a live conference.
+    pub idle: Idle,
+    /// The PBX's live call fails as soon as one of several numbers is idle (firmware before 2024-04).
+    pub idle_number_fails: bool,
+    /// The live call exists; without it the PBX answers its "no such call".
+    pub live_call: bool,
+    /// `conferences` instead of `conference` in the live answer of OpenVox and the S-Series.
+    pub plural_conferences: bool,
+    /// `members` instead of `member` in the live answer of OpenVox; the reverse on the S-Series.
+    pub other_members_key: bool,
+    /// Path prefix instead of the vendor's own (`/api/v2.0.0` and so on).
+    pub api_path: Option<String>,
+    /// Huawei: the type of administrator that logs in (0 or 1; 2 is an ordinary user who sees only `own` meetings).
+    pub admin_type: u8,
+    /// Huawei: `onlineAttendeeAmount` is sent.
+    pub head_counts: bool,
+    /// DingTalk: what an ended or unknown id does to its batch.
+    pub unknown_ids: UnknownIds,
+    /// DingTalk: more ids than this fail with `sizeTooLarge`. No limit is documented.
+    pub batch_limit: Option<usize>,
+}
+
+/// What the live call of a PBX answers while nothing is going on; undocumented for all three.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Idle {
+    /// A failure: errno 10110, errcode 60001.
+    Failed,
+    /// Success with an empty list.
+    EmptyList,
+    /// Success without the list.
+    NoList,
+}
+
+/// What an ended or unknown id does to a batch of DingTalk; undocumented.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UnknownIds {
+    /// The whole batch fails with `resourceClose`.
+    FailBatch,
+    /// The id is left out.
+    Omit,
+    /// The meeting is listed with status 1, ended.
+    Ended,
+}
+
+impl Default for Behaviour {
+    fn default() -> Self {
+        Self {
+            quirks: true,
+            idle: Idle::EmptyList,
+            idle_number_fails: false,
+            live_call: true,
+            plural_conferences: false,
+            other_members_key: false,
+            api_path: None,
+            admin_type: 0,
+            head_counts: true,
+            unknown_ids: UnknownIds::FailBatch,
+            batch_limit: None,
+        }
+    }
+}
+
+impl Population {
+    /// A system that holds nothing, behaving as this vendor does by default.
+    pub fn empty(vendor: Vendor) -> Self {
+        let mut population = Self::default();
+        if vendor == Vendor::YeastarS {
+            population.behaviour.idle = Idle::Failed;
+        }
+        population
+    }
+
+    /// The live meetings with a host password: (conferenceID, password).
+    pub fn host_passwords(&self) -> Vec<(String, String)> {
+        let hosted = |c: &Conference| Some((c.id.clone(), c.host_password.clone()?));
+        self.conferences.iter().filter_map(hosted).collect()
+    }
+
+    /// Whether the account that logs in sees a meeting that is `own` or not.
+    pub(crate) fn visible(&self, own: bool, query_all: bool) -> bool {
+        own || (query_all && self.behaviour.admin_type != 2)
+    }
+}
+
+impl Room {
+    /// A room with every setting known and off, without PINs and moderators.
+    pub fn new(number: &str, name: &str) -> Self {
+        Self {
+            id: number.parse().unwrap_or_else(|_| rng::hash(0, &[number]) >> 32),
+            number: number.to_owned(),
+            name: name.to_owned(),
+            participant_pin: Some(String::new()),
+            moderator_pin: String::new(),
+            wait_for_moderator: Some(false),
+            allow_invite: Some(false),
+            music_on_hold: Some(false),
+            mute_on_join: Some(false),
+            moderators: Some(Vec::new()),
+        }
+    }
+
+    /// A room of the oldest firmware: number and name are all its answer carries.
+    pub fn bare(number: &str, name: &str) -> Self {
+        Self {
+            participant_pin: None,
+            wait_for_moderator: None,
+            allow_invite: None,
+            music_on_hold: None,
+            mute_on_join: None,
+            moderators: None,
+            ..Self::new(number, name)
+        }
+    }
+}
+
+impl Moderator {
+    /// An extension that moderates.
+    pub fn new(id: &str, name: &str) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), group: false }
+    }
+}
+
+impl Conference {
+    /// A conference without anybody in it that began at 1,750,000,000.
+    pub fn new(id: &str, number: &str, name: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            number: number.to_owned(),
+            name: name.to_owned(),
+            start_unix: 1_750_000_000,
+            mute_on_join: false,
+            all_muted: false,
+            host_password: None,
+            own: true,
+            recurring: false,
+            participants: Vec::new(),
+        }
+    }
+
+    /// The same with `count` more people in that state, microphones open, cameras off.
+    #[must_use]
+    pub fn with(mut self, count: usize, presence: Presence) -> Self {
+        for _ in 0..count {
+            let tag =
+                format!("{:012x}", rng::hash(self.participants.len() as u64, &[&self.id]) >> 16);
+            let number = format!("88{:010}", rng::hash(1, &[&tag]) % 10_000_000_000);
+            self.participants.push(Participant::new(&format!("Somebody {tag}"), &number, presence));
+        }
+        self
+    }
+
+    /// How many are in.
+    pub fn joined(&self) -> usize {
+        self.participants.iter().filter(|p| p.presence == Presence::Joined).count()
+    }
+}
+
+impl Participant {
+    /// An ordinary participant at an extension, microphone open, camera off, who came by himself.
+    pub fn new(name: &str, number: &str, presence: Presence) -> Self {
+        Self {
+            id: format!("{:016x}", rng::hash(2, &[name, number])),
+            name: name.to_owned(),
+            number: number.to_owned(),
+            presence,
+            muted: Some(false),
+            camera_on: Some(false),
+            hand_raised: false,
+            role: Role::Member,
+            line: Line::Extension,
+            invited: false,
+        }
+    }
+}
+
+impl Scheduled {
+    /// One meeting that begins then.
+    pub fn new(id: &str, name: &str, start_unix: i64) -> Self {
+        Self { id: id.to_owned(), name: name.to_owned(), start_unix, sittings: 1, own: true }
+    }
+}
