@@ -118,7 +118,7 @@ impl Reply {
         Self { status, kind: JSON, headers: Vec::new(), payload, delay: Duration::ZERO }
     }
 
-    fn as_kind(mut self, kind: &'static str) -> Self {
+    fn announced(mut self, kind: &'static str) -> Self {
         self.kind = kind;
         self
     }
@@ -179,7 +179,9 @@ impl Fault {
             Reply::of(status, value.to_string())
         };
         match self {
-            Self::Status(status) => Reply::of(*status, "the server has a problem\n").as_kind(TEXT),
+            Self::Status(status) => {
+                Reply::of(*status, "the server has a problem\n").announced(TEXT)
+            }
             Self::StatusJson(status, body) => Reply::of(*status, body.clone()),
             Self::Body(bytes) => Reply::of(200, bytes.clone()),
             Self::VendorError(code) => {
@@ -189,7 +191,7 @@ impl Fault {
                 Reply::of(*status, vendor_error(vendor, code).to_string())
             }
             Self::RetryAfter { status, value } => Reply::of(*status, "try again later\n")
-                .as_kind(TEXT)
+                .announced(TEXT)
                 .with_header("retry-after", value),
             Self::Hang => Reply { payload: Payload::Never, ..Reply::of(200, "") },
             Self::Drip => Reply { payload: Payload::Drip(body), ..Reply::of(status, "") },
@@ -206,10 +208,10 @@ impl Fault {
                 Reply { payload: Payload::Half { body, reset: true }, ..Reply::of(status, "") }
             }
             Self::Redirect(to) => {
-                Reply::of(302, "moved\n").as_kind(TEXT).with_header("location", to)
+                Reply::of(302, "moved\n").announced(TEXT).with_header("location", to)
             }
-            Self::WrongContentType => Reply::of(status, body).as_kind(HTML),
-            Self::Html => Reply::of(200, LOGIN_PAGE).as_kind(HTML),
+            Self::WrongContentType => Reply::of(status, body).announced(HTML),
+            Self::Html => Reply::of(200, LOGIN_PAGE).announced(HTML),
             Self::Bom => right([b"\xef\xbb\xbf", body.as_ref()].concat()),
             Self::InvalidUtf8 => right(mangle::with_key(&body, b"\"\xff\xfe\xc3\"")),
             Self::DeepNesting(depth) => {
@@ -280,7 +282,7 @@ fn vendor_status(vendor: Vendor, code: &str) -> u16 {
 fn bomb(size: usize) -> Vec<u8> {
     const HEAD: &[u8] = b"{\"padding\":\"";
     const TAIL: &[u8] = b"\"}";
-    const BLOCK: [u8; 65_536] = [b'0'; 65_536];
+    static BLOCK: [u8; 65_536] = [b'0'; 65_536];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut left = size.saturating_sub(HEAD.len() + TAIL.len());
     // Writing to a Vec cannot fail; a shorter bomb would show in the test that uses it.

@@ -1,6 +1,6 @@
 //! Damage to right answers. Every answer is a JSON object; one that is not is left as it is.
 
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// A key no vendor uses.
 const UNKNOWN: &str = "zzUnknown";
@@ -8,7 +8,7 @@ const UNKNOWN: &str = "zzUnknown";
 /// Codes that say "success": damaging them would only turn each fault into the vendor's failure.
 const KEPT: [&str; 1] = ["errcode"];
 
-const LISTS: [&str; 3] = ["total_number", "count", "totalCount"];
+const TOTALS: [&str; 3] = ["total_number", "count", "totalCount"];
 
 /// The object with an unknown key of that raw value.
 pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
@@ -92,17 +92,10 @@ fn numbers(value: &mut Value, change: &dyn Fn(&Value) -> Value) {
     }
 }
 
-/// The total, at the top and in the page inside Huawei's details.
+/// The total of a list. The `count` inside Huawei's details is left alone: there it is the figure asked for.
 pub(crate) fn total(value: &mut Value, total: i64) {
     let Value::Object(object) = value else { return };
-    set_total(object, total);
-    if let Some(Value::Object(page)) = object.get_mut("data") {
-        set_total(page, total);
-    }
-}
-
-fn set_total(object: &mut Map<String, Value>, total: i64) {
-    for key in LISTS {
+    for key in TOTALS {
         if let Some(value) = object.get_mut(key) {
             *value = json!(total);
         }

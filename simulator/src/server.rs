@@ -5,7 +5,7 @@ use crate::body::{Out, Payload};
 use crate::fault::{Fault, JSON, Reply};
 use crate::model::Vendor;
 use crate::record::Request;
-use crate::system::{Call, System};
+use crate::system::{Answer, Call, System};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue, SERVER};
@@ -146,8 +146,12 @@ pub(crate) async fn answer(
         (endpoint.unwrap_or("other"), fault, right, forbidden)
     };
     let reply = match (fault, right) {
-        (Some(fault), right) => fault.reply(vendor, endpoint, right),
-        (None, Some(right)) => plain(&shared.options, vendor, Reply::of(right.status, right.body)),
+        (Some(fault), right) => {
+            // Packing a bomb takes a while, and other connections share this thread.
+            let reply = tokio::task::spawn_blocking(move || fault.reply(vendor, endpoint, right));
+            reply.await.map_err(io::Error::other)?
+        }
+        (None, Some(right)) => plain(&shared.options, vendor, right),
         (None, None) => return Err(io::Error::other("no fault and no answer")),
     };
     if shared.options.record {
@@ -182,13 +186,11 @@ fn first_page(query: Vec<(String, String)>) -> Vec<(String, String)> {
 }
 
 /// The S-Series' server announces no length: the end of the connection is the end of the body.
-fn plain(options: &Options, vendor: Vendor, reply: Reply) -> Reply {
-    match reply.payload {
-        Payload::Whole(body) if vendor == Vendor::YeastarS && options.quirks => {
-            Reply { payload: Payload::UntilClose(body), ..reply }
-        }
-        payload => Reply { payload, ..reply },
-    }
+fn plain(options: &Options, vendor: Vendor, right: Answer) -> Reply {
+    let until_close = vendor == Vendor::YeastarS && options.quirks;
+    let payload =
+        if until_close { Payload::UntilClose(right.body) } else { Payload::Whole(right.body) };
+    Reply { payload, ..Reply::of(right.status, "") }
 }
 
 fn recorded(

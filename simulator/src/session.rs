@@ -120,6 +120,11 @@ impl Sessions {
         self.tokens.iter().filter(|t| t.kind == *kind && t.holds_slot && t.expires > now).count()
     }
 
+    /// Good tokens of that kind.
+    pub(crate) fn good(&self, kind: &Kind, now: Instant) -> usize {
+        self.tokens.iter().filter(|t| t.kind == *kind && t.end.is_none() && t.expires > now).count()
+    }
+
     /// Pushes out the oldest good token of that kind.
     pub(crate) fn kick_oldest(&mut self, kind: &Kind, now: Instant) {
         let oldest =

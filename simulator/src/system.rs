@@ -211,6 +211,10 @@ impl System {
         self.sessions.expire(|kind| *kind == Kind::Refresh);
     }
 
+    pub(crate) fn live_tokens(&self) -> usize {
+        self.sessions.good(&Kind::Access, Instant::now())
+    }
+
     pub(crate) fn unlock(&mut self) {
         self.sessions.unlock();
         self.bad_host_passwords.clear();
