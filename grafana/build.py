@@ -67,7 +67,7 @@ REASONS = {
 LOGINS = {"logins": "#5794F2", "failed": BAD}
 BUDGET = {"took": "#5794F2", "allowed": "#8E8E8E"}
 MEMORY = {"resident": "#5794F2", "virtual": "#8E8E8E"}
-HANDLES = {"open": "#5794F2", "limit": "#8E8E8E", "threads": "#B877D9"}
+HANDLES = {"open": "#5794F2", "threads": "#B877D9"}
 
 EXPORTER = 'job=~"$job", instance=~"$instance"'
 SOURCE = EXPORTER + ', vendor=~"$vendor", source=~"$source"'
@@ -166,8 +166,8 @@ def fixed(color):
     return {"mode": "fixed", "fixedColor": color}
 
 
-def colours(palette):
-    return [override("byName", name, color=fixed(color)) for name, color in palette.items()]
+def colours(palette, *names):
+    return [override("byName", name, color=fixed(palette[name])) for name in names or palette]
 
 
 def reason_colours():
@@ -278,7 +278,6 @@ def table(title, description, place, queries, unit, *, sort=None, **rest):
 def bars(title, description, place, queries, unit, **rest):
     return panel("bargauge", title, description, place, queries, unit, options={
         "displayMode": "basic",
-        "legend": {"calcs": [], "displayMode": "list", "placement": "bottom", "showLegend": False},
         "maxVizHeight": 40,
         "minVizHeight": 16,
         "minVizWidth": 8,
@@ -334,7 +333,6 @@ def variable(name, label, description, query):
         "label": label,
         "description": description,
         "datasource": DATASOURCE,
-        "definition": query,
         "query": {"qryType": 1, "query": query, "refId": f"variable-{name}"},
         "refresh": 2,
         "regex": "",
@@ -361,7 +359,6 @@ def variables():
             "regex": "",
             "multi": False,
             "includeAll": False,
-            "current": {},
             "options": [],
             "hide": 0,
             "skipUrlSync": False,
@@ -587,7 +584,7 @@ def source():
                    f"connected. invited: called, not yet answered. {of.capitalize()}; a state without a line is not "
                    "reported by the system.",
                    (0, 10, 12, 8), targets((f"sum by (state) ({gauge('conferencing_participants', by=BY_SOURCE + ', state')})",
-                                            "{{state}}")), "short", stack=True, overrides=colours(PEOPLE), decimals=0),
+                                            "{{state}}")), "short", stack=True, overrides=colours(PEOPLE, "joined", "waiting", "joining", "invited"), decimals=0),
         timeseries("People in detail", f"What the system tells about the people in its conferences, {of}. Muted can "
                    "only be compared with those whose mute state is known.",
                    (12, 10, 12, 8), targets(
@@ -596,7 +593,8 @@ def source():
                        (f"sum({gauge('conferencing_participants_hand_raised')})", "hand raised"),
                        (f"sum({gauge('conferencing_participants_moderators')})", "moderators"),
                        (f"sum({gauge('conferencing_participants_invited')})", "ever invited")),
-                   "short", overrides=colours(PEOPLE), decimals=0),
+                   "short", overrides=colours(PEOPLE, "muted", "mute state known", "camera on", "hand raised",
+                                              "moderators", "ever invited"), decimals=0),
 
         timeseries("Conferences", f"active: going on. scheduled: planned. mute on join: active ones that mute people as "
                    f"they join. everyone muted: active ones in which all are muted by force. {of.capitalize()}.",
@@ -607,7 +605,7 @@ def source():
                    "short", overrides=colours(CONFERENCES), decimals=0),
         timeseries("Largest conference", "People in the largest conference of each source.", (8, 18, 8, 8),
                    targets((LARGEST, "{{source}}")), "short", decimals=0),
-        table("Conferences now", "The twenty largest conferences, where the source is configured with "
+        table("Largest conferences now", "The twenty largest conferences, where the source is configured with "
               "conferences.enabled. The name is a keyed hash unless conferences.identify says otherwise.",
               (16, 18, 8, 8), targets(
                   (f"topk(20, {gauge('conferencing_conference_participants', by='source, conference')})", ""),
