@@ -424,7 +424,8 @@ def prove_login_hold_off(control, servers, webhook, dashboards, families):
     hold_off = target(dashboards, "conferencing-source", "Login hold-off")
     for server in servers:
         wait(f"the login hold-off ({server.name})", lambda: any(
-            s["metric"]["source"] == name and s["value"][1] == "1" for s in server.query(resolved(hold_off["expr"]))), 30)
+            s["metric"]["source"] == name and s["value"][1] == "1"
+            for s in server.query(resolved(hold_off["expr"]))), 30)
     path, _ = wait("ConferencingLoginsHeldOff at the webhook",
                    lambda: webhook.received("ConferencingLoginsHeldOff", "firing", source=name), 30)
     if path != "/night":
@@ -458,8 +459,7 @@ def run(arguments, folder):
     control = Control(arguments.control)
     control("clear")
     # After an earlier run a login may still be held off for a minute.
-    wait("every source to be up", lambda: re.search(r"^conferencing_up\{", text := fetch(f"{arguments.exporter}/metrics"), re.M)
-         and not re.search(r"^conferencing_up\{.*\} 0$", text, re.M), 90)
+    wait("every source to be up", lambda: all_up(fetch(f"{arguments.exporter}/metrics")), 90)
     with contextlib.ExitStack() as stack:
         servers, webhook = start_servers(stack, folder, arguments.exporter)
         time.sleep(arguments.seconds)
@@ -483,7 +483,8 @@ def run(arguments, folder):
         for place, texts in empty.items():
             if place not in EMPTY_WHEN_WELL:
                 problems += texts
-        problems += [f"{name} fires although all is well" for name in MUST_BE_SILENT if webhook.received(name, "firing")]
+        problems += [f"{name} fires although all is well" for name in MUST_BE_SILENT
+                     if webhook.received(name, "firing")]
         for text in problems:
             print(text, file=sys.stderr)
         queries = sum(len(p["targets"]) for page in dashboards.values() for p in page["panels"])
@@ -505,6 +506,11 @@ def run(arguments, folder):
                     problems.append(f"{server.name}: {uid}: {title} is empty in spite of the faults")
                     print(problems[-1], file=sys.stderr)
         return problems
+
+
+def all_up(text):
+    states = re.findall(r"^conferencing_up\{.*\} (\d)$", text, re.M)
+    return states and "0" not in states
 
 
 def refused_request(exporter):

@@ -2,8 +2,10 @@
 # Checks dashboards, alerts, rules and runbooks: see checks/README.md.
 #
 #     checks/monitoring.sh static              nothing has to run
-#     checks/monitoring.sh live [OPTIONS]      against the running demo; options of live.py
+#     checks/monitoring.sh live [OPTIONS]      against the demo; options of live.py
 #     checks/monitoring.sh                     both
+#
+# The demo is built and started, and stopped again, unless it runs already or --exporter is given.
 #
 # A missing tool is a failure, never a skipped check.
 set -eu
@@ -35,7 +37,28 @@ static() {
 live() {
     need python3 prometheus
     command -v prometheus-alertmanager >/dev/null || need alertmanager
+    case "$*" in
+        *--exporter* | *--help*) ;;
+        *) start_demo ;;
+    esac
     step python3 checks/live.py "$@"
+}
+
+start_demo() {
+    need curl
+    ready=http://127.0.0.1:19680/-/ready
+    if curl -fsS "$ready" >/dev/null 2>&1; then return; fi
+    need cargo
+    step cargo build --release --locked --quiet --example demo
+    target/release/examples/demo >/dev/null 2>&1 &
+    demo=$!
+    trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || :' EXIT INT TERM
+    for _ in $(seq 60); do
+        if curl -fsS "$ready" >/dev/null 2>&1; then return; fi
+        sleep 0.5
+    done
+    echo "monitoring.sh: the demo does not get ready" >&2
+    exit 1
 }
 
 part=${1:-all}
@@ -44,5 +67,5 @@ case $part in
     static) static ;;
     live) live "$@" ;;
     all) static; live ;;
-    *) sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -65,11 +65,12 @@ REASONS = {
     "decode": "#3274D9", "too_large": "#8AB8FF", "redirect": "#C0D8FF",
 }
 LOGINS = {"logins": "#5794F2", "failed": BAD}
-BUDGET = {"took": "#5794F2", "allowed": "#8E8E8E"}
+ALLOWED = "#8E8E8E"
 MEMORY = {"resident": "#5794F2", "virtual": "#8E8E8E"}
 HANDLES = {"open": "#5794F2", "threads": "#B877D9"}
 
 EXPORTER = 'job=~"$job", instance=~"$instance"'
+REFUSED = EXPORTER + ', code=~"[45].."'
 SOURCE = EXPORTER + ', vendor=~"$vendor", source=~"$source"'
 DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 BY_SOURCE = "job, source, vendor"
@@ -80,6 +81,10 @@ BY_SOURCE = "job, source, vendor"
 def gauge(name, matchers="", by=BY_SOURCE, fold="max"):
     """A gauge of the selected sources, one series a source however many exporters watch it."""
     return f"{fold} by ({by}) ({name}{{{SOURCE}{', ' + matchers if matchers else ''}}})"
+
+
+def by_state(name):
+    return f"sum by (state) ({gauge(name, by=BY_SOURCE + ', state')})"
 
 
 def state():
@@ -100,12 +105,13 @@ def reported(query, capability, fold=None):
     return f"{query} or {lacks(capability)}"
 
 
-def rate(name, by, matchers=None):
-    return f"sum by ({by}) (rate({name}{{{matchers or SOURCE}}}[$__rate_interval]))"
+def rate(name, by, matchers=SOURCE):
+    return f"sum by ({by}) (rate({name}{{{matchers}}}[$__rate_interval]))"
 
 
-def increase(name, by, matchers=None):
-    return f"sum by ({by}) (increase({name}{{{matchers or SOURCE}}}[$__rate_interval]))"
+def increase(name, by="", matchers=SOURCE):
+    by = f" by ({by})" if by else ""
+    return f"sum{by} (increase({name}{{{matchers}}}[$__rate_interval]))"
 
 
 def target(expr, legend="", ref="A", table=False, instant=False, heatmap=False):
@@ -548,6 +554,11 @@ def source():
         ("rooms_wait_for_moderator", "Wait for moderator"), ("rooms_allow_invite", "May invite"),
         ("rooms_mute_on_join", "Mute on join"), ("rooms_music_on_hold", "Music on hold"),
     ]
+
+    def conference(name):
+        return gauge(name, by="source, conference")
+
+    largest = f"topk(20, {conference('conferencing_conference_participants')})"
     endpoint_latency = (
         f"sum by (vendor, endpoint, le) (rate(conferencing_api_request_duration_seconds_bucket"
         f"{{{EXPORTER}, vendor=~\"$vendor\"}}[$__rate_interval]) and on (vendor) conferencing_up{{{SOURCE}}})")
@@ -583,8 +594,8 @@ def source():
         timeseries("People by state", f"joined: in a conference. waiting: held until a moderator comes. joining: being "
                    f"connected. invited: called, not yet answered. {of.capitalize()}; a state without a line is not "
                    "reported by the system.",
-                   (0, 10, 12, 8), targets((f"sum by (state) ({gauge('conferencing_participants', by=BY_SOURCE + ', state')})",
-                                            "{{state}}")), "short", stack=True, overrides=colours(PEOPLE, "joined", "waiting", "joining", "invited"), decimals=0),
+                   (0, 10, 12, 8), targets((by_state("conferencing_participants"), "{{state}}")), "short", stack=True,
+                   overrides=colours(PEOPLE, "joined", "waiting", "joining", "invited"), decimals=0),
         timeseries("People in detail", f"What the system tells about the people in its conferences, {of}. Muted can "
                    "only be compared with those whose mute state is known.",
                    (12, 10, 12, 8), targets(
@@ -599,7 +610,7 @@ def source():
         timeseries("Conferences", f"active: going on. scheduled: planned. mute on join: active ones that mute people as "
                    f"they join. everyone muted: active ones in which all are muted by force. {of.capitalize()}.",
                    (0, 18, 8, 8), targets(
-                       (f"sum by (state) ({gauge('conferencing_conferences', by=BY_SOURCE + ', state')})", "{{state}}"),
+                       (by_state("conferencing_conferences"), "{{state}}"),
                        (f"sum({gauge('conferencing_conferences_mute_on_join')})", "mute on join"),
                        (f"sum({gauge('conferencing_conferences_all_muted')})", "everyone muted")),
                    "short", overrides=colours(CONFERENCES), decimals=0),
@@ -608,9 +619,9 @@ def source():
         table("Largest conferences now", "The twenty largest conferences, where the source is configured with "
               "conferences.enabled. The name is a keyed hash unless conferences.identify says otherwise.",
               (16, 18, 8, 8), targets(
-                  (f"topk(20, {gauge('conferencing_conference_participants', by='source, conference')})", ""),
-                  (gauge("conferencing_conference_participants_muted", by="source, conference"), ""),
-                  (f"time() - {gauge('conferencing_conference_start_timestamp_seconds', by='source, conference')}", ""),
+                  (largest, ""),
+                  (f"{conference('conferencing_conference_participants_muted')} and {largest}", ""),
+                  (f"time() - {conference('conferencing_conference_start_timestamp_seconds')} and {largest}", ""),
                   table=True),
               "short", sort="-People", no_value=NOT_REPORTED, decimals=0,
               transformations=columns(("conference", "Conference"), ("source", "Source"), ("Value #A", "People"),
@@ -655,14 +666,15 @@ def source():
                        (gauge("conferencing_scrape_duration_seconds"), "{{source}}: took"),
                        (gauge("conferencing_scrape_timeout_seconds", fold="min"), "{{source}}: allowed")),
                    "s", no_value=NO_ANSWER, overrides=[
-                       override("byRegexp", "/: allowed$/", color=fixed(BUDGET["allowed"]), dash={"dash": [8, 8], "fill": "dash"}, fill=0)]),
+                       override("byRegexp", "/: allowed$/", color=fixed(ALLOWED), fill=0,
+                                dash={"dash": [8, 8], "fill": "dash"})]),
         timeseries("Token lifetime left", "A saw-tooth: each jump is a renewal.", (8, 50, 8, 8),
                    targets((f"{gauge('conferencing_token_expiry_timestamp_seconds')} - time()", "{{source}}")), "s",
                    no_value="no token held", calcs=("lastNotNull",), min=None),
         timeseries("Logins", f"Logins tried and failed in each interval, {of}. One login should do for many scrapes.",
                    (16, 50, 8, 8), targets(
-                       ("sum(" + f"increase(conferencing_logins_total{{{SOURCE}}}[$__rate_interval]))", "logins"),
-                       ("sum(" + f"increase(conferencing_login_failures_total{{{SOURCE}}}[$__rate_interval]))", "failed")),
+                       (increase("conferencing_logins_total"), "logins"),
+                       (increase("conferencing_login_failures_total"), "failed")),
                    "short", calcs=("sum",), overrides=colours(LOGINS)),
     ])
 
@@ -718,7 +730,7 @@ def exporter():
         timeseries("HTTP requests refused or failed", "Answers of status 400 and above in each interval: 503 is too many "
                    "scrapes at once, 404 an unknown source or path, 401 a missing password. Empty is good.",
                    (12, 20, 12, 8), targets((
-                       f"{increase('conferencing_exporter_http_requests_total', 'handler, code', EXPORTER + ', code=~' + chr(34) + '[45]..' + chr(34))} > 0",
+                       f"{increase('conferencing_exporter_http_requests_total', 'handler, code', REFUSED)} > 0",
                        "{{handler}} {{code}}")), "short", bars=True, calcs=("sum",), no_value="no errors"),
 
         timeseries("CPU", "Processor time used; 100 % is one core.", (0, 28, 8, 8),
