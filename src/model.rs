@@ -53,10 +53,10 @@ impl fmt::Display for Vendor {
 }
 
 macro_rules! measures {
-    ($($(#[$doc:meta])* $variant:ident => $name:literal,)*) => {
+    ($(#[doc = $meaning:literal] $variant:ident => $name:literal,)*) => {
         /// One number a collection can find. Absent is not zero: see [`Observation`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Measure { $($(#[$doc])* $variant,)* }
+        pub enum Measure { $(#[doc = $meaning] $variant,)* }
 
         impl Measure {
             /// Every measure, in the order of the documentation.
@@ -66,6 +66,11 @@ macro_rules! measures {
             /// [`Measure::is_capability`] holds.
             pub const fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $name,)* }
+            }
+
+            /// What is counted, in a sentence.
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $meaning.trim_ascii(),)* }
             }
         }
     };

@@ -14,6 +14,7 @@ use conferencing_exporter::{
         Conferences, Config, DingtalkLogin, HuaweiLogin, Identify, LoadError, Loaded, Source,
         System, Tls,
         duration::{InvalidDuration, format_duration, parse_duration, parse_size},
+        keys::{COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, TLS_KEYS, VendorKeys},
         secret::SecretSource,
     },
     model::Vendor,
@@ -51,9 +52,74 @@ fn the_shipped_example_is_valid_and_has_all_vendors() {
     assert_eq!(vendors, Vendor::ALL);
     let ports: Vec<_> = loaded.config.sources.iter().map(|s| s.base_url.port().unwrap()).collect();
     assert_eq!(ports, [19681, 19682, 19683, 19684, 19685]);
+    let text = std::fs::read_to_string("exporter.yaml").unwrap();
+    for key in Vendor::ALL
+        .into_iter()
+        .flat_map(|v| VendorKeys::of(v).own())
+        .chain([COMMON, TLS_KEYS, CONFERENCE_KEYS, HOST_KEYS].into_iter().flatten().copied())
+    {
+        let shown = key.names().iter().any(|name| text.contains(&format!(" {name}: ")));
+        assert!(
+            shown
+                || text.contains(&format!(" {}:\n", key.name))
+                || text.contains(&format!(" {}:  ", key.name)),
+            "{}",
+            key.name
+        );
+    }
     // Its secrets are public; any other warning would be a bad example.
     for warning in loaded.warnings {
         assert!(warning.message.contains("written in this file"), "{warning}");
+    }
+}
+
+/// `tests/data/config/valid` is also what a public validator checks the schema with.
+#[test]
+fn every_valid_file_is_valid() {
+    let mut count = 0;
+    for entry in std::fs::read_dir("tests/data/config/valid").unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension() == Some("yaml".as_ref()) {
+            Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+            count += 1;
+        }
+    }
+    assert_eq!(count, 3);
+}
+
+/// A key of the tables that nobody reads would be accepted with any value.
+#[test]
+fn every_key_of_the_tables_is_read() {
+    let complains = |text: &str, path: &str| {
+        let error = parse(text).unwrap_err();
+        let found = error.problems.iter().any(|problem| {
+            problem.path.starts_with(path) && problem.message.starts_with("wrong type")
+        });
+        assert!(found, "{path}: {error}");
+    };
+    for vendor in Vendor::ALL {
+        for key in COMMON.iter().copied().chain(VendorKeys::of(vendor).own()) {
+            for name in key.names() {
+                if name != "vendor" {
+                    let text = format!("sources: [{{ {name}: [[{{}}]], vendor: {vendor} }}]");
+                    complains(&text, &format!("sources[0].{name}"));
+                }
+            }
+        }
+    }
+    for key in DEFAULT_KEYS {
+        let text = format!("defaults: {{ {}: [[]] }}\nsources: []", key.name);
+        complains(&text, &format!("defaults.{}", key.name));
+    }
+    for (section, keys) in [("tls", TLS_KEYS), ("conferences", CONFERENCE_KEYS)] {
+        for key in keys {
+            let text = format!("defaults: {{ {section}: {{ {}: [[]] }} }}\nsources: []", key.name);
+            complains(&text, &format!("defaults.{section}.{}", key.name));
+        }
+    }
+    for name in HOST_KEYS.iter().flat_map(|key| key.names()) {
+        let text = format!("sources: [{{ vendor: huawei_meeting, hosts: [{{ {name}: [[]] }}] }}]");
+        complains(&text, &format!("sources[0].hosts[0].{name}"));
     }
 }
 

@@ -31,6 +31,11 @@ pub const DINGTALK_SUITE_SECRET: &str = "demo-suite-secret-not-secret";
 /// DingTalk third-party application: ticket.
 pub const DINGTALK_SUITE_TICKET: &str = "demo-suite-ticket-not-secret";
 
+/// Huawei meetings with a host password, (conferenceID, password), going on in every fresh population and, where it
+/// lives, never ending: a configuration can name them in advance.
+pub const HUAWEI_HOSTED: [(&str, &str); 2] =
+    [("900000001", "demo-host-password-1"), ("900000002", "demo-host-password-2")];
+
 /// A vendor's credentials by the exporter's configuration keys, one set for each way to log in.
 #[derive(Clone, Debug)]
 pub struct Credentials {

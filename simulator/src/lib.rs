@@ -41,7 +41,8 @@ mod yeastar_s;
 pub use credentials::{
     CLIENT_ID, CLIENT_SECRET, Credentials, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID,
     DINGTALK_SUITE_KEY, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET, HUAWEI_ACCOUNT,
-    HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_PASSWORD, PBX_PASSWORD, PBX_USERNAME, credentials,
+    HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_HOSTED, HUAWEI_PASSWORD, PBX_PASSWORD, PBX_USERNAME,
+    credentials,
 };
 pub use fault::Fault;
 pub use model::{
@@ -195,8 +196,7 @@ impl Simulator {
     pub fn host_passwords(&self, instance: &str) -> Vec<(String, String)> {
         let system = self.shared.system(Vendor::HuaweiMeeting, instance);
         let system = lock(&system);
-        let conferences = system.population.conferences.iter();
-        conferences.filter_map(|c| Some((c.id.clone(), c.host_password.clone()?))).collect()
+        system.population.host_passwords()
     }
 
     /// What the system was asked, the oldest first.

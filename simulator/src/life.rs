@@ -18,13 +18,17 @@ const CATCH_UP: u64 = 300;
 #[derive(Debug)]
 pub(crate) struct Life {
     rng: Rng,
+    /// Part of a day by which this system is ahead: not everybody has lunch at the same time.
+    ahead: f64,
     born: Instant,
     ticks: u64,
 }
 
 impl Life {
     pub(crate) fn new(seed: u64) -> Self {
-        Self { rng: Rng::new(seed), born: Instant::now(), ticks: 0 }
+        let mut rng = Rng::new(seed);
+        let ahead = rng.below(30) as f64 / 100.0;
+        Self { rng, ahead, born: Instant::now(), ticks: 0 }
     }
 
     /// Lets the ticks pass that are due; whether there were any.
@@ -42,7 +46,7 @@ impl Life {
         self.ticks = self.ticks.max(due.saturating_sub(CATCH_UP));
         while self.ticks < due {
             self.ticks += 1;
-            let day = self.ticks as f64 * tick.as_secs_f64() / DAY_SECONDS;
+            let day = self.ahead + self.ticks as f64 * tick.as_secs_f64() / DAY_SECONDS;
             self.step(vendor, population, 0.5 + 0.5 * (day * TAU).sin());
         }
         true
@@ -60,7 +64,10 @@ impl Life {
         }
         if population.conferences.len() > wanted && self.rng.percent(40) {
             let at = self.rng.below(population.conferences.len());
-            population.conferences.remove(at);
+            // Meetings whose host password is configured somewhere go on for ever.
+            if population.conferences[at].host_password.is_none() {
+                population.conferences.remove(at);
+            }
         }
         let rooms = std::mem::take(&mut population.rooms);
         for conference in &mut population.conferences {
@@ -170,7 +177,7 @@ impl Life {
         let waits = rooms
             .iter()
             .any(|room| room.number == conference.number && room.wait_for_moderator == Some(true));
-        let hosts = !has_host && self.rng.percent(20);
+        let hosts = !has_host && self.rng.percent(12);
         let presence = match () {
             () if hosts => Presence::Joined,
             () if waits && !has_host => Presence::Waiting,

@@ -323,6 +323,12 @@ impl Population {
         population
     }
 
+    /// The live meetings with a host password: (conferenceID, password).
+    pub fn host_passwords(&self) -> Vec<(String, String)> {
+        let hosted = |c: &Conference| Some((c.id.clone(), c.host_password.clone()?));
+        self.conferences.iter().filter_map(hosted).collect()
+    }
+
     /// Whether the account that logs in sees a meeting that is `own` or not.
     pub(crate) fn visible(&self, own: bool, query_all: bool) -> bool {
         own || (query_all && self.behaviour.admin_type != 2)

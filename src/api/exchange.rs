@@ -425,6 +425,7 @@ impl Drop for InFlight<'_> {
 fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
     let mut source = error.source();
     let mut last = (Reason::Connect, None);
+    let mut below_http = false;
     while let Some(cause) = source {
         if cause.is::<DnsError>() {
             return (Reason::Dns, None);
@@ -433,6 +434,7 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
             return (Reason::Tls, Some(describe_tls(tls)));
         }
         if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
+            below_http = true;
             if hyper.is_parse() {
                 return (Reason::Decode, Some("not an HTTP answer"));
             }
@@ -441,12 +443,15 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
             }
         }
         if let Some(io) = cause.downcast_ref::<io::Error>() {
-            if let Some(tls) = io.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>())
-            {
+            let (io, tls) = innermost(io);
+            if let Some(tls) = tls {
                 return (Reason::Tls, Some(describe_tls(tls)));
             }
             match describe_io(io) {
                 Some(described) => last = described,
+                None if below_http => {
+                    last = (Reason::Connect, Some("closed before the answer was whole"));
+                }
                 // Neither the connection nor TLS: the decompressor.
                 None if error.is_decode() && last.1.is_none() => {
                     last = (Reason::Decode, Some("broken compression"));
@@ -457,6 +462,18 @@ fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
         source = cause.source();
     }
     last
+}
+
+/// The I/O error inside of any others, and the TLS error inside of that. `source()` of an I/O error
+/// passes over what it wraps.
+fn innermost(mut error: &io::Error) -> (&io::Error, Option<&rustls::Error>) {
+    loop {
+        let Some(inner) = error.get_ref() else { return (error, None) };
+        match (inner.downcast_ref::<io::Error>(), inner.downcast_ref::<rustls::Error>()) {
+            (Some(io), _) => error = io,
+            (None, tls) => return (error, tls),
+        }
+    }
 }
 
 fn describe_io(error: &io::Error) -> Option<(Reason, Option<&'static str>)> {

@@ -78,7 +78,7 @@ pub(crate) struct Tree {
     /// `None` if there is no document, or none that could be read.
     pub(crate) root: Option<Rc<Node>>,
     pub(crate) problems: Vec<YamlProblem>,
-    /// Where mapping keys start: what an excerpt may show as a key.
+    /// Where mapping keys start that an excerpt may show.
     pub(crate) keys: HashSet<Position>,
 }
 
@@ -122,7 +122,10 @@ impl Node {
 }
 
 /// Parses one YAML document. Never fails: what is wrong is in [`Tree::problems`].
-pub(crate) fn parse(text: &str) -> Tree {
+///
+/// `is_structure` tells the keys whose own keys may be shown: not those of
+/// `password: { hunter2: x }`.
+pub(crate) fn parse(text: &str, is_structure: fn(&str) -> bool) -> Tree {
     let mut composer = Composer {
         parser: Parser::new_from_str_with_options(
             text,
@@ -131,6 +134,8 @@ pub(crate) fn parse(text: &str) -> Tree {
         anchors: HashMap::new(),
         nodes: 0,
         path: String::new(),
+        is_structure,
+        hidden: 0,
         tree: Tree::default(),
     };
     match composer.document() {
@@ -146,6 +151,10 @@ struct Composer<'t> {
     nodes: usize,
     /// Path of the node being composed.
     path: String,
+    /// Whether a key holds further keys, and not a value of its own.
+    is_structure: fn(&str) -> bool,
+    /// How many keys around the node are no structure: whatever is below them may be a secret.
+    hidden: usize,
     tree: Tree,
 }
 
@@ -255,7 +264,10 @@ impl<'t> Composer<'t> {
             let Some((event, span)) = self.next()? else { break };
             let path = join(&self.path, key.scalar_text().unwrap_or_default());
             let outer = std::mem::replace(&mut self.path, path);
+            let hides = !key.scalar_text().is_some_and(self.is_structure);
+            self.hidden += usize::from(hides);
             let value = self.node(event, &span, depth + 1)?;
+            self.hidden -= usize::from(hides);
             let path = std::mem::replace(&mut self.path, outer);
             let Value::Scalar(name) = &key.value else {
                 self.problem(key.position, "a key must be plain text", None);
@@ -265,7 +277,7 @@ impl<'t> Composer<'t> {
                 merged.push(value);
                 continue;
             }
-            if !is_alias {
+            if !is_alias && self.hidden == 0 {
                 self.tree.keys.insert(key.position);
             }
             if let Some(line) = seen.get(name.text.as_str()) {

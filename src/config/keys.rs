@@ -134,7 +134,7 @@ keys! {
         "PEM certificates to trust instead of the system's roots, for a private CA or a self-signed certificate.";
     CERT_FILE = "cert_file" Kind::File, None, "PEM client certificate chain; needs `key_file`.";
     KEY_FILE = "key_file" Kind::File, None, "PEM key of the client certificate; needs `cert_file`.";
-    SERVER_NAME = "server_name" Kind::Id(".-:", 253), None,
+    SERVER_NAME = "server_name" Kind::Id("._:-", 253), None,
         "Name to verify and to announce instead of the host of `base_url`.";
     INSECURE_SKIP_VERIFY = "insecure_skip_verify" Kind::Flag, Some("false"),
         "Accept any certificate. Anybody on the way can then read the credentials; prefer `ca_file`.";
@@ -351,6 +351,17 @@ impl Login {
     pub fn keys(&'static self) -> impl Iterator<Item = &'static Key> {
         self.required.iter().chain(self.optional).copied()
     }
+
+    /// As `app_id` + `app_key` (optionally `user_id` + `corp_id`).
+    pub fn describe(&self) -> String {
+        let names = |keys: &[&Key]| {
+            keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
+        };
+        match self.optional {
+            [] => names(self.required),
+            optional => format!("{} (optionally {})", names(self.required), names(optional)),
+        }
+    }
 }
 
 impl Key {
@@ -382,6 +393,13 @@ pub(super) fn all() -> impl Iterator<Item = &'static Key> {
 /// Whether any table has a key that can be written so.
 pub(super) fn is_known(name: &str) -> bool {
     all().any(|key| key.names().iter().any(|known| known == name))
+}
+
+/// Whether a key of that name holds further keys.
+pub(super) fn is_structure(name: &str) -> bool {
+    all().any(|key| {
+        key.name == name && matches!(key.kind, Kind::Labels | Kind::Section(_) | Kind::Sections(_))
+    })
 }
 
 /// Whether a value of that name may be shown: some table knows it and none lets it hold a secret

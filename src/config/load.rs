@@ -85,7 +85,7 @@ fn read(
     env: &dyn Fn(&str) -> Option<OsString>,
 ) -> Result<Loaded, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = file::parse(text);
+    let tree = file::parse(text, keys::is_structure);
     let valid = tree.root.is_some() || tree.problems.is_empty();
     let report = Report::new(path, text, tree.keys, valid, env);
     for problem in tree.problems {

@@ -5,8 +5,8 @@ use serde_json::{Map, Value, json};
 use super::{
     duration::{format_duration, format_size},
     keys::{
-        COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind, Login, RESERVED_LABELS,
-        TLS_KEYS, TOP, VendorKeys, secret_names,
+        BASE_URL, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind, Login, NAME,
+        RESERVED_LABELS, TLS_KEYS, TOP, VENDOR, VendorKeys, secret_names,
     },
 };
 use crate::model::Vendor;
@@ -51,32 +51,52 @@ pub fn schema() -> Value {
     top
 }
 
-/// The key reference in Markdown: a table for the common keys and one for each vendor.
+/// The key reference in Markdown: a table for the common keys and one for each vendor, whose
+/// first rows are the common keys' defaults that depend on it.
 pub fn reference() -> String {
     let mut text = String::new();
-    let mut table = |title: &str, keys: &mut dyn Iterator<Item = &'static Key>| {
-        text.push_str(&format!(
-            "**{title}**\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
-        ));
-        for key in keys {
-            let default = key.default.map(|value| format!("`{value}`")).unwrap_or_default();
-            let row = format!("| `{}` | {} | {default} | {} |\n", key.name, words(key), key.doc);
-            text.push_str(&row);
-        }
-        text.push('\n');
-    };
-    table("Every source", &mut COMMON.iter().copied());
-    table("`tls`", &mut TLS_KEYS.iter().copied());
-    table("`conferences`", &mut CONFERENCE_KEYS.iter().copied());
+    push_table(&mut text, "Every source", COMMON, &[&NAME, &VENDOR], |key| key.default);
+    push_table(&mut text, "`tls`", TLS_KEYS, &[], |key| key.default);
+    push_table(&mut text, "`conferences`", CONFERENCE_KEYS, &[], |key| key.default);
     for vendor in Vendor::ALL {
-        let keys = VendorKeys::of(vendor);
-        let min = format!("`{vendor}` (`min_interval` {})", keys.min_interval);
-        table(&min, &mut keys.own());
+        let vendor = VendorKeys::of(vendor);
+        let own = |key: &Key| vendor.default_of(key) != key.default || key.name == BASE_URL.name;
+        let keys: Vec<_> =
+            COMMON.iter().copied().filter(|key| own(key)).chain(vendor.own()).collect();
+        let mut required = if vendor.base_url.is_none() { vec![&BASE_URL] } else { vec![] };
+        let ways: Vec<_> = vendor.logins.iter().map(Login::describe).collect();
+        if let [only] = vendor.logins {
+            required.extend(only.required);
+        }
+        let title = format!("`{}`: log in with {}", vendor.vendor, ways.join("; or "));
+        push_table(&mut text, &title, &keys, &required, |key| vendor.default_of(key));
     }
-    table("An entry of `hosts`", &mut HOST_KEYS.iter().copied());
+    push_table(&mut text, "An entry of `hosts`", HOST_KEYS, HOST_KEYS, |key| key.default);
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+fn push_table(
+    text: &mut String,
+    title: &str,
+    keys: &[&Key],
+    required: &[&Key],
+    default: impl Fn(&Key) -> Option<&'static str>,
+) {
+    text.push_str(&format!(
+        "**{title}**\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
+    ));
+    for key in keys {
+        let default = match default(key) {
+            _ if required.iter().any(|known| known.name == key.name) => "required".to_owned(),
+            Some("") => "empty".to_owned(),
+            Some(value) => format!("`{value}`"),
+            None => String::new(),
+        };
+        text.push_str(&format!("| `{}` | {} | {default} | {} |\n", key.name, words(key), key.doc));
+    }
+    text.push('\n');
 }
 
 /// What a key takes, for people.
@@ -122,14 +142,9 @@ fn source() -> Value {
             "then": { "$ref": format!("#/$defs/{name}") },
         })
     });
-    let keys: Vec<&Key> = COMMON
-        .iter()
-        .copied()
-        .filter(|key| matches!(key.kind, Kind::Name(..) | Kind::Vendor))
-        .collect();
     json!({
         "type": "object",
-        "properties": properties(&keys, None),
+        "properties": properties(COMMON, None),
         "required": ["name"],
         "allOf": by_vendor,
     })
@@ -244,7 +259,9 @@ fn kind(key: &Key) -> Value {
         Kind::ProxyUrl => {
             json!({ "type": "string", "pattern": "^(https?|socks5h?)://[^/?#\\s]+/?$" })
         }
-        Kind::ApiPath => json!({ "type": "string", "pattern": "^[A-Za-z0-9_.~/-]*$" }),
+        Kind::ApiPath => {
+            json!({ "type": "string", "pattern": "^(?!.*(//|\\.\\.))[A-Za-z0-9_.~/-]*$" })
+        }
         Kind::Labels => json!({
             "type": "object",
             "propertyNames": {

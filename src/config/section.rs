@@ -1,7 +1,12 @@
 //! Typed reading of one mapping of the file by its table of keys. What is wrong goes to the
 //! report and the reader goes on, so that one run shows everything.
 
-use std::{cell::RefCell, collections::HashMap, path::PathBuf, time::Duration};
+use std::{
+    cell::RefCell,
+    collections::{HashMap, HashSet},
+    path::PathBuf,
+    time::Duration,
+};
 
 use secrecy::SecretString;
 
@@ -293,6 +298,7 @@ impl<'t> Section<'t> {
     pub(super) fn ids(&self, key: &Key) -> Vec<String> {
         let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
         let mut ids: Vec<String> = Vec::new();
+        let mut seen = HashSet::new();
         for place in self.items(key) {
             let id = read(self.report, &place, |scalar| {
                 let text = text_of(scalar)?;
@@ -300,11 +306,14 @@ impl<'t> Section<'t> {
                 Ok(text.to_owned())
             });
             match id {
-                Some(id) if ids.contains(&id) => {
+                Some(id) if seen.contains(&id) => {
                     let remedy = Some("remove one of them");
                     self.report.warning(place.node.position, &place.path, "repeated id", remedy);
                 }
-                Some(id) => ids.push(id),
+                Some(id) => {
+                    seen.insert(id.clone());
+                    ids.push(id);
+                }
                 None => {}
             }
         }
@@ -358,7 +367,7 @@ impl<'t> Section<'t> {
                 let message = format!("the environment variable {shown}is not set");
                 Wrong::new(message, "set it, or use a `_file` key")
             })?;
-            let value = value.to_str().map(|value| value.trim_end_matches(['\n', '\r']));
+            let value = value.to_str().map(without_newline);
             match value {
                 Some("") => Err(Wrong {
                     message: format!("the environment variable {shown}is empty"),
@@ -472,6 +481,11 @@ fn nearest<'n>(name: &str, known: &'n [String]) -> Option<&'n str> {
     // `url` for `base_url`, `interval` for `min_interval`.
     let part = |candidate: &&String| folded.len() >= 3 && fold(candidate).contains(&folded);
     known.iter().find(part).map(String::as_str)
+}
+
+/// As of a secret in a file: one trailing newline is not part of it.
+fn without_newline(text: &str) -> &str {
+    text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text))
 }
 
 /// Whether it is surely the name of a variable and not a secret given by mistake.

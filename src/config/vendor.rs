@@ -1,5 +1,7 @@
 //! The keys only one vendor has.
 
+use std::collections::HashSet;
+
 use super::{
     Dingtalk, DingtalkLogin, HuaweiHost, HuaweiLogin, HuaweiMeeting, Pbx, System, YeastarP,
     file::Position,
@@ -34,7 +36,7 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
         }
     }
     given.sort_by_key(|(at, _)| *at);
-    let ways: Vec<String> = logins.iter().map(describe).collect();
+    let ways: Vec<String> = logins.iter().map(Login::describe).collect();
     let ways = ways.join("; or ");
     let Some((_, first)) = given.first() else {
         if let [only] = logins {
@@ -68,16 +70,6 @@ fn login(section: &Section<'_>, logins: &'static [Login]) -> Option<usize> {
 
 fn missing(section: &Section<'_>, key: &Key) {
     section.missing(key, "missing credential");
-}
-
-fn describe(login: &Login) -> String {
-    let names = |keys: &[&Key]| {
-        keys.iter().map(|key| format!("`{}`", key.name)).collect::<Vec<_>>().join(" + ")
-    };
-    match login.optional {
-        [] => names(login.required),
-        optional => format!("{} (optionally {})", names(login.required), names(optional)),
-    }
 }
 
 fn pbx(section: &Section<'_>, login: Option<usize>) -> Option<Pbx> {
@@ -142,6 +134,7 @@ fn huawei(section: &Section<'_>, login: Option<usize>) -> Option<HuaweiMeeting> 
 
 fn hosts(section: &Section<'_>, discover: bool, watched: &[String]) -> Option<Vec<HuaweiHost>> {
     let mut hosts: Vec<HuaweiHost> = Vec::new();
+    let mut seen = HashSet::new();
     let mut complete = true;
     for place in section.items(&keys::HOSTS) {
         let Some(entry) = Section::open(section.report(), &place) else {
@@ -156,7 +149,7 @@ fn hosts(section: &Section<'_>, discover: bool, watched: &[String]) -> Option<Ve
         let at = entry.own(keys::HOST_CONFERENCE_ID.name);
         let at = at.map_or(entry.position(), |place| place.node.position);
         let path = entry.path_of(keys::HOST_CONFERENCE_ID.name);
-        if hosts.iter().any(|known| known.conference_id == host.conference_id) {
+        if !seen.insert(host.conference_id.clone()) {
             let remedy = Some("keep one entry for each meeting");
             section.report().error(at, &path, "a second entry for this meeting", remedy);
         }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 use crate::{
     api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault, Reason},
     config::secret::SecretSource,
+    metrics::own::SourceMeters,
 };
 use hold_off::{Fingerprint, HoldOff};
 
@@ -406,16 +407,15 @@ impl<D: Dialect> Visit<'_, D> {
         let fingerprint = D::fingerprint(&secrets);
         session.check_hold_off(inner, fingerprint)?;
         self.logged_in.store(true, Ordering::Relaxed);
-        let meters = &self.api.meters;
-        meters.logins.inc();
+        let mut attempt = Attempt::new(&self.api.meters);
         match session.dialect.login(self.api, &secrets).await {
             Ok(grant) => {
+                attempt.succeeded = true;
                 inner.hold_off.accepted();
                 inner.hash_key = hash_key(session.dialect.identity(&secrets));
                 Ok(session.store(inner, grant))
             }
             Err(failure) => {
-                meters.login_failures.inc();
                 if let Failure::Request(error) = &failure {
                     let consequence = match error.fault.consequence {
                         // A login that is refused in any other way (HTTP 401, say) is refused.
@@ -427,6 +427,28 @@ impl<D: Dialect> Visit<'_, D> {
                 session.publish(inner);
                 Err(failure)
             }
+        }
+    }
+}
+
+/// A login under way: failed, unless it is said to have succeeded. One that is given up because
+/// the time ended has failed as well.
+struct Attempt<'a> {
+    meters: &'a SourceMeters,
+    succeeded: bool,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(meters: &'a SourceMeters) -> Self {
+        meters.logins.inc();
+        Self { meters, succeeded: false }
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        if !self.succeeded {
+            self.meters.login_failures.inc();
         }
     }
 }

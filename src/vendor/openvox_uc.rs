@@ -19,7 +19,7 @@ use crate::{
         Api, Failure, Fault, Reason,
         lenient::{Flag, IsSet, List, Text, present},
     },
-    config::{self, Conferences, Pbx},
+    config::{self, Conferences, Identify, Pbx},
     model::{Measure, MeasureSet, Observation},
     session::{HashKey, LoginState, Session},
 };
@@ -53,6 +53,8 @@ struct Rooms<'a> {
 struct Room<'a> {
     #[serde(borrow)]
     number: Text<'a>,
+    #[serde(borrow, default)]
+    name: Text<'a>,
     #[serde(default, deserialize_with = "present")]
     participantepassword: Option<IsSet>,
     waitformoderator: Option<Flag>,
@@ -131,28 +133,30 @@ impl Dialogue for OpenvoxUc {
         let login = self.session.dialect();
         let mut observation = Observation::new();
         let all = json!({ "number": "all" });
-        let numbers = visit
+        let known = visit
             .send(
                 |token| login.call(QUERY, token).json(&all),
-                |answer| rooms(md5_pbx::unwrap(answer, query_fault)?),
+                |answer| rooms(md5_pbx::unwrap(answer, query_fault)?, self.conferences),
             )
-            .await?
-            .report(&mut observation);
+            .await?;
+        known.report(&mut observation);
         if !self.live {
             return Ok(observation);
         }
-        if numbers.is_empty() {
+        if known.rooms.is_empty() {
             Live::new(self.conferences).report(&mut observation);
             return Ok(observation);
         }
-        let body = json!({ "number": numbers });
+        let body = json!({ "number": known.numbers() });
         let live = visit
             .send(
                 |token| login.call(IN_SESSION, token).json(&body),
                 |answer| {
                     let mut live = Observation::new();
                     match md5_pbx::unwrap::<InSession<'_>>(answer, query_fault) {
-                        Ok(entries) => in_session(entries, self.conferences)?.report(&mut live),
+                        Ok(entries) => {
+                            in_session(entries, &known, self.conferences)?.report(&mut live)
+                        }
                         // Firmware of this family denies rooms that nobody is in.
                         Err(fault) if fault.code.as_deref() == Some("10110") => {
                             Live::new(self.conferences).report(&mut live);
@@ -195,27 +199,39 @@ impl OpenvoxUc {
 }
 
 struct RoomTally {
-    numbers: Vec<String>,
+    /// Number and name of each room; the live answers carry no name.
+    rooms: Vec<(String, String)>,
     wait_for_moderator: Setting,
     pin_protected: Setting,
 }
 
 impl RoomTally {
-    /// Sets the measures and returns the rooms' numbers as the live query wants them.
-    fn report(self, observation: &mut Observation) -> String {
-        let rooms = self.numbers.len() as u64;
+    fn report(&self, observation: &mut Observation) {
+        let rooms = self.rooms.len() as u64;
         observation.set(Measure::Rooms, rooms);
         self.wait_for_moderator.report(rooms, Measure::RoomsWaitForModerator, observation);
         self.pin_protected.report(rooms, Measure::RoomsPinProtected, observation);
-        self.numbers.join(",")
+    }
+
+    /// The rooms' numbers as the live query wants them.
+    fn numbers(&self) -> String {
+        let numbers: Vec<_> = self.rooms.iter().map(|(number, _)| number.as_str()).collect();
+        numbers.join(",")
+    }
+
+    fn name_of(&self, number: &str) -> &str {
+        let room = self.rooms.iter().find(|(known, _)| known == number);
+        room.map_or("", |(_, name)| name)
     }
 }
 
-fn rooms(answer: Rooms<'_>) -> Result<RoomTally, Fault> {
+fn rooms(answer: Rooms<'_>, settings: Conferences) -> Result<RoomTally, Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
+    // A name may be a person's: it is kept only where it is to be shown.
+    let named = settings.enabled && settings.identify == Identify::Name;
     let mut seen = HashSet::new();
     let mut tally = RoomTally {
-        numbers: Vec::new(),
+        rooms: Vec::new(),
         wait_for_moderator: Setting::default(),
         pin_protected: Setting::default(),
     };
@@ -223,14 +239,19 @@ fn rooms(answer: Rooms<'_>) -> Result<RoomTally, Fault> {
         if !seen.insert(room.number.as_str()) {
             continue;
         }
-        tally.numbers.push(room.number.as_str().to_owned());
+        let name = if named { room.name.as_str() } else { "" };
+        tally.rooms.push((room.number.as_str().to_owned(), name.to_owned()));
         tally.wait_for_moderator.add(room.waitformoderator.and_then(|flag| flag.0));
         tally.pin_protected.add(room.participantepassword.map(|pin| pin.0));
     }
     Ok(tally)
 }
 
-fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {
+fn in_session<'a>(
+    answer: InSession<'a>,
+    known: &RoomTally,
+    settings: Conferences,
+) -> Result<Live<'a>, Fault> {
     let List(entries) = answer.conference.ok_or(Fault::new(Reason::Decode))?;
     let mut live = Live::new(settings);
     for entry in entries {
@@ -239,7 +260,11 @@ fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, 
             members.add(member.channelid.0, member.memberstatus);
         }
         let number = entry.conferencenumber.0;
-        live.add(Cow::clone(&number), &number, entry.conferencename.as_str(), &members);
+        let name = match entry.conferencename.as_str() {
+            "" => known.name_of(&number),
+            name => name,
+        };
+        live.add(Cow::clone(&number), &number, name, &members);
     }
     Ok(live)
 }

@@ -489,9 +489,11 @@ impl YeastarP {
                     moderated.add(has_moderator);
                 }
             }
-            let complete = match total {
-                Some(total) => i64::try_from(ids.len()).is_ok_and(|known| known >= total),
-                None => received < self.page_size as usize,
+            let short = received < self.page_size as usize;
+            let complete = match total.and_then(|total| usize::try_from(total).ok()) {
+                // A total below what is there already is a lie: only a short page ends the list.
+                Some(total) => ids.len() == total || (short && ids.len() > total),
+                None => short,
             };
             if complete || ids.len() == before {
                 break;

@@ -3,7 +3,9 @@
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
 
+pub mod binary;
 pub mod exposition;
+pub mod tls;
 
 use std::{path::Path, sync::Arc};
 

@@ -1,0 +1,457 @@
+//! The command line: what an operator of Prometheus exporters expects, and nothing else.
+
+use std::{
+    ffi::OsString,
+    fmt,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    process::ExitCode,
+    str::FromStr,
+    time::Duration,
+};
+
+use clap::{
+    Args, Parser, Subcommand, ValueEnum,
+    builder::{BoolishValueParser, OsStringValueParser, TypedValueParser},
+};
+use url::Url;
+
+use crate::config::duration::{InvalidDuration, parse_duration};
+
+/// What was built, for `--version`.
+const VERSION: &str = concat!(
+    env!("CARGO_PKG_VERSION"),
+    " (revision ",
+    env!("BUILD_REVISION"),
+    ", rustc ",
+    env!("BUILD_RUSTVERSION"),
+    ")"
+);
+
+/// Prometheus exporter for conferencing systems: OpenVox UC, Yeastar S- and P-Series, Huawei Cloud
+/// Meeting, DingTalk.
+#[derive(Debug, Parser)]
+#[command(name = "conferencing_exporter", version = VERSION, max_term_width = 100)]
+pub struct Cli {
+    /// Options of all commands.
+    #[command(flatten)]
+    pub options: Options,
+    /// What to do; `serve` where nothing is said.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+/// What to do.
+#[derive(Clone, Debug, Default, Subcommand)]
+pub enum Command {
+    /// Serve metrics (the default)
+    #[default]
+    Serve,
+    /// Check the configuration; with --live also ask the sources
+    Check {
+        /// Also log in to each source (or only to those named), query it once, print what came of
+        /// it, and log out
+        #[arg(long, value_name = "NAME", num_args = 0..)]
+        live: Option<Vec<String>>,
+    },
+    /// Print the JSON Schema of the configuration file
+    Schema,
+    /// Ask the exporter running on this machine whether it is healthy: exit status 0 or 1
+    Healthcheck,
+}
+
+/// How a command ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// Done: exit status 0.
+    Done,
+    /// Failed while running: 1.
+    Failed,
+    /// Unusable arguments or configuration: 2.
+    Unusable,
+}
+
+impl From<Exit> for ExitCode {
+    fn from(exit: Exit) -> Self {
+        match exit {
+            Exit::Done => Self::SUCCESS,
+            Exit::Failed => Self::FAILURE,
+            Exit::Unusable => Self::from(2),
+        }
+    }
+}
+
+/// Options of all commands.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Options (also as CONFERENCING_EXPORTER_CONFIG_FILE and so on)")]
+pub struct Options {
+    /// Configuration file
+    #[arg(
+        long = "config.file",
+        value_name = "PATH",
+        env = "CONFERENCING_EXPORTER_CONFIG_FILE",
+        default_value = "exporter.yaml",
+        global = true,
+        hide_env = true
+    )]
+    pub config_file: PathBuf,
+
+    /// Address to listen on; repeatable. `:PORT` means all interfaces, IPv4 and IPv6
+    #[arg(
+        long = "web.listen-address",
+        value_name = "ADDR",
+        env = "CONFERENCING_EXPORTER_WEB_LISTEN_ADDRESS",
+        default_value = ":19680",
+        value_delimiter = ',',
+        global = true,
+        hide_env = true
+    )]
+    pub listen_addresses: Vec<ListenAddress>,
+
+    /// Path of the metrics
+    #[arg(
+        long = "web.telemetry-path",
+        value_name = "PATH",
+        env = "CONFERENCING_EXPORTER_WEB_TELEMETRY_PATH",
+        default_value = "/metrics",
+        value_parser = parse_telemetry_path,
+        global = true,
+        hide_env = true
+    )]
+    pub telemetry_path: String,
+
+    /// Web configuration file with TLS, basic authentication and HTTP headers, as Prometheus'
+    /// exporters have it
+    #[arg(
+        long = "web.config.file",
+        value_name = "PATH",
+        env = "CONFERENCING_EXPORTER_WEB_CONFIG_FILE",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = OsStringValueParser::new().map(OptionalPath::from),
+        global = true,
+        hide_env = true
+    )]
+    pub web_config_file: OptionalPath,
+
+    /// URL under which the exporter is reached from outside, if it stands behind a reverse proxy
+    #[arg(
+        long = "web.external-url",
+        value_name = "URL",
+        env = "CONFERENCING_EXPORTER_WEB_EXTERNAL_URL",
+        default_value = "",
+        hide_default_value = true,
+        value_parser = parse_external_url,
+        global = true,
+        hide_env = true
+    )]
+    pub external_url: ExternalUrl,
+
+    /// Prefix of all paths; the path of --web.external-url where nothing is said
+    #[arg(
+        long = "web.route-prefix",
+        value_name = "PATH",
+        env = "CONFERENCING_EXPORTER_WEB_ROUTE_PREFIX",
+        value_parser = parse_route_prefix,
+        global = true,
+        hide_env = true
+    )]
+    pub route_prefix: Option<String>,
+
+    /// Allow `POST /-/reload`
+    #[arg(
+        long = "web.enable-lifecycle",
+        env = "CONFERENCING_EXPORTER_WEB_ENABLE_LIFECYCLE",
+        value_parser = BoolishValueParser::new(),
+        global = true,
+        hide_env = true
+    )]
+    pub enable_lifecycle: bool,
+
+    /// Scrapes in flight; beyond it they are answered 503
+    #[arg(
+        long = "web.max-requests",
+        value_name = "N",
+        env = "CONFERENCING_EXPORTER_WEB_MAX_REQUESTS",
+        default_value_t = 40,
+        value_parser = clap::value_parser!(u32).range(1..=100_000),
+        global = true,
+        hide_env = true
+    )]
+    pub max_requests: u32,
+
+    /// Listen on the sockets that systemd passes instead of --web.listen-address
+    #[arg(
+        long = "web.systemd-socket",
+        env = "CONFERENCING_EXPORTER_WEB_SYSTEMD_SOCKET",
+        value_parser = BoolishValueParser::new(),
+        global = true,
+        hide_env = true
+    )]
+    pub systemd_socket: bool,
+
+    /// Taken off Prometheus' own timeout
+    #[arg(
+        long = "scrape.timeout-offset",
+        value_name = "DURATION",
+        env = "CONFERENCING_EXPORTER_SCRAPE_TIMEOUT_OFFSET",
+        default_value = "500ms",
+        value_parser = parse_offset,
+        global = true,
+        hide_env = true
+    )]
+    pub timeout_offset: Duration,
+
+    /// Least severe messages to log
+    #[arg(
+        long = "log.level",
+        value_name = "LEVEL",
+        env = "CONFERENCING_EXPORTER_LOG_LEVEL",
+        default_value = "info",
+        value_enum,
+        global = true,
+        hide_env = true
+    )]
+    pub log_level: LogLevel,
+
+    /// Format of log messages
+    #[arg(
+        long = "log.format",
+        value_name = "FORMAT",
+        env = "CONFERENCING_EXPORTER_LOG_FORMAT",
+        default_value = "logfmt",
+        value_enum,
+        global = true,
+        hide_env = true
+    )]
+    pub log_format: LogFormat,
+}
+
+impl Options {
+    /// The prefix of all paths: empty, or starting with `/` and not ending with it.
+    pub fn prefix(&self) -> &str {
+        match (&self.route_prefix, &self.external_url.0) {
+            (Some(prefix), _) => prefix,
+            (None, Some(url)) => url.path().trim_end_matches('/'),
+            (None, None) => "",
+        }
+    }
+}
+
+/// Least severe messages to log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogLevel {
+    /// What needs a person.
+    Error,
+    /// What probably does.
+    Warn,
+    /// What a person would like to know.
+    Info,
+    /// Everything.
+    Debug,
+}
+
+/// Format of log messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// `key=value` pairs.
+    Logfmt,
+    /// One JSON object a line.
+    Json,
+}
+
+/// A path; an empty one is none, as in Prometheus' own flags.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OptionalPath(pub Option<PathBuf>);
+
+impl From<OsString> for OptionalPath {
+    fn from(path: OsString) -> Self {
+        Self((!path.is_empty()).then(|| path.into()))
+    }
+}
+
+/// The URL under which the exporter is reached from outside, if one was given.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExternalUrl(pub Option<Url>);
+
+/// Where to listen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenAddress {
+    /// All interfaces, IPv4 and IPv6.
+    Everywhere(u16),
+    /// One address.
+    Address(SocketAddr),
+    /// Whatever a name resolves to.
+    Name(String, u16),
+}
+
+/// Text that is no address to listen on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not an address: write it like `:19680`, `127.0.0.1:19680` or `[::1]:19680`")]
+pub struct InvalidAddress;
+
+impl FromStr for ListenAddress {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let text = text.trim();
+        if let Ok(address) = text.parse() {
+            return Ok(Self::Address(address));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
+        let port = port.parse().map_err(|_| InvalidAddress)?;
+        let is_name = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
+        match host {
+            "" => Ok(Self::Everywhere(port)),
+            host if host.chars().all(is_name) => Ok(Self::Name(host.to_owned(), port)),
+            _ => Err(InvalidAddress),
+        }
+    }
+}
+
+impl fmt::Display for ListenAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Everywhere(port) => write!(f, ":{port}"),
+            Self::Address(address) => address.fmt(f),
+            Self::Name(name, port) => write!(f, "{name}:{port}"),
+        }
+    }
+}
+
+impl ListenAddress {
+    /// Where a client on this machine reaches it, as host and port.
+    pub fn from_here(&self) -> (String, u16) {
+        let loopback = || Ipv4Addr::LOCALHOST.to_string();
+        match self {
+            Self::Everywhere(port) => (loopback(), *port),
+            Self::Address(address) if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) => {
+                (loopback(), address.port())
+            }
+            Self::Address(address) if address.ip().is_unspecified() => {
+                ("::1".to_owned(), address.port())
+            }
+            Self::Address(address) => (address.ip().to_string(), address.port()),
+            Self::Name(name, port) => (name.clone(), *port),
+        }
+    }
+}
+
+fn parse_offset(text: &str) -> Result<Duration, InvalidDuration> {
+    parse_duration(text)
+}
+
+/// Reads a path such as `/metrics`, to compare with those of requests as they are.
+fn parse_telemetry_path(text: &str) -> Result<String, String> {
+    let path = text.trim_end_matches('/');
+    if path.is_empty() {
+        return Err("the metrics need a path of their own, as `/metrics`".to_owned());
+    }
+    let taken = ["/probe", "/sd", "/-/healthy", "/-/ready", "/-/reload"];
+    if taken.contains(&path) {
+        return Err(format!("{path} is taken"));
+    }
+    check_path(path).map(str::to_owned)
+}
+
+fn parse_route_prefix(text: &str) -> Result<String, String> {
+    let path = text.trim_matches('/');
+    check_path(&format!("/{path}"))?;
+    Ok(if path.is_empty() { String::new() } else { format!("/{path}") })
+}
+
+fn check_path(path: &str) -> Result<&str, String> {
+    let allowed =
+        |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~' | '%');
+    if !path.starts_with('/') {
+        return Err("a path starts with `/`".to_owned());
+    }
+    if !path.chars().all(allowed) || path.contains("//") {
+        return Err("not a path: letters, digits, `-`, `_`, `.`, `~` between `/`".to_owned());
+    }
+    Ok(path)
+}
+
+fn parse_external_url(text: &str) -> Result<ExternalUrl, String> {
+    if text.is_empty() {
+        return Ok(ExternalUrl(None));
+    }
+    let wanted = "write it like `https://example.com/conferencing/`";
+    let url = Url::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+    let plain = url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
+        return Err(format!("an http or https URL without user, query and fragment; {wanted}"));
+    }
+    check_path(url.path())?;
+    Ok(ExternalUrl(Some(url)))
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    fn parse(arguments: &[&str]) -> Cli {
+        Cli::try_parse_from(["conferencing_exporter"].iter().chain(arguments)).expect("valid")
+    }
+
+    #[test]
+    fn the_definition_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_option_has_its_variable() {
+        for argument in Cli::command().get_arguments() {
+            let Some(long) = argument.get_long().filter(|long| long.contains('.')) else {
+                continue;
+            };
+            let name = long.to_uppercase().replace(['.', '-'], "_");
+            let expected = format!("CONFERENCING_EXPORTER_{name}");
+            assert_eq!(argument.get_env().and_then(|env| env.to_str()), Some(expected.as_str()));
+        }
+    }
+
+    #[test]
+    fn options_may_follow_the_command() {
+        let cli = parse(&["check", "--config.file", "other.yaml", "--live", "a", "b"]);
+        assert_eq!(cli.options.config_file, PathBuf::from("other.yaml"));
+        let Some(Command::Check { live: Some(names) }) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(names, ["a", "b"]);
+        let cli = parse(&["--log.level=debug", "check", "--live"]);
+        assert_eq!(cli.options.log_level, LogLevel::Debug);
+        assert!(
+            matches!(cli.command, Some(Command::Check { live: Some(names) }) if names.is_empty())
+        );
+    }
+
+    #[test]
+    fn addresses() {
+        let parse = |text: &str| text.parse::<ListenAddress>();
+        assert_eq!(parse(":19680"), Ok(ListenAddress::Everywhere(19680)));
+        assert_eq!(parse("localhost:0"), Ok(ListenAddress::Name("localhost".to_owned(), 0)));
+        for address in ["127.0.0.1:9", "[::1]:9", "0.0.0.0:80"] {
+            assert_eq!(parse(address).expect(address).to_string(), address);
+        }
+        for wrong in ["", "19680", "::1:9 0", "[::1]", "host:", ":65536", "a b:1", "::"] {
+            assert_eq!(parse(wrong), Err(InvalidAddress), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn prefixes_follow_the_external_url() {
+        let prefix = |arguments: &[&str]| parse(arguments).options.prefix().to_owned();
+        assert_eq!(prefix(&[]), "");
+        assert_eq!(prefix(&["--web.route-prefix", "/"]), "");
+        assert_eq!(prefix(&["--web.route-prefix", "conf/"]), "/conf");
+        assert_eq!(prefix(&["--web.external-url", "https://example.com/a/b/"]), "/a/b");
+        assert_eq!(
+            prefix(&["--web.external-url", "https://example.com/a", "--web.route-prefix", "/"]),
+            ""
+        );
+    }
+}

@@ -1,0 +1,161 @@
+//! Log messages, to standard error.
+
+use std::{
+    fmt::{self, Write},
+    io,
+};
+
+use tracing::{
+    Event, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer,
+    filter::Targets,
+    fmt::{FmtContext, FormatEvent, FormatFields, format::Writer},
+    layer::SubscriberExt,
+    registry::LookupSpan,
+    util::SubscriberInitExt,
+};
+
+use crate::cli::{LogFormat, LogLevel};
+
+/// Starts logging. A second call changes nothing.
+///
+/// Only this crate's own messages are ever logged: those of the HTTP and TLS libraries carry URLs
+/// with tokens in them.
+pub fn start(level: LogLevel, format: LogFormat) {
+    let level = match level {
+        LogLevel::Error => tracing::Level::ERROR,
+        LogLevel::Warn => tracing::Level::WARN,
+        LogLevel::Info => tracing::Level::INFO,
+        LogLevel::Debug => tracing::Level::DEBUG,
+    };
+    let lines = Lines { is_json: format == LogFormat::Json };
+    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).event_format(lines);
+    let own = Targets::new().with_target(env!("CARGO_PKG_NAME"), level);
+    let _ = tracing_subscriber::registry().with(layer.with_filter(own)).try_init();
+}
+
+/// One line an event: `ts`, `level`, `msg`, then the event's own fields. Spans are not used.
+struct Lines {
+    is_json: bool,
+}
+
+impl<S, N> FormatEvent<S, N> for Lines
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    N: for<'a> FormatFields<'a> + 'static,
+{
+    fn format_event(
+        &self,
+        _: &FmtContext<'_, S, N>,
+        mut writer: Writer<'_>,
+        event: &Event<'_>,
+    ) -> fmt::Result {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        let level = event.metadata().level().as_str().to_ascii_lowercase();
+        let now = jiff::Timestamp::now();
+        let Fields { message, others } = fields;
+        let own = [("ts", format!("{now:.3}")), ("level", level), ("msg", message)];
+        let all = own.iter().map(|(name, value)| (*name, value));
+        let all = all.chain(others.iter().map(|(name, value)| (*name, value)));
+        let mut line = String::new();
+        for (name, value) in all {
+            let separator = match (self.is_json, line.is_empty()) {
+                (true, true) => "{",
+                (true, false) => ",",
+                (false, true) => "",
+                (false, false) => " ",
+            };
+            line.push_str(separator);
+            if self.is_json {
+                quote(&mut line, name);
+                line.push(':');
+                quote(&mut line, value);
+            } else {
+                line.push_str(name);
+                line.push('=');
+                if name != "msg" && is_bare(value) {
+                    line.push_str(value);
+                } else {
+                    quote(&mut line, value);
+                }
+            }
+        }
+        if self.is_json {
+            line.push('}');
+        }
+        writeln!(writer, "{line}")
+    }
+}
+
+/// The fields of an event as text.
+#[derive(Default)]
+struct Fields {
+    message: String,
+    others: Vec<(&'static str, String)>,
+}
+
+impl Visit for Fields {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "message" => value.clone_into(&mut self.message),
+            name => self.others.push((name, value.to_owned())),
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.record_str(field, &format!("{value:?}"));
+    }
+}
+
+fn is_bare(value: &str) -> bool {
+    !value.is_empty()
+        && value.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '=' | '\\'))
+}
+
+/// Quotes as JSON does: logfmt knows the same escapes. One line stays one line.
+fn quote(line: &mut String, value: &str) {
+    line.push('"');
+    for c in value.chars() {
+        match c {
+            '"' => line.push_str("\\\""),
+            '\\' => line.push_str("\\\\"),
+            '\n' => line.push_str("\\n"),
+            '\t' => line.push_str("\\t"),
+            // Line separators, and what moves the cursor of a terminal.
+            c if c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') => {
+                // Writing to a String cannot fail.
+                let _ = write!(line, "\\u{:04x}", u32::from(c));
+            }
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_line_stays_one_line() {
+        let mut line = String::new();
+        quote(&mut line, "a \"b\"\\\n\u{1b}[31m\u{7f}é");
+        assert_eq!(line, r#""a \"b\"\\\n\u001b[31m\u007fé""#);
+        let read: String = serde_json::from_str(&line).expect("JSON");
+        assert_eq!(read, "a \"b\"\\\n\u{1b}[31m\u{7f}é");
+    }
+
+    #[test]
+    fn only_plain_words_go_without_quotes() {
+        for bare in ["127.0.0.1:80", "[::]:1", "a/b"] {
+            assert!(is_bare(bare), "{bare}");
+        }
+        for quoted in ["", "a b", "a=b", "\"", "\\", "é", "\n"] {
+            assert!(!is_bare(quoted), "{quoted}");
+        }
+    }
+}

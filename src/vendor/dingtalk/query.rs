@@ -1,0 +1,240 @@
+//! Asking for meetings in batches, and finding out which id spoils one.
+//!
+//! Only meetings in progress can be asked for. Whether an ended one among others fails the whole
+//! call is not documented: both are taken.
+
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures_util::future::{try_join, try_join_all};
+use secrecy::ExposeSecret;
+use serde_json::json;
+use tokio::time::Instant;
+
+use super::{
+    QUERY, TOKEN_HEADER,
+    fault::{On, unwrap},
+    login::Login,
+    tally::{Infos, Meeting},
+};
+use crate::{
+    api::{Api, ApiError, Call, Failure, Fault, Reason},
+    config::Conferences,
+    session::Visit,
+};
+
+/// Requests a collection may spend on finding spoilt ids: calls are metered.
+const MOST_EXTRA: usize = 64;
+
+/// A meeting that has ended does not begin again; the list should forget it long before.
+const ENDED: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// What was learnt from refusals, over collections.
+pub(super) struct Learnt {
+    /// Ids not to ask for until then.
+    refused: Mutex<HashMap<String, Instant>>,
+    /// More ids than that were too many.
+    largest_batch: AtomicUsize,
+}
+
+impl Default for Learnt {
+    fn default() -> Self {
+        Self { refused: Mutex::default(), largest_batch: AtomicUsize::new(usize::MAX) }
+    }
+}
+
+impl Learnt {
+    /// Takes out of `ids` those not to be asked for now. What is not in `ids` is forgotten: it is
+    /// neither listed nor configured any more.
+    fn sift(&self, ids: &mut Vec<&str>) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        if refused.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let known: HashSet<&str> = ids.iter().copied().collect();
+        refused.retain(|id, until| *until > now && known.contains(id.as_str()));
+        ids.retain(|id| !refused.contains_key(*id));
+    }
+
+    fn refuse(&self, id: &str, pause: Duration) {
+        let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
+        refused.insert(id.to_owned(), Instant::now() + pause);
+    }
+}
+
+/// Why a batch was refused as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Refusal {
+    /// A meeting in it has ended.
+    Ended,
+    /// A meeting in it is unknown, or not of this organisation.
+    Unknown,
+    /// It is too long.
+    TooLong,
+}
+
+impl Refusal {
+    fn of(fault: &Fault) -> Option<Self> {
+        match fault.code.as_deref()?.to_ascii_lowercase().as_str() {
+            "resourceclose" => Some(Self::Ended),
+            "roomnotfound" | "orgaccessforbidden" | "unknownusererror" | "paramserror"
+            | "paramerror" | "param.error" | "missingroomid" | "invalidroomcode" => {
+                Some(Self::Unknown)
+            }
+            "sizetoolarge" => Some(Self::TooLong),
+            _ => None,
+        }
+    }
+}
+
+enum Outcome {
+    Meetings(Vec<Meeting>),
+    Refused(Refusal, Fault),
+}
+
+/// One collection's queries.
+pub(super) struct Queries<'a> {
+    pub(super) api: &'a Api,
+    pub(super) visit: &'a Visit<'a, Login>,
+    pub(super) learnt: &'a Learnt,
+    /// Ids somebody configured: these are tried again sooner.
+    pub(super) configured: &'a HashSet<&'a str>,
+    /// How soon.
+    pub(super) pause: Duration,
+    pub(super) batch_size: usize,
+    pub(super) shown: Conferences,
+}
+
+impl Queries<'_> {
+    /// The meetings of `ids` that are in progress.
+    ///
+    /// # Errors
+    /// The first query that failed, or too many spoilt batches. What was learnt until then stays,
+    /// so that the next collection gets further.
+    pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
+        self.learnt.sift(&mut ids);
+        let largest = self.learnt.largest_batch.load(Ordering::Relaxed);
+        let batches: Vec<&[&str]> = ids.chunks(self.batch_size.min(largest).max(1)).collect();
+        let outcomes = try_join_all(batches.iter().map(|batch| self.ask(batch))).await?;
+        let mut meetings = Vec::new();
+        let mut spoilt = Vec::new();
+        for (batch, outcome) in batches.into_iter().zip(outcomes) {
+            self.settle(batch, outcome, &mut meetings, &mut spoilt);
+        }
+        // Depth first: a span that ends before all is found out has at least found something.
+        let mut extra = MOST_EXTRA;
+        while let Some((batch, fault)) = spoilt.pop() {
+            let Some(rest) = extra.checked_sub(2) else { return Err(self.give_up(fault)) };
+            extra = rest;
+            let (left, right) = batch.split_at(batch.len() / 2);
+            let (first, second) = try_join(self.ask(left), self.ask(right)).await?;
+            self.settle(left, first, &mut meetings, &mut spoilt);
+            self.settle(right, second, &mut meetings, &mut spoilt);
+        }
+        Ok(meetings)
+    }
+
+    async fn ask(&self, ids: &[&str]) -> Result<Outcome, Failure> {
+        let body = json!({ "conferenceIdList": ids });
+        self.visit
+            .send(
+                |token| {
+                    Call::post(QUERY, "/v1.0/conference/videoConferences/query")
+                        .secret_header(TOKEN_HEADER, token.expose_secret())
+                        .json(&body)
+                },
+                |answer| match unwrap::<Infos<'_>>(answer, On::Data) {
+                    Ok(infos) => infos.in_progress(self.shown).map(Outcome::Meetings),
+                    Err(fault) => match Refusal::of(&fault) {
+                        Some(Refusal::TooLong) if ids.len() == 1 => Err(fault),
+                        Some(refusal) => Ok(Outcome::Refused(refusal, fault)),
+                        None => Err(fault),
+                    },
+                },
+            )
+            .await
+    }
+
+    /// Notes what came of a batch.
+    fn settle<'b>(
+        &self,
+        batch: &'b [&'b str],
+        outcome: Outcome,
+        meetings: &mut Vec<Meeting>,
+        spoilt: &mut Vec<(&'b [&'b str], Fault)>,
+    ) {
+        let (refusal, fault) = match outcome {
+            Outcome::Meetings(more) => return meetings.extend(more),
+            Outcome::Refused(refusal, fault) => (refusal, fault),
+        };
+        if refusal == Refusal::TooLong {
+            self.learnt.largest_batch.fetch_min(batch.len() / 2, Ordering::Relaxed);
+        }
+        match batch {
+            [id] => {
+                let ended = refusal == Refusal::Ended && !self.configured.contains(id);
+                self.learnt.refuse(id, if ended { ENDED } else { self.pause });
+            }
+            _ => spoilt.push((batch, fault)),
+        }
+    }
+
+    /// After all, a refusal was a failure.
+    fn give_up(&self, fault: Fault) -> Failure {
+        self.api.meters.request_failed(Reason::Vendor);
+        let fault = Fault { reason: Reason::Vendor, ..fault };
+        ApiError { endpoint: QUERY, fault, detail: Some("too many ids were refused") }.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn refused_ids_are_asked_for_again_when_their_time_has_come() {
+        let learnt = Learnt::default();
+        learnt.refuse("a", Duration::from_secs(60));
+        learnt.refuse("b", Duration::from_secs(120));
+        let sifted = |ids: &[&'static str]| {
+            let mut ids = ids.to_vec();
+            learnt.sift(&mut ids);
+            ids
+        };
+        assert_eq!(sifted(&["a", "b", "c"]), ["c"]);
+        tokio::time::advance(Duration::from_secs(61)).await;
+        assert_eq!(sifted(&["a", "b", "c"]), ["a", "c"]);
+        assert_eq!(sifted(&["c"]), ["c"]);
+        assert_eq!(sifted(&["b"]), ["b"], "what is no longer listed is forgotten");
+        assert!(learnt.refused.lock().unwrap().is_empty());
+    }
+
+    #[test]
+    fn only_codes_about_ids_split_a_batch() {
+        let refusal = |code: &str| Refusal::of(&Fault::new(Reason::Vendor).with_code(code));
+        assert_eq!(refusal("resourceClose"), Some(Refusal::Ended));
+        for code in [
+            "roomNotFound",
+            "orgAccessForbidden",
+            "unknownUserError",
+            "paramsError",
+            "paramError",
+            "missingRoomId",
+            "invalidRoomCode",
+        ] {
+            assert_eq!(refusal(code), Some(Refusal::Unknown), "{code}");
+        }
+        assert_eq!(refusal("sizeTooLarge"), Some(Refusal::TooLong));
+        for code in ["InvalidAuthentication", "systemError", "permissionError", "paramsTitleError"]
+        {
+            assert_eq!(refusal(code), None, "{code}");
+        }
+    }
+}

@@ -1,0 +1,508 @@
+//! Counting: meetings of one answer, and all of them.
+//!
+//! Participants are counted while they are decoded. Names, ids and what people wrote to decline
+//! are skipped undecoded, and nothing is kept of a single one of them: meetings have thousands.
+
+use std::{collections::HashSet, fmt};
+
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor},
+};
+
+use super::{discovery::Listing, fault::Reply};
+use crate::{
+    api::{
+        Fault, Reason,
+        lenient::{Count, List, Number, Text, present},
+    },
+    config::{Conferences, Identify},
+    model::{Conference, Measure, Observation},
+    vendor::live::Setting,
+};
+
+/// Milliseconds since the epoch passed this in 1973, seconds will in 5138.
+const FIRST_MILLISECONDS: u64 = 100_000_000_000;
+
+/// The bit of `mediaStatus` that says everyone is muted by force.
+const ALL_MUTED: u64 = 4;
+
+/// The answer to a query for meetings.
+#[derive(Deserialize)]
+pub(super) struct Infos<'a> {
+    #[serde(borrow, default, deserialize_with = "present")]
+    infos: Option<List<Info<'a>>>,
+    #[serde(default)]
+    errcode: Number,
+    #[serde(default, deserialize_with = "present")]
+    punish: Option<IgnoredAny>,
+}
+
+#[derive(Deserialize)]
+struct Info<'a> {
+    #[serde(borrow, rename = "conferenceId")]
+    id: Text<'a>,
+    #[serde(borrow, default)]
+    title: Text<'a>,
+    #[serde(default, rename = "startTime")]
+    start_time: Count,
+    #[serde(default)]
+    status: Count,
+    #[serde(default, rename = "mediaStatus")]
+    media_status: Count,
+    #[serde(default, rename = "userList")]
+    people: People,
+}
+
+/// A meeting in progress.
+pub(super) struct Meeting {
+    id: String,
+    /// Only where the configuration asks for names.
+    title: Option<String>,
+    started_at: Option<i64>,
+    /// Whether everyone is muted by force, where the answer says.
+    all_muted: Option<bool>,
+    people: People,
+}
+
+impl Reply for Infos<'_> {
+    fn is_answer(&self) -> bool {
+        self.errcode.0.unwrap_or(0) == 0 && self.punish.is_none() && self.infos.is_some()
+    }
+}
+
+impl Infos<'_> {
+    /// The meetings in progress.
+    ///
+    /// # Errors
+    /// A meeting without an id.
+    pub(super) fn in_progress(self, shown: Conferences) -> Result<Vec<Meeting>, Fault> {
+        let names = shown.enabled && shown.identify == Identify::Name;
+        let mut meetings = Vec::new();
+        for info in self.infos.unwrap_or_default().0 {
+            if info.id.is_empty() {
+                return Err(Fault::new(Reason::Decode));
+            }
+            // Only meetings in progress can be asked for: one without a status is.
+            if info.status.0.is_some_and(|status| status != 2) {
+                continue;
+            }
+            meetings.push(Meeting {
+                title: (names && !info.title.is_empty()).then(|| info.title.0.into_owned()),
+                id: info.id.0.into_owned(),
+                started_at: seconds(info.start_time),
+                all_muted: info.media_status.0.map(|status| status & ALL_MUTED != 0),
+                people: info.people,
+            });
+        }
+        Ok(meetings)
+    }
+}
+
+/// Seconds since the epoch: the unit is documented for sibling calls only.
+pub(super) fn seconds(time: Count) -> Option<i64> {
+    let time = time.0.filter(|time| *time > 0)?;
+    let seconds = if time < FIRST_MILLISECONDS { time } else { time / 1000 };
+    i64::try_from(seconds).ok()
+}
+
+/// All meetings in progress, each once.
+pub(super) struct Tally {
+    shown: Conferences,
+    seen: HashSet<String>,
+    people: People,
+    largest: u64,
+    all_muted: Setting,
+    conferences: Vec<Conference>,
+}
+
+impl Tally {
+    pub(super) fn new(shown: Conferences) -> Self {
+        Self {
+            shown,
+            seen: HashSet::new(),
+            people: People::default(),
+            largest: 0,
+            all_muted: Setting::default(),
+            conferences: Vec::new(),
+        }
+    }
+
+    /// Adds a meeting.
+    pub(super) fn add(&mut self, meeting: Meeting, listing: &Listing) {
+        let Meeting { id, title, started_at, all_muted, people } = meeting;
+        if self.seen.contains(&id) {
+            return;
+        }
+        self.largest = self.largest.max(people.joined);
+        self.people.add(people);
+        self.all_muted.add(all_muted);
+        if self.shown.enabled {
+            let listed = listing.get(&id);
+            self.conferences.push(Conference {
+                id: id.clone(),
+                label: title.or_else(|| listed.and_then(|listed| listed.label.clone())),
+                participants: Some(people.joined),
+                muted: (people.joined == 0 || people.mute_reported > 0).then_some(people.muted),
+                started_at: started_at.or_else(|| listed.and_then(|listed| listed.started_at)),
+            });
+        }
+        self.seen.insert(id);
+    }
+
+    /// What was found.
+    pub(super) fn observation(self) -> Observation {
+        let mut observation = Observation::new();
+        let conferences = self.seen.len() as u64;
+        for (measure, value) in [
+            (Measure::ConferencesActive, conferences),
+            (Measure::ParticipantsJoined, self.people.joined),
+            (Measure::ParticipantsJoining, self.people.joining),
+            (Measure::ParticipantsRinging, self.people.ringing),
+            (Measure::ParticipantsMuted, self.people.muted),
+            (Measure::ParticipantsMuteReported, self.people.mute_reported),
+            (Measure::ParticipantsCameraOn, self.people.camera_on),
+            (Measure::LargestConferenceParticipants, self.largest),
+        ] {
+            observation.set(measure, value);
+        }
+        self.all_muted.report(conferences, Measure::ConferencesAllMuted, &mut observation);
+        observation.conferences = self.conferences;
+        observation
+    }
+}
+
+/// The measures of a tally.
+pub(super) const MEASURES: &[Measure] = &[
+    Measure::ConferencesActive,
+    Measure::ParticipantsJoined,
+    Measure::ParticipantsJoining,
+    Measure::ParticipantsRinging,
+    Measure::ParticipantsMuted,
+    Measure::ParticipantsMuteReported,
+    Measure::ParticipantsCameraOn,
+    Measure::LargestConferenceParticipants,
+    Measure::ConferencesAllMuted,
+];
+
+/// People of meetings, counted by row: ids of other organisations' members are empty.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct People {
+    joined: u64,
+    joining: u64,
+    ringing: u64,
+    muted: u64,
+    mute_reported: u64,
+    camera_on: u64,
+}
+
+impl People {
+    fn add(&mut self, other: Self) {
+        self.joined += other.joined;
+        self.joining += other.joining;
+        self.ringing += other.ringing;
+        self.muted += other.muted;
+        self.mute_reported += other.mute_reported;
+        self.camera_on += other.camera_on;
+    }
+
+    fn count(&mut self, attend: Option<u64>, mic: Option<u64>, camera: Option<u64>) {
+        match attend {
+            Some(1) => self.ringing += 1,
+            Some(2) => self.joining += 1,
+            Some(3) => {
+                self.joined += 1;
+                self.muted += u64::from(mic == Some(1));
+                self.mute_reported += u64::from(matches!(mic, Some(1 | 2)));
+                self.camera_on += u64::from(camera == Some(2));
+            }
+            // Gone, failed or not said.
+            Some(_) | None => {}
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for People {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PeopleVisitor)
+    }
+}
+
+struct PeopleVisitor;
+
+impl<'de> Visitor<'de> for PeopleVisitor {
+    type Value = People;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a list of users")
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<People, E> {
+        Ok(People::default())
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<People, E> {
+        if value.trim().is_empty() {
+            Ok(People::default())
+        } else {
+            Err(E::custom("not a list of users"))
+        }
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut users: A) -> Result<People, A::Error> {
+        let mut people = People::default();
+        while users.next_element_seed(Row(&mut people))?.is_some() {}
+        Ok(people)
+    }
+}
+
+/// Decodes one user into the count.
+struct Row<'a>(&'a mut People);
+
+impl<'de> DeserializeSeed<'de> for Row<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Row<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a user")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut user: A) -> Result<(), A::Error> {
+        let (mut attend, mut mic, mut camera) = (None, None, None);
+        while let Some(key) = user.next_key()? {
+            let (status, name) = match key {
+                Key::Attend => (&mut attend, "attendStatus"),
+                Key::Mic => (&mut mic, "micStatus"),
+                Key::Camera => (&mut camera, "cameraStatus"),
+                Key::Other => {
+                    user.next_value::<IgnoredAny>()?;
+                    continue;
+                }
+            };
+            if status.is_some() {
+                return Err(A::Error::duplicate_field(name));
+            }
+            *status = Some(user.next_value::<Status>()?.0);
+        }
+        self.0.count(attend.flatten(), mic.flatten(), camera.flatten());
+        Ok(())
+    }
+}
+
+/// A [`Count`] with a short cut for what is nearly always sent.
+struct Status(Option<u64>);
+
+impl<'de> Deserialize<'de> for Status {
+    #[inline]
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(StatusVisitor)
+    }
+}
+
+struct StatusVisitor;
+
+impl StatusVisitor {
+    #[cold]
+    fn lenient<'de, E: Error>(value: impl IntoDeserializer<'de, E>) -> Result<Status, E> {
+        Count::deserialize(value.into_deserializer()).map(|Count(count)| Status(count))
+    }
+}
+
+impl Visitor<'_> for StatusVisitor {
+    type Value = Status;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a status")
+    }
+
+    #[inline]
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Status, E> {
+        if value < 10 { Ok(Status(Some(value))) } else { Self::lenient(value) }
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Status, E> {
+        Self::lenient(value)
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Status, E> {
+        Self::lenient(value)
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Status, E> {
+        Self::lenient(value)
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Status, E> {
+        Ok(Status(None))
+    }
+}
+
+/// The keys that count.
+enum Key {
+    Attend,
+    Mic,
+    Camera,
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Key {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl Visitor<'_> for KeyVisitor {
+            type Value = Key;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a key")
+            }
+
+            #[inline]
+            fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
+                Ok(match key.as_bytes() {
+                    b"attendStatus" => Key::Attend,
+                    b"micStatus" => Key::Mic,
+                    b"cameraStatus" => Key::Camera,
+                    _ => Key::Other,
+                })
+            }
+        }
+        deserializer.deserialize_identifier(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NAMES: Conferences = Conferences { enabled: true, limit: 10, identify: Identify::Name };
+
+    fn tally(json: &str) -> Option<Observation> {
+        let infos: Infos<'_> = serde_json::from_str(json).ok()?;
+        let mut tally = Tally::new(NAMES);
+        if !infos.is_answer() {
+            return None;
+        }
+        for meeting in infos.in_progress(NAMES).ok()? {
+            tally.add(meeting, &Listing::default());
+        }
+        Some(tally.observation())
+    }
+
+    fn values(json: &str) -> Vec<Option<u64>> {
+        let observation = tally(json).expect("an answer");
+        MEASURES.iter().map(|measure| observation.value(*measure)).collect()
+    }
+
+    fn people(users: &str) -> Option<People> {
+        serde_json::from_str(users).ok()
+    }
+
+    #[test]
+    fn the_documented_example_decodes() {
+        let json = include_str!("../../../tests/data/dingtalk/videoConferences_query.json");
+        assert_eq!(values(json), [1, 1, 0, 0, 0, 1, 1, 1, 0].map(Some));
+        let observation = tally(json).unwrap();
+        let [conference] = &observation.conferences[..] else { panic!("one conference") };
+        assert_eq!(conference.id, "607452e0xxx");
+        assert_eq!(conference.label.as_deref(), Some("Sample meeting"));
+        assert_eq!((conference.participants, conference.muted), (Some(1), Some(0)));
+        assert_eq!(conference.started_at, None);
+    }
+
+    #[test]
+    fn people_are_counted_by_row_and_state() {
+        let users = r#"[
+            {"userId":"","nick":"{\"attendStatus\":3}","attendStatus":3,"micStatus":1,"cameraStatus":2},
+            {"userId":"","nick":"n","attendStatus":"3","micStatus":"2","cameraStatus":1},
+            {"userId":null,"nick":["x",{"y":1}],"attendStatus":3.0,"micStatus":0,"cameraStatus":null},
+            {"attendStatus":3},
+            {"attendStatus":2,"micStatus":1,"cameraStatus":2},
+            {"attendStatus":1,"rejectDescription":"no"},
+            {"attendStatus":4},{"attendStatus":5},{"attendStatus":6},{"attendStatus":0},
+            {"attendStatus":null,"micStatus":1},{"attendStatus":""},{"micStatus":2},{}]"#;
+        let expected =
+            People { joined: 4, joining: 1, ringing: 1, muted: 1, mute_reported: 2, camera_on: 1 };
+        assert_eq!(people(users), Some(expected));
+        for none in ["[]", "null", "\"\"", "\" \""] {
+            assert_eq!(people(none), Some(People::default()), "{none}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_no_count() {
+        for users in [
+            "{}",
+            "7",
+            "\"none\"",
+            "[7]",
+            "[null]",
+            r#"[{"attendStatus":true}]"#,
+            r#"[{"attendStatus":[3]}]"#,
+            r#"[{"attendStatus":3.5}]"#,
+            r#"[{"attendStatus":-3}]"#,
+            r#"[{"attendStatus":18446744073709551616}]"#,
+            r#"[{"attendStatus":3,"attendStatus":3}]"#,
+        ] {
+            assert_eq!(people(users), None, "{users}");
+        }
+        for answer in [
+            "{}",
+            r#"{"infos":{}}"#,
+            r#"{"infos":[{"status":2}]}"#,
+            r#"{"infos":[{"conferenceId":"","status":2}]}"#,
+            r#"{"infos":[{"conferenceId":"a","status":-2}]}"#,
+            r#"{"infos":[],"errcode":1}"#,
+            r#"{"infos":[],"punish":"deny"}"#,
+            r#"{"infos":[],"infos":[]}"#,
+        ] {
+            assert_eq!(tally(answer), None, "{answer}");
+        }
+    }
+
+    #[test]
+    fn only_meetings_in_progress_count_and_each_once() {
+        let json = r#"{"errcode":0,"infos":[
+            {"conferenceId":"a","status":2,"mediaStatus":5,"startTime":1700000000999,"title":" A ",
+             "userList":[{"attendStatus":3,"micStatus":1},{"attendStatus":3,"micStatus":2}]},
+            {"conferenceId":"a","status":2,"userList":[{"attendStatus":3}]},
+            {"conferenceId":"b","startTime":"1700000000","mediaStatus":3,
+             "userList":[{"attendStatus":3}]},
+            {"conferenceId":"c","status":1,"mediaStatus":4,"userList":[{"attendStatus":3}]},
+            {"conferenceId":"d","status":0},
+            {"conferenceId":"e","status":"2","startTime":0}]}"#;
+        assert_eq!(values(json), [3, 3, 0, 0, 1, 2, 0, 2, 1].map(Some));
+        let observation = tally(json).unwrap();
+        let rows: Vec<_> = observation
+            .conferences
+            .iter()
+            .map(|row| (row.id.as_str(), row.label.as_deref(), row.muted, row.started_at))
+            .collect();
+        let start = Some(1_700_000_000);
+        assert_eq!(
+            rows,
+            [
+                ("a", Some("A"), Some(1), start),
+                // Nobody in it says whether the microphone is off.
+                ("b", None, None, start),
+                ("e", None, Some(0), None),
+            ]
+        );
+    }
+
+    #[test]
+    fn forced_muting_is_absent_where_no_meeting_says() {
+        let all_muted = |json| tally(json).unwrap().value(Measure::ConferencesAllMuted);
+        assert_eq!(all_muted(r#"{"infos":null}"#), Some(0));
+        assert_eq!(all_muted(r#"{"infos":[]}"#), Some(0));
+        assert_eq!(all_muted(r#"{"infos":[{"conferenceId":"a"}]}"#), None);
+        assert_eq!(all_muted(r#"{"infos":[{"conferenceId":"a","mediaStatus":null}]}"#), None);
+        let some = r#"{"infos":[{"conferenceId":"a"},{"conferenceId":"b","mediaStatus":2}]}"#;
+        assert_eq!(all_muted(some), Some(0));
+    }
+}

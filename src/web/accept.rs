@@ -1,0 +1,332 @@
+//! Connections: how many, how long, and how they end.
+
+use std::{
+    convert::Infallible,
+    io,
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::rt::TokioIo;
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    time::{Instant, sleep, sleep_until},
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tracing::{debug, error};
+
+use super::{Site, respond::Answer, routes};
+
+/// Connections open at once.
+const MOST_CONNECTIONS: usize = 1024;
+
+/// With fewer than that left, connections that do nothing have to go.
+const CROWDED: usize = 128;
+
+/// From the first byte of a request's head to its last; also for the first byte of a connection.
+const HEAD_TIME: Duration = Duration::from_secs(10);
+
+/// How long a connection may do nothing between requests: longer than the usual scrape interval.
+const IDLE_TIME: Duration = Duration::from_secs(150);
+
+/// Longest request line and headers, in bytes.
+const MOST_HEAD_BYTES: usize = 32 * 1024;
+
+/// Pauses after a failed `accept`, doubled each time.
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// Accepts connections and serves them, until it is told to stop.
+pub struct Server {
+    shared: Arc<Shared>,
+    tasks: TaskTracker,
+}
+
+struct Shared {
+    site: Arc<Site>,
+    connections: Arc<Semaphore>,
+    /// No new connections; the present ones finish what they do.
+    stop: CancellationToken,
+    /// The present ones end at once.
+    abort: CancellationToken,
+    tasks: TaskTracker,
+}
+
+impl Server {
+    /// A server of `site` that listens nowhere yet.
+    pub fn new(site: Arc<Site>) -> Self {
+        let tasks = TaskTracker::new();
+        let shared = Shared {
+            site,
+            connections: Arc::new(Semaphore::new(MOST_CONNECTIONS)),
+            stop: CancellationToken::new(),
+            abort: CancellationToken::new(),
+            tasks: tasks.clone(),
+        };
+        Self { shared: Arc::new(shared), tasks }
+    }
+
+    /// Accepts connections of `listener` from now on.
+    pub fn serve(&self, listener: TcpListener) {
+        self.tasks.spawn(accept(listener, Arc::clone(&self.shared)));
+    }
+
+    /// Stops accepting; returns when every request under way is answered. Dropping the future
+    /// leaves them to [`Server::abort`].
+    pub async fn drain(&self) {
+        self.shared.stop.cancel();
+        self.tasks.close();
+        self.tasks.wait().await;
+    }
+
+    /// Ends what is still under way.
+    pub fn abort(&self) {
+        self.shared.abort.cancel();
+    }
+}
+
+async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+    let mut pause = FIRST_PAUSE;
+    loop {
+        let permit = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            permit = Arc::clone(&shared.connections).acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { return };
+        let accepted = tokio::select! {
+            () = shared.stop.cancelled() => return,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, _)) => {
+                pause = FIRST_PAUSE;
+                shared.tasks.spawn(connection(stream, permit, Arc::clone(&shared)));
+            }
+            // The client was gone again before we came to it.
+            Err(error) if is_about_one_connection(&error) => {}
+            Err(error) => {
+                // No descriptors, no memory: at once it would only fail again.
+                drop(permit);
+                if pause == FIRST_PAUSE {
+                    error!(%error, "cannot accept connections");
+                }
+                tokio::select! {
+                    () = shared.stop.cancelled() => return,
+                    () = sleep(pause) => {}
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+fn is_about_one_connection(error: &io::Error) -> bool {
+    use io::ErrorKind::{
+        ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut,
+    };
+    // The list of clippy's complaint about `_` is too long to be read: this asks for equality.
+    [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut]
+        .contains(&error.kind())
+}
+
+async fn connection(stream: TcpStream, _permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
+    let _ = stream.set_nodelay(true);
+    let served = serve(stream, &shared);
+    tokio::select! {
+        () = shared.abort.cancelled() => {}
+        () = served => {}
+    }
+}
+
+async fn serve(stream: TcpStream, shared: &Shared) {
+    http1(stream, shared, false).await;
+}
+
+async fn http1<S>(stream: S, shared: &Shared, over_tls: bool)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::new(&shared.connections));
+    let stream = Watched { stream, activity: Arc::clone(&activity) };
+    let service = service_fn(|request| answer(&shared.site, &activity, request, over_tls));
+    let connection = http1::Builder::new()
+        // The watch below tells a slow head from an idle connection; hyper's timer does not.
+        .header_read_timeout(None)
+        .max_header_size(MOST_HEAD_BYTES)
+        .max_buf_size(MOST_HEAD_BYTES)
+        .serve_connection(TokioIo::new(stream), service);
+    let mut connection = pin!(connection);
+    let mut stopping = pin!(shared.stop.cancelled());
+    let mut is_stopping = false;
+    let mut watch = pin!(sleep_until(Instant::now() + HEAD_TIME));
+    let outcome = std::future::poll_fn(|context| {
+        if !is_stopping && stopping.as_mut().poll(context).is_ready() {
+            is_stopping = true;
+            connection.as_mut().graceful_shutdown();
+        }
+        if let Poll::Ready(outcome) = connection.as_mut().poll(context) {
+            return Poll::Ready(outcome.is_ok());
+        }
+        activity.poll_expired(watch.as_mut(), context).map(|()| false)
+    })
+    .await;
+    if !outcome {
+        // Clients that leave early are no news.
+        debug!("connection ended early");
+    }
+}
+
+async fn answer(
+    site: &Site,
+    activity: &Arc<Activity>,
+    request: hyper::Request<Incoming>,
+    over_tls: bool,
+) -> Result<Answer, Infallible> {
+    let _busy = Busy::new(activity);
+    Ok(routes::respond(site, request, over_tls).await)
+}
+
+/// What a connection does, to tell when it has to go.
+struct Activity {
+    connections: Arc<Semaphore>,
+    doing: Mutex<Doing>,
+    /// Whether bytes may still belong to a request's head.
+    is_http1: AtomicBool,
+}
+
+struct Doing {
+    /// Requests being answered.
+    requests: usize,
+    /// When the first byte of the next request came.
+    head_since: Option<Instant>,
+    /// Since when there is nothing to do, and for how long that is all right.
+    idle_until: Instant,
+}
+
+impl Activity {
+    fn new(connections: &Arc<Semaphore>) -> Self {
+        Self {
+            connections: Arc::clone(connections),
+            doing: Mutex::new(Doing {
+                requests: 0,
+                head_since: None,
+                idle_until: Instant::now() + HEAD_TIME,
+            }),
+            is_http1: AtomicBool::new(true),
+        }
+    }
+
+    fn doing(&self) -> MutexGuard<'_, Doing> {
+        self.doing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bytes_came(&self) {
+        let mut doing = self.doing();
+        if doing.requests == 0
+            && doing.head_since.is_none()
+            && self.is_http1.load(Ordering::Relaxed)
+        {
+            doing.head_since = Some(Instant::now());
+        }
+    }
+
+    /// Ready when the connection has been idle, or its request incomplete, for too long.
+    fn poll_expired(
+        &self,
+        mut watch: Pin<&mut tokio::time::Sleep>,
+        context: &mut Context<'_>,
+    ) -> Poll<()> {
+        let deadline = {
+            let doing = self.doing();
+            match doing.head_since {
+                _ if doing.requests > 0 => return Poll::Pending,
+                Some(since) => since + HEAD_TIME,
+                None => doing.idle_until,
+            }
+        };
+        if watch.deadline() != deadline {
+            watch.as_mut().reset(deadline);
+        }
+        watch.poll(context)
+    }
+}
+
+/// A request being answered.
+struct Busy<'a>(&'a Activity);
+
+impl<'a> Busy<'a> {
+    fn new(activity: &'a Activity) -> Self {
+        let mut doing = activity.doing();
+        doing.requests += 1;
+        doing.head_since = None;
+        Self(activity)
+    }
+}
+
+impl Drop for Busy<'_> {
+    fn drop(&mut self) {
+        let crowded = self.0.connections.available_permits() < CROWDED;
+        let mut doing = self.0.doing();
+        doing.requests -= 1;
+        doing.idle_until = Instant::now() + if crowded { HEAD_TIME } else { IDLE_TIME };
+    }
+}
+
+/// A stream whose reads are noticed.
+struct Watched<S> {
+    stream: S,
+    activity: Arc<Activity>,
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Watched<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        if buffer.filled().len() > before {
+            self.activity.bytes_came();
+        }
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Watched<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffers: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(context, buffers)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}

@@ -1,0 +1,81 @@
+//! HTTP in, text out: accept, authenticate, route.
+//!
+//! ```text
+//! listen   addresses -> sockets
+//! accept   sockets -> connections, with limits on number and time; the drain at the end
+//! routes   a request -> its handler, counted; what every answer carries
+//! scrape, sd, status_page   the handlers
+//! query, respond            what they share
+//! ```
+
+pub mod accept;
+pub mod listen;
+mod query;
+mod respond;
+mod routes;
+mod scrape;
+mod sd;
+mod status_page;
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use url::Url;
+
+use crate::{cli::Options, collect::Engine, metrics::own::Own};
+
+/// A request to load the configuration again, and where to send what came of it: `Err` carries
+/// the problems.
+pub type Reload = oneshot::Sender<Result<(), String>>;
+
+/// What the handlers share.
+pub struct Site {
+    engine: Arc<Engine>,
+    own: Arc<Own>,
+    /// Scrapes in flight.
+    scrapes: Arc<Semaphore>,
+    /// `None`: the life cycle is not open to clients.
+    reload: Option<mpsc::Sender<Reload>>,
+    telemetry_path: String,
+    prefix: String,
+    external_url: Option<Url>,
+    timeout_offset: Duration,
+    stopping: AtomicBool,
+}
+
+impl Site {
+    /// The site of `engine`. `reload` takes what `POST /-/reload` asks for.
+    pub fn new(
+        options: &Options,
+        engine: Arc<Engine>,
+        own: Arc<Own>,
+        reload: mpsc::Sender<Reload>,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            engine,
+            own,
+            scrapes: Arc::new(Semaphore::new(options.max_requests as usize)),
+            reload: options.enable_lifecycle.then_some(reload),
+            telemetry_path: options.telemetry_path.clone(),
+            prefix: options.prefix().to_owned(),
+            external_url: options.external_url.0.clone(),
+            timeout_offset: options.timeout_offset,
+            stopping: AtomicBool::new(false),
+        })
+    }
+
+    /// From now on the exporter is not ready: it stops.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Relaxed);
+    }
+
+    fn is_ready(&self) -> bool {
+        !self.stopping.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,147 @@
+//! From a request to its handler, and what every answer carries.
+
+use hyper::{
+    Method, Request, StatusCode,
+    header::{ALLOW, LOCATION, RETRY_AFTER},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    Site,
+    respond::{Answer, text, with},
+    scrape::{self, Asked},
+    sd, status_page,
+};
+
+/// A handler: the value of the `handler` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Handler {
+    Metrics,
+    Own,
+    Probe,
+    Sd,
+    Status,
+    Healthy,
+    Ready,
+    Reload,
+    /// Outside of the prefix, or the prefix without its last `/`.
+    Home,
+    Unknown,
+}
+
+impl Handler {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Metrics => "metrics",
+            Self::Own => "self",
+            Self::Probe => "probe",
+            Self::Sd => "sd",
+            Self::Status => "status",
+            Self::Healthy => "healthy",
+            Self::Ready => "ready",
+            Self::Reload => "reload",
+            Self::Home | Self::Unknown => "other",
+        }
+    }
+
+    const fn allows(self) -> &'static str {
+        match self {
+            Self::Reload => "POST",
+            Self::Metrics
+            | Self::Own
+            | Self::Probe
+            | Self::Sd
+            | Self::Status
+            | Self::Healthy
+            | Self::Ready
+            | Self::Home
+            | Self::Unknown => "GET, HEAD",
+        }
+    }
+}
+
+/// Answers `request`, which came `over_tls` or not.
+pub(super) async fn respond<B>(site: &Site, request: Request<B>, over_tls: bool) -> Answer {
+    let (request, _) = request.into_parts();
+    let handler = handler(site, request.uri.path());
+    let is_head = request.method == Method::HEAD;
+    let method = if is_head { Method::GET } else { request.method.clone() };
+    let asked = Asked { headers: &request.headers, query: request.uri.query(), is_head };
+    let answer = match (handler, method) {
+        (Handler::Metrics, Method::GET) => scrape::metrics(site, asked).await,
+        (Handler::Own, Method::GET) => scrape::own(site, &request.headers).await,
+        (Handler::Probe, Method::GET) => scrape::probe(site, asked).await,
+        (Handler::Sd, Method::GET) => sd::sd(site, &request.headers, &request.uri, over_tls).await,
+        (Handler::Status, Method::GET) => status_page::status(site, &request.headers).await,
+        (Handler::Healthy, Method::GET) => text(StatusCode::OK, "healthy"),
+        (Handler::Ready, Method::GET) if site.is_ready() => text(StatusCode::OK, "ready"),
+        (Handler::Ready, Method::GET) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        (Handler::Reload, Method::POST) => reload(site).await,
+        (Handler::Home, Method::GET) => {
+            let home = format!("{}/", site.prefix);
+            with(text(StatusCode::FOUND, format!("see {home}")), LOCATION, &home)
+        }
+        (Handler::Unknown, _) => not_found(site),
+        (handler, _) => {
+            let allowed = handler.allows();
+            let message = format!("allowed here: {allowed}");
+            with(text(StatusCode::METHOD_NOT_ALLOWED, message), ALLOW, allowed)
+        }
+    };
+    site.own.http_request(handler.as_str(), answer.status().as_u16());
+    answer
+}
+
+fn handler(site: &Site, path: &str) -> Handler {
+    let Some(path) = path.strip_prefix(site.prefix.as_str()) else {
+        return if path == "/" { Handler::Home } else { Handler::Unknown };
+    };
+    if path.strip_prefix(site.telemetry_path.as_str()) == Some("/self") {
+        return Handler::Own;
+    }
+    match path {
+        path if path == site.telemetry_path => Handler::Metrics,
+        "" => Handler::Home,
+        "/" => Handler::Status,
+        "/probe" => Handler::Probe,
+        "/sd" => Handler::Sd,
+        "/-/healthy" => Handler::Healthy,
+        "/-/ready" => Handler::Ready,
+        "/-/reload" => Handler::Reload,
+        _ => Handler::Unknown,
+    }
+}
+
+async fn reload(site: &Site) -> Answer {
+    let Some(reload) = &site.reload else {
+        return text(
+            StatusCode::FORBIDDEN,
+            "the life cycle is not open to clients: start the exporter with --web.enable-lifecycle, or send it SIGHUP",
+        );
+    };
+    let (reply, outcome) = oneshot::channel();
+    if reload.send(reply).await.is_err() {
+        return stopping();
+    }
+    match outcome.await {
+        Ok(Ok(())) => text(StatusCode::OK, "configuration loaded"),
+        Ok(Err(problems)) => text(StatusCode::INTERNAL_SERVER_ERROR, problems),
+        Err(_) => stopping(),
+    }
+}
+
+fn stopping() -> Answer {
+    let answer = text(StatusCode::SERVICE_UNAVAILABLE, "the exporter is stopping");
+    with(answer, RETRY_AFTER, "5")
+}
+
+fn not_found(site: &Site) -> Answer {
+    let Site { prefix, telemetry_path, .. } = site;
+    text(
+        StatusCode::NOT_FOUND,
+        format!(
+            "nothing is here; try {prefix}/ or {prefix}{telemetry_path}, {prefix}{telemetry_path}/self, \
+             {prefix}/probe?source=NAME, {prefix}/sd, {prefix}/-/healthy, {prefix}/-/ready"
+        ),
+    )
+}

@@ -1,0 +1,115 @@
+//! The handlers that render metrics.
+
+use std::sync::Arc;
+
+use hyper::{HeaderMap, StatusCode};
+
+use super::{
+    Site,
+    query::{self, NotText},
+    respond::{Answer, encoded, encoded_headers, text},
+};
+use crate::{
+    collect::{Budget, Engine, Selection, Source},
+    metrics::{
+        scrape::{write_own, write_reports},
+        text::{CONTENT_TYPE, Writer},
+    },
+};
+
+/// Prometheus' own timeout, in seconds.
+const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
+
+/// About what a source's series take.
+const BYTES_PER_SOURCE: usize = 8 * 1024;
+
+/// About what the exporter's own series and all help texts take.
+const BYTES_BESIDES: usize = 16 * 1024;
+
+/// A scrape as asked for.
+pub(super) struct Asked<'a> {
+    /// The headers.
+    pub(super) headers: &'a HeaderMap,
+    /// The query.
+    pub(super) query: Option<&'a str>,
+    /// Whether only the headers of the answer matter.
+    pub(super) is_head: bool,
+}
+
+/// `/metrics`: all sources, or those of the parameter `source`, and the exporter's own metrics.
+pub(super) async fn metrics(site: &Site, asked: Asked<'_>) -> Answer {
+    let names = match query::values(asked.query, "source") {
+        Ok(names) => names,
+        Err(NotText) => return not_text(),
+    };
+    let selection = if names.is_empty() { Selection::All } else { Selection::Named(&names) };
+    let sources = match site.engine.select(selection) {
+        Ok(sources) => sources,
+        Err(name) => return unknown(&name),
+    };
+    scrape(site, asked, sources, true).await
+}
+
+/// `/probe`: one source, its gauges only.
+pub(super) async fn probe(site: &Site, asked: Asked<'_>) -> Answer {
+    let mut names = match query::values(asked.query, "source") {
+        Ok(names) => names,
+        Err(NotText) => return not_text(),
+    };
+    names.dedup();
+    let [name] = names.as_slice() else {
+        return text(
+            StatusCode::BAD_REQUEST,
+            "name exactly one source of the configuration: /probe?source=NAME",
+        );
+    };
+    if name.is_empty() {
+        return text(StatusCode::BAD_REQUEST, "the parameter source is empty: /probe?source=NAME");
+    }
+    match site.engine.select(Selection::Named(&names)) {
+        Ok(sources) => scrape(site, asked, sources, false).await,
+        Err(name) => unknown(&name),
+    }
+}
+
+/// `/metrics/self`: the exporter's own metrics; no source is asked.
+pub(super) async fn own(site: &Site, headers: &HeaderMap) -> Answer {
+    let sources = site.engine.sources();
+    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE / 2);
+    write_own(&mut writer, &site.own, &sources);
+    encoded(headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
+}
+
+async fn scrape(site: &Site, asked: Asked<'_>, sources: Vec<Arc<Source>>, own: bool) -> Answer {
+    // Held until the text is there, and given back when the client leaves before.
+    let Ok(_permit) = site.scrapes.try_acquire() else {
+        return text(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "too many scrapes in flight: scrape less often, or raise --web.max-requests",
+        );
+    };
+    if asked.is_head {
+        return encoded_headers(asked.headers, CONTENT_TYPE);
+    }
+    let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
+    let budget = Budget::from_header(header, site.timeout_offset);
+    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE);
+    let reports = Engine::collect(sources.clone(), budget).await;
+    write_reports(&mut writer, &reports);
+    if own {
+        write_own(&mut writer, &site.own, &sources);
+    }
+    encoded(asked.headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
+}
+
+fn unknown(name: &str) -> Answer {
+    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    text(
+        StatusCode::NOT_FOUND,
+        format!("no source is named \"{name}\"; /sd lists the sources of the configuration"),
+    )
+}
+
+fn not_text() -> Answer {
+    text(StatusCode::BAD_REQUEST, "the query is not UTF-8 text")
+}

@@ -1,0 +1,99 @@
+//! A TLS front before the simulator, with certificates made for the occasion.
+
+use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rustls::{
+    RootCertStore, ServerConfig,
+    pki_types::{CertificateDer, PrivateKeyDer},
+    server::WebPkiClientVerifier,
+};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+
+/// A certificate authority with its files.
+pub struct Authority {
+    issuer: CertifiedIssuer<'static, KeyPair>,
+    directory: tempfile::TempDir,
+}
+
+/// A certificate and its key.
+pub struct Issued {
+    certificate: rcgen::Certificate,
+    key: KeyPair,
+}
+
+impl Authority {
+    /// A new authority.
+    pub fn new() -> Self {
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let issuer = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+        Self { issuer, directory: tempfile::tempdir().unwrap() }
+    }
+
+    /// A certificate for `name`.
+    pub fn issue(&self, name: &str) -> Issued {
+        self.issue_with(CertificateParams::new(vec![name.to_owned()]).unwrap())
+    }
+
+    /// A certificate for `name` that expired long ago.
+    pub fn issue_expired(&self, name: &str) -> Issued {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        self.issue_with(params)
+    }
+
+    fn issue_with(&self, params: CertificateParams) -> Issued {
+        let key = KeyPair::generate().unwrap();
+        Issued { certificate: params.signed_by(&key, &self.issuer).unwrap(), key }
+    }
+
+    /// The authority's certificate as a file.
+    pub fn ca_file(&self) -> PathBuf {
+        self.file("ca.pem", &self.issuer.pem())
+    }
+
+    /// A certificate and its key as files.
+    pub fn files(&self, issued: &Issued) -> (PathBuf, PathBuf) {
+        let certificate = self.file("certificate.pem", &issued.certificate.pem());
+        (certificate, self.file("key.pem", &issued.key.serialize_pem()))
+    }
+
+    fn file(&self, name: &str, text: &str) -> PathBuf {
+        let path = self.directory.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    }
+
+    /// Listens with the certificate and passes everything on to `to`; with `demand`, only for
+    /// clients with a certificate of this authority.
+    pub async fn front(&self, issued: &Issued, to: SocketAddr, demand: bool) -> SocketAddr {
+        let builder = ServerConfig::builder();
+        let builder = if demand {
+            let mut roots = RootCertStore::empty();
+            roots.add(self.issuer.der().clone()).unwrap();
+            let verifier = WebPkiClientVerifier::builder(Arc::new(roots)).build().unwrap();
+            builder.with_client_cert_verifier(verifier)
+        } else {
+            builder.with_no_client_auth()
+        };
+        let chain: Vec<CertificateDer<'static>> = vec![issued.certificate.der().clone()];
+        let key = PrivateKeyDer::try_from(issued.key.serialize_der()).unwrap();
+        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut client) = acceptor.accept(socket).await else { return };
+                    let Ok(mut server) = TcpStream::connect(to).await else { return };
+                    let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
+                });
+            }
+        });
+        address
+    }
+}

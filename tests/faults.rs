@@ -1,0 +1,328 @@
+//! The fault matrix: every fault at every call of every vendor, all in one exporter.
+//!
+//! Each cell is a source of its own. In the first scrape its fault strikes: the source is down for
+//! the right reason and shows nothing else, or the fault is none and the numbers are right. The
+//! second scrape, after the fault, is complete again wherever nothing is rightly held back.
+
+mod common;
+
+use std::time::Duration;
+
+use common::{binary::Exporter, config, entry, expected, exposition::Exposition};
+use simulator::{Fault, Options, Simulator, Vendor};
+
+const ELSEWHERE: &str = "http://127.0.0.1:9/elsewhere";
+
+/// What is to become of a source at which a fault strikes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Effect {
+    /// Up, with the right numbers: the fault is none.
+    None,
+    /// Down for this reason, and complete again at the next scrape.
+    Once(&'static str),
+    /// Down for this reason, and still held back at the next scrape.
+    HeldBack(&'static str),
+    /// Up or down, but honest: right numbers or none at all.
+    Honest,
+}
+
+use Effect::{HeldBack, Honest, None as Harmless, Once};
+
+/// The faults that mean the same at every call.
+fn faults() -> Vec<(&'static str, Fault, Effect)> {
+    vec![
+        ("status-500", Fault::Status(500), Once("http_5xx")),
+        ("status-503", Fault::Status(503), Once("http_5xx")),
+        ("status-404", Fault::Status(404), Once("http_4xx")),
+        ("status-429", Fault::Status(429), HeldBack("rate_limited")),
+        (
+            "retry-after",
+            Fault::RetryAfter { status: 429, value: "120".into() },
+            HeldBack("rate_limited"),
+        ),
+        ("hang", Fault::Hang, Once("timeout")),
+        ("drip", Fault::Drip, Once("timeout")),
+        ("endless", Fault::Endless, Once("too_large")),
+        ("large", Fault::Large(300 * 1024), Once("too_large")),
+        ("gzip-bomb", Fault::GzipBomb(50 * 1024 * 1024), Once("too_large")),
+        ("truncate", Fault::Truncate, Once("connect")),
+        ("close", Fault::CloseBeforeAnswer, Once("connect")),
+        ("reset", Fault::ResetInsideBody, Once("connect")),
+        ("redirect", Fault::Redirect(ELSEWHERE.into()), Once("redirect")),
+        ("html", Fault::Html, Once("decode")),
+        ("empty", Fault::Empty, Once("decode")),
+        ("not-utf-8", Fault::InvalidUtf8, Once("decode")),
+        ("deep", Fault::DeepNesting(100_000), Once("decode")),
+        ("deep-ignored", Fault::DeepNestingIgnoredKey(100_000), Once("decode")),
+        ("wrong-types", Fault::WrongTypes, Once("decode")),
+        ("missing-key", Fault::MissingKey, Once("decode")),
+        ("duplicate-keys", Fault::DuplicateKeys, Once("decode")),
+        ("nan", Fault::NotJson, Once("decode")),
+        ("wrong-content-type", Fault::WrongContentType, Harmless),
+        ("bom", Fault::Bom, Harmless),
+        ("delay", Fault::Delay(Duration::from_millis(50)), Harmless),
+        ("duplicate-items", Fault::DuplicateItems, Harmless),
+        ("lying-total", Fault::LyingTotal(1_000_000), Harmless),
+        ("repeat-pages", Fault::RepeatPages, Honest),
+        ("huge-numbers", Fault::HugeNumbers, Honest),
+        ("negative-numbers", Fault::NegativeNumbers, Honest),
+    ]
+}
+
+/// The calls of a vendor in an ordinary collection, and what the source needs to make them.
+fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
+    match vendor {
+        Vendor::OpenvoxUc | Vendor::YeastarS => {
+            vec![("login", &[]), ("conference/query", &[]), ("conference/query_in_session", &[])]
+        }
+        Vendor::YeastarP => vec![
+            ("get_token", &[]),
+            ("conference/list", &[]),
+            ("conference/query_ongoing_conference", &[]),
+            ("conference/get", &["room_details: true", "room_details_interval: 1s"]),
+        ],
+        Vendor::HuaweiMeeting => vec![
+            ("appauth", &[]),
+            ("conferences", &[]),
+            ("conferences/online", &[]),
+            ("confDetail", &["details: true"]),
+            ("online/conf-attendee", &["attendees: true"]),
+            ("control_token", &["HOSTS"]),
+            ("realTimeInfo", &["HOSTS"]),
+        ],
+        Vendor::Dingtalk => {
+            vec![("access_token", &[]), ("orgConferences", &[]), ("videoConferences/query", &[])]
+        }
+    }
+}
+
+/// The vendors' own failure answers.
+fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect)> {
+    let answer = |code: &str| Fault::VendorError(code.to_owned());
+    let login = matches!(call, "login" | "get_token" | "appauth" | "access_token");
+    match (vendor, login) {
+        (Vendor::OpenvoxUc | Vendor::YeastarS, true) => vec![
+            ("refused", answer("20003"), HeldBack("auth")),
+            ("locked-out", answer("20002"), HeldBack("locked_out")),
+        ],
+        (Vendor::OpenvoxUc | Vendor::YeastarS, false) => vec![
+            ("unknown-code", answer("10099"), Once("vendor")),
+            ("daemon-down", answer("30003"), Once("vendor")),
+            ("locked-out", answer("20002"), HeldBack("locked_out")),
+        ],
+        (Vendor::YeastarP, true) => vec![
+            ("refused", answer("-1"), HeldBack("auth")),
+            ("locked-out", answer("70004"), HeldBack("locked_out")),
+            ("no-slot", answer("60002"), HeldBack("vendor")),
+            ("not-allowed", answer("70087"), HeldBack("forbidden")),
+            ("internal", answer("-2"), Once("vendor")),
+        ],
+        (Vendor::YeastarP, false) => vec![
+            ("denied", answer("10005"), Once("forbidden")),
+            ("not-allowed", answer("70087"), Once("forbidden")),
+            ("unavailable", answer("70123"), Once("vendor")),
+            ("locked-out", answer("70004"), HeldBack("locked_out")),
+        ],
+        (Vendor::HuaweiMeeting, true) => vec![
+            ("refused", answer("USG.206010000"), HeldBack("auth")),
+            (
+                "locked-out",
+                Fault::VendorErrorStatus(423, "USG.206030015".into()),
+                HeldBack("locked_out"),
+            ),
+        ],
+        (Vendor::HuaweiMeeting, false) => vec![
+            ("no-permission", answer("MMC.111070002"), Once("forbidden")),
+            ("flow-control", answer("MMC.100000429"), HeldBack("rate_limited")),
+            ("unknown-code", answer("MMC.111071008"), Once("vendor")),
+        ],
+        (Vendor::Dingtalk, true) => {
+            vec![("refused", answer("invalidClientIdOrSecret"), HeldBack("auth"))]
+        }
+        (Vendor::Dingtalk, false) => vec![
+            (
+                "permission",
+                answer("Forbidden.AccessDenied.AccessTokenPermissionDenied"),
+                Once("forbidden"),
+            ),
+            (
+                "qpm",
+                answer("Forbidden.AccessDenied.QpmLimitForAppkeyAndApi"),
+                HeldBack("rate_limited"),
+            ),
+            ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
+            ("system", answer("systemError"), Once("vendor")),
+        ],
+    }
+}
+
+struct Cell {
+    name: String,
+    vendor: Vendor,
+    effect: Effect,
+}
+
+fn credentials(vendor: Vendor) -> &'static [&'static str] {
+    match vendor {
+        Vendor::OpenvoxUc | Vendor::YeastarS => {
+            &["username: api", "password: demo-password-not-secret"]
+        }
+        Vendor::YeastarP => &[
+            "client_id: demo-client-id",
+            "client_secret: demo-client-secret-not-secret",
+            "page_size: 3",
+        ],
+        Vendor::HuaweiMeeting => {
+            &["app_id: demo-app-id", "app_key: demo-app-key-not-secret", "min_interval: 0s"]
+        }
+        Vendor::Dingtalk => {
+            &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
+        }
+    }
+}
+
+fn matrix(simulator: &Simulator) -> (Vec<Cell>, String) {
+    let (mut cells, mut sources) = (Vec::new(), Vec::new());
+    for vendor in Vendor::ALL {
+        for (call, needs) in calls(vendor) {
+            for (fault_name, fault, effect) in
+                faults().into_iter().chain(vendor_faults(vendor, call))
+            {
+                let name = format!("{}.{}.{fault_name}", vendor.as_str(), call.replace('/', "-"));
+                let stalls = matches!(fault, Fault::Hang | Fault::Drip);
+                // Long enough for hundreds of sources at once on a slow machine.
+                let timeout = if stalls { "timeout: 5s" } else { "timeout: 60s" };
+                let hosts: Vec<_> = simulator
+                    .host_passwords(&name)
+                    .into_iter()
+                    .map(|(id, password)| {
+                        format!("{{conference_id: \"{id}\", password: \"{password}\"}}")
+                    })
+                    .collect();
+                let hosts = format!("hosts: [{}]", hosts.join(", "));
+                let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
+                lines.extend(credentials(vendor));
+                lines
+                    .extend(needs.iter().map(|line| if *line == "HOSTS" { &hosts } else { *line }));
+                sources.push(entry(&name, vendor, &simulator.instance_url(vendor, &name), &lines));
+                simulator.inject(vendor, &name, Some(call), fault, None);
+                cells.push(Cell { name, vendor, effect });
+            }
+        }
+    }
+    (cells, config(&sources))
+}
+
+/// The series a source that failed may have on `/probe`, and on `/metrics`.
+const OF_A_FAILED_SOURCE: [&str; 4] = [
+    "conferencing_up",
+    "conferencing_scrape_duration_seconds",
+    "conferencing_scrape_timeout_seconds",
+    "conferencing_source_capability",
+];
+
+fn collected(scraped: &Exposition, source: &str) -> Vec<String> {
+    let own = [
+        "conferencing_api_",
+        "conferencing_login",
+        "conferencing_token_",
+        "conferencing_snapshot_",
+    ];
+    let mut names: Vec<_> = scraped
+        .names_of(source)
+        .into_iter()
+        .filter(|name| !own.iter().any(|prefix| name.starts_with(prefix)))
+        .map(str::to_owned)
+        .collect();
+    names.sort();
+    names
+}
+
+/// Checks one cell against a scrape; says what is wrong.
+fn check(simulator: &Simulator, scraped: &Exposition, cell: &Cell, up: bool) -> Result<(), String> {
+    let source = [("source", cell.name.as_str())];
+    let really = scraped.value("conferencing_up", &source);
+    if really != Some(f64::from(u8::from(up))) {
+        let errors: Vec<_> = scraped
+            .matching("conferencing_api_errors_total", &source)
+            .filter(|sample| sample.value > 0.0)
+            .map(|sample| (sample.labels["reason"].clone(), sample.value))
+            .collect();
+        return Err(format!("{}: up is {really:?}, errors {errors:?}", cell.name));
+    }
+    if !up {
+        let mut allowed: Vec<_> =
+            OF_A_FAILED_SOURCE.iter().map(|name| (*name).to_owned()).collect();
+        allowed.sort();
+        let found = collected(scraped, &cell.name);
+        return if found == allowed {
+            Ok(())
+        } else {
+            Err(format!("{}: shows {found:?}", cell.name))
+        };
+    }
+    for (name, state, value) in expected(&simulator.truth(cell.vendor, &cell.name)) {
+        let mut labels = source.to_vec();
+        labels.extend(state.map(|state| ("state", state)));
+        let scraped = scraped.value(name, &labels);
+        // Opt-ins are absent in most cells; what is there must be right.
+        if scraped.is_some() && scraped != value.map(|value| value as f64) {
+            return Err(format!("{}: {name} {state:?} is {scraped:?}, not {value:?}", cell.name));
+        }
+    }
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_fault_at_every_call() {
+    let simulator =
+        Simulator::start(Options { record: false, ..Options::default() }).await.unwrap();
+    let (cells, yaml) = matrix(&simulator);
+    let exporter = Exporter::start(&yaml, &[]);
+    let scraped = exporter.scrape().await;
+    let mut wrong = Vec::new();
+    for cell in &cells {
+        let source = [("source", cell.name.as_str())];
+        let errors = |reason| {
+            scraped.value("conferencing_api_errors_total", &[source[0], ("reason", reason)])
+        };
+        let outcome = match cell.effect {
+            Harmless => check(&simulator, &scraped, cell, true),
+            Once(reason) | HeldBack(reason) => {
+                check(&simulator, &scraped, cell, false).and_then(|()| match errors(reason) {
+                    Some(count) if count >= 1.0 => Ok(()),
+                    other => Err(format!("{}: {reason} is {other:?}", cell.name)),
+                })
+            }
+            Honest => {
+                let up = scraped.value("conferencing_up", &source) == Some(1.0);
+                check(&simulator, &scraped, cell, up)
+            }
+        };
+        wrong.extend(outcome.err());
+    }
+    assert!(
+        wrong.is_empty(),
+        "first scrape, {} of {}:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
+
+    simulator.clear_faults();
+    let scraped = exporter.scrape().await;
+    for cell in &cells {
+        let up = !matches!(cell.effect, HeldBack(_));
+        wrong.extend(check(&simulator, &scraped, cell, up).err());
+    }
+    assert!(
+        wrong.is_empty(),
+        "second scrape, {} of {}:\n{}",
+        wrong.len(),
+        cells.len(),
+        wrong.join("\n")
+    );
+    let log = exporter.log();
+    assert!(!log.contains("panicked"), "{log}");
+    assert!(exporter.stop().0.success());
+}

@@ -1,0 +1,107 @@
+//! What goes wrong below HTTP, told apart.
+
+mod common;
+
+use std::net::SocketAddr;
+
+use common::{Bench, config, source, tls::Authority};
+use simulator::{Options, Simulator, Vendor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+};
+
+const PBX: Vendor = Vendor::YeastarS;
+
+/// Collects one source at `url`; answers whether it is up, and why not.
+async fn outcome(url: &str, extra: &[&str]) -> String {
+    let bench = Bench::new(&config(&[source(PBX, url, &[&["timeout: 5s"], extra].concat())])).await;
+    if bench.scrape().await.value("conferencing_up", &[]) == Some(1.0) {
+        return "up".to_owned();
+    }
+    let own = bench.own();
+    let failed: Vec<_> = own
+        .matching("conferencing_api_errors_total", &[])
+        .filter(|sample| sample.value > 0.0)
+        .map(|sample| sample.labels["reason"].clone())
+        .collect();
+    failed.join(",")
+}
+
+fn address(simulator: &Simulator) -> SocketAddr {
+    simulator.base_url(PBX).trim_start_matches("http://").parse().unwrap()
+}
+
+#[tokio::test]
+async fn certificates_are_verified() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let good = authority.issue("localhost");
+    let front = authority.front(&good, address(&simulator), false).await;
+    let (by_name, by_address) =
+        (format!("https://localhost:{}", front.port()), format!("https://{front}"));
+    let ca = format!("ca_file: {}", authority.ca_file().display());
+    let tls = |settings: &str| format!("tls: {{ {settings} }}");
+
+    assert_eq!(outcome(&by_name, &[&tls(&ca)]).await, "up");
+    assert_eq!(outcome(&by_name, &[]).await, "tls", "an unknown issuer");
+    assert_eq!(outcome(&by_address, &[&tls(&ca)]).await, "tls", "another name");
+    let named = tls(&format!("{ca}, server_name: localhost"));
+    assert_eq!(outcome(&by_address, &[&named]).await, "up", "the name to expect");
+    assert_eq!(outcome(&by_address, &[&tls("insecure_skip_verify: true")]).await, "up");
+
+    let expired = authority.issue_expired("localhost");
+    let front = authority.front(&expired, address(&simulator), false).await;
+    let url = format!("https://localhost:{}", front.port());
+    assert_eq!(outcome(&url, &[&tls(&ca)]).await, "tls", "an expired certificate");
+}
+
+#[tokio::test]
+async fn a_client_certificate_is_presented() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let front = authority.front(&authority.issue("localhost"), address(&simulator), true).await;
+    let url = format!("https://localhost:{}", front.port());
+    let ca = format!("ca_file: {}", authority.ca_file().display());
+    assert_ne!(outcome(&url, &[&format!("tls: {{ {ca} }}")]).await, "up");
+    let (certificate, key) = authority.files(&authority.issue("client"));
+    let tls = format!(
+        "tls: {{ {ca}, cert_file: {}, key_file: {} }}",
+        certificate.display(),
+        key.display()
+    );
+    assert_eq!(outcome(&url, &[&tls]).await, "up");
+}
+
+#[tokio::test]
+async fn connections_names_and_handshakes_fail_differently() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let plain = format!("https://{}", address(&simulator));
+    assert_eq!(outcome(&plain, &[]).await, "tls", "no TLS at an https address");
+
+    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let refused = format!("http://{}", closed.local_addr().unwrap());
+    drop(closed);
+    assert_eq!(outcome(&refused, &[]).await, "connect");
+    assert_eq!(outcome("http://no-such-host.invalid", &[]).await, "dns");
+
+    let authority = Authority::new();
+    let front = authority.front(&authority.issue("localhost"), address(&simulator), false).await;
+    let http_at_https = format!("http://{front}");
+    let reason = outcome(&http_at_https, &[]).await;
+    assert!(matches!(reason.as_str(), "connect" | "decode"), "{reason}");
+}
+
+#[tokio::test]
+async fn what_is_not_http_is_not_decodable() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        while let Ok((mut socket, _)) = listener.accept().await {
+            let mut request = [0; 4096];
+            let _ = socket.read(&mut request).await;
+            let _ = socket.write_all(b"220 mail.example ESMTP\r\n\r\n").await;
+        }
+    });
+    assert_eq!(outcome(&url, &[]).await, "decode");
+}
