@@ -308,11 +308,12 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
+        let endpoint = call.endpoint;
+        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        let endpoint = call.endpoint;
-        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
         self.meters.request_sent(endpoint);
         let deadline = Arc::clone(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner));
         let mut flight =
