@@ -1,5 +1,7 @@
 //! Huawei Cloud Meeting against the simulator.
 
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
 mod common;
 
 use std::{

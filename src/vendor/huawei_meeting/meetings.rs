@@ -77,8 +77,10 @@ impl Paging {
         }
         let last = received < PAGE;
         match total.0.map(|total| usize::try_from(total).unwrap_or(usize::MAX)) {
-            Some(total) => known < total && !(last && self.offset >= total),
-            None => !last,
+            Some(total) if known < total => !(last && self.offset >= total),
+            Some(total) if known == total => false,
+            // None, or less than is there already: only a page that is not full ends the list.
+            Some(_) | None => !last,
         }
     }
 }
@@ -467,6 +469,9 @@ mod tests {
         assert!(!Paging::default().goes_on(4, 3, 3, total(4)));
         // A page as full as it can be, with one meeting twice.
         assert!(Paging::default().goes_on(500, 499, 499, total(500)));
+        // A total that is too low.
+        assert!(Paging::default().goes_on(500, 500, 500, total(0)));
+        assert!(!Paging::default().goes_on(20, 20, 20, total(0)));
         // A server that gives less than it was asked for.
         assert!(Paging::default().goes_on(100, 100, 100, total(250)));
         // A total that never comes true.
