@@ -6,6 +6,7 @@ pub mod cli;
 pub mod collect;
 pub mod config;
 pub mod healthcheck;
+pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod model;

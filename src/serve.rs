@@ -21,6 +21,7 @@ use crate::{
     cli::{Exit, Options},
     collect::Engine,
     config::{Config, Loaded},
+    limits,
     metrics::own::Own,
     web::{Reload, Site, accept::Server, listen, security::Security},
 };
@@ -30,6 +31,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop.
 pub fn serve(options: &Options) -> Exit {
+    limits::raise_open_files();
     let runtime = match Runtime::new() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),

@@ -17,9 +17,18 @@ use reqwest::{
 };
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
+use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use crate::config::Source;
+
+/// Connections kept for the next request to a host. All tenants of a cloud share one host: with
+/// fewer, most of them would connect anew each time.
+const MOST_IDLE: usize = 256;
+
+/// Names looked up at once. A lookup keeps a thread waiting, and the same threads read files and
+/// compress answers.
+const MOST_LOOKUPS: usize = 64;
 
 /// Why no HTTP client could be made for a source.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +164,7 @@ fn build(source: &Source, material: &Material) -> Result<reqwest::Client, Client
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(75))
-        .pool_max_idle_per_host(source.max_concurrency.max(4))
+        .pool_max_idle_per_host(MOST_IDLE)
         .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
         .dns_resolver(Arc::new(Resolver {
             host: tls.server_name.as_ref().map(|_| resolvable(source)),
@@ -201,6 +210,8 @@ struct Resolver {
     host: Option<String>,
 }
 
+static LOOKUPS: Semaphore = Semaphore::const_new(MOST_LOOKUPS);
+
 /// A name was not resolved.
 #[derive(Debug)]
 pub(super) struct DnsError;
@@ -217,6 +228,7 @@ impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
         Box::pin(async move {
+            let _turn = LOOKUPS.acquire().await.map_err(|_| DnsError)?;
             let addresses: Vec<SocketAddr> =
                 tokio::net::lookup_host((host.as_str(), 0)).await.map_err(|_| DnsError)?.collect();
             if addresses.is_empty() {

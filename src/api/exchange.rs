@@ -20,13 +20,18 @@ use zeroize::Zeroizing;
 use super::{
     ApiError, Consequence, Endpoint, Failure, Fault, Reason,
     client::{DnsError, SharedClient},
+    nesting::nests_at_most,
     retry_after,
+    wiped::Wiped,
 };
-use crate::{config, metrics::own::SourceMeters};
+use crate::{config, limits, metrics::own::SourceMeters};
 
 /// Deepest nesting of an answer: what the JSON parser itself accepts, extended to the parts of an
 /// answer that are skipped.
 const MAX_DEPTH: usize = 128;
+
+/// Room made for an answer before it is there: an announcement is not trusted further.
+const LARGEST_ROOM: usize = 64 * 1024;
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
@@ -72,7 +77,14 @@ pub struct Api {
     deadline: Mutex<Arc<Deadline>>,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
+    /// Where answers come from instead of the network.
+    #[cfg(feature = "internals")]
+    canned: Option<Canned>,
 }
+
+/// Answers without a network, for benchmarks and fuzzing.
+#[cfg(feature = "internals")]
+pub type Canned = Box<dyn Fn(Endpoint) -> Answer + Send + Sync>;
 
 /// One request to be sent.
 pub struct Call {
@@ -152,10 +164,17 @@ pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
     retry_after: Option<String>,
-    body: Zeroizing<Vec<u8>>,
+    body: Wiped,
 }
 
 impl Answer {
+    /// An answer that nobody sent.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn canned(status: StatusCode, body: &[u8]) -> Self {
+        Self { status, retry_after: None, body: Wiped::from(body.to_owned()) }
+    }
+
     /// Decodes the answer.
     ///
     /// # Errors
@@ -204,35 +223,6 @@ impl Answer {
     }
 }
 
-/// Whether no object or list of the JSON text nests deeper than `limit`. Only brackets outside of
-/// strings count; whether the text is JSON at all is for the parser to say.
-fn nests_at_most(text: &[u8], limit: usize) -> bool {
-    let mut depth = 0_usize;
-    let mut bytes = text.iter();
-    while let Some(byte) = bytes.next() {
-        match byte {
-            b'[' | b'{' => {
-                depth += 1;
-                if depth > limit {
-                    return false;
-                }
-            }
-            b']' | b'}' => depth = depth.saturating_sub(1),
-            b'"' => loop {
-                match bytes.next() {
-                    Some(b'\\') => {
-                        bytes.next();
-                    }
-                    Some(b'"') | None => break,
-                    Some(_) => {}
-                }
-            },
-            _ => {}
-        }
-    }
-    true
-}
-
 impl Api {
     /// The way to `source`.
     pub fn new(
@@ -261,7 +251,16 @@ impl Api {
             deadline: Mutex::new(Deadline::new(Instant::now())),
             client,
             meters,
+            #[cfg(feature = "internals")]
+            canned: None,
         }
+    }
+
+    /// From now on nothing is sent: `canned` answers.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn answer_with(&mut self, canned: Canned) {
+        self.canned = Some(canned);
     }
 
     /// From now on, requests belong to the collection that ends at `deadline`.
@@ -310,6 +309,8 @@ impl Api {
     ) -> Result<T, Failure> {
         let endpoint = call.endpoint;
         let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        // In this order: a source waits here with its few at most, whatever it has to ask.
+        let Some(_turn) = limits::turn().await else { return Err(Failure::Timeout) };
         // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
@@ -341,6 +342,10 @@ impl Api {
 
     async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
         let endpoint = call.endpoint;
+        #[cfg(feature = "internals")]
+        if let Some(canned) = &self.canned {
+            return Ok(canned(endpoint));
+        }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             endpoint,
             fault: Fault::new(reason),
@@ -376,7 +381,7 @@ impl Api {
             Ok(body) => Ok(Answer { status, retry_after, body }),
             // The status says more than a broken error page.
             Err(_) if !status.is_success() => {
-                Ok(Answer { status, retry_after, body: Zeroizing::default() })
+                Ok(Answer { status, retry_after, body: Wiped::default() })
             }
             Err(problem) => Err(failed(problem)),
         }
@@ -386,18 +391,17 @@ impl Api {
 async fn read_body(
     mut response: Response,
     limit: usize,
-) -> Result<Zeroizing<Vec<u8>>, (Reason, Option<&'static str>)> {
+) -> Result<Wiped, (Reason, Option<&'static str>)> {
     let announced = response.content_length().unwrap_or(0);
     if announced > limit as u64 {
         return Err((Reason::TooLarge, None));
     }
-    // Never trust an announcement further than one ordinary answer.
-    let mut body = Zeroizing::new(Vec::with_capacity((announced as usize).min(64 * 1024)));
+    let mut body = Wiped::with_capacity((announced as usize).min(LARGEST_ROOM));
     while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
         if body.len() + chunk.len() > limit {
             return Err((Reason::TooLarge, None));
         }
-        body.extend_from_slice(&chunk);
+        body.extend(&chunk);
     }
     Ok(body)
 }
@@ -518,19 +522,5 @@ fn describe_tls(error: &rustls::Error) -> &'static str {
         Error::AlertReceived(_) => "the other side refused the handshake",
         Error::PeerIncompatible(_) => "no TLS version or cipher in common",
         _ => "the handshake failed",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_counts_brackets_outside_of_strings_only() {
-        assert!(nests_at_most(br#"{"a":[1,"[[[\"[["]}"#, 2));
-        assert!(!nests_at_most(br#"{"a":[[1]]}"#, 2));
-        assert!(!nests_at_most("[".repeat(100_000).as_bytes(), 128));
-        assert!(nests_at_most("[]".repeat(1_000).as_bytes(), 1));
-        assert!(nests_at_most(br#""\"#, 1));
     }
 }

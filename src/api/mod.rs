@@ -6,9 +6,14 @@ pub mod client;
 mod error;
 mod exchange;
 pub mod lenient;
+mod nesting;
 mod throttle;
+mod wiped;
 
 pub use error::{ApiError, Consequence, Failure, Fault, Reason};
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use exchange::Canned;
 pub use exchange::{Answer, Api, Call, Deadline};
 pub use throttle::retry_after;
 

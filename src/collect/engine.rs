@@ -1,13 +1,15 @@
 //! All sources of a configuration, and the change from one configuration to the next.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, panic::resume_unwind, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures_util::future::join_all;
 use tokio::{
     sync::Mutex,
+    task::JoinError,
     time::{Instant, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{debug, info};
 
 use super::{Budget, Report, Source};
@@ -88,20 +90,23 @@ impl Engine {
         }
     }
 
-    /// Collects `sources`, all at once; the reports come in the order of `sources`. Dropping the
-    /// future ends what it started.
+    /// Collects `sources`, all at once and on all cores; the reports come in the order of
+    /// `sources`. Dropping the future ends what it started.
     pub async fn collect(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
-        let mut flying: FuturesUnordered<_> = sources
+        let flying: Vec<_> = sources
             .into_iter()
-            .enumerate()
-            .map(|(index, source)| async move { (index, source.collect(budget).await) })
+            .map(|source| AbortOnDropHandle::new(tokio::spawn(source.collect(budget))))
             .collect();
         let mut reports = Vec::with_capacity(flying.len());
-        while let Some(landed) = flying.next().await {
-            reports.push(landed);
+        for landing in flying {
+            match landing.await.map_err(JoinError::try_into_panic) {
+                Ok(report) => reports.push(report),
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The runtime is shutting down.
+                Err(Err(_)) => break,
+            }
         }
-        reports.sort_by_key(|(index, _)| *index);
-        reports.into_iter().map(|(_, report)| report).collect()
+        reports
     }
 
     /// Puts `config` to work: unchanged sources stay as they are, changed ones keep their

@@ -1,0 +1,212 @@
+//! The work that is measured: by the clock in `throughput`, by the instruction in `counted`.
+
+#![allow(dead_code, reason = "each of the two uses its part")]
+#![allow(clippy::expect_used, reason = "a failure here is a broken benchmark")]
+
+mod answers;
+
+use std::{
+    fmt::Write as _,
+    hint::black_box,
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use conferencing_exporter::{
+    api::{Answer, Api, client::ClientPool},
+    collect::{Engine, Report, Row, Rows, Snapshot},
+    config::Config,
+    metrics::{
+        own::{Own, SourceMeters},
+        scrape::{write_own, write_reports},
+        text::Writer,
+    },
+    model::{Measure, Observation, Vendor},
+    vendor::{self, System},
+};
+use futures_util::FutureExt;
+use reqwest::StatusCode;
+use serde::de::IgnoredAny;
+use tokio::time::Instant;
+
+/// One source whose answers are there already, one of them a large one.
+pub(crate) struct Decoding {
+    large: Arc<str>,
+    api: Api,
+    system: System,
+    measure: Measure,
+    expected: u64,
+}
+
+impl Decoding {
+    /// DingTalk: 50 meetings of 500 people.
+    pub(crate) fn dingtalk() -> Self {
+        let ids: Vec<_> = (0..50).map(answers::dingtalk_id).collect();
+        let settings = format!(
+            "app_key: a, app_secret: b, discover: false, conference_ids: [{}]",
+            ids.join(", ")
+        );
+        let login = r#"{"accessToken":"t","expireIn":7200}"#;
+        let large = answers::dingtalk(50, 500);
+        Self::new(Vendor::Dingtalk, &settings, login, large, (Measure::ConferencesActive, 50))
+    }
+
+    /// Huawei: 500 meetings.
+    pub(crate) fn huawei() -> Self {
+        let settings = "app_id: a, app_key: b";
+        let login = r#"{"accessToken":"t","validPeriod":7200,"user":{"adminType":2}}"#;
+        let large = answers::huawei(500);
+        Self::new(Vendor::HuaweiMeeting, settings, login, large, (Measure::ConferencesActive, 500))
+    }
+
+    /// Yeastar S-Series: 2,000 rooms.
+    pub(crate) fn yeastar_s() -> Self {
+        let settings = "username: a, password: b, live: false";
+        let login = r#"{"status":"Success","token":"t"}"#;
+        let large = answers::yeastar_s(2_000);
+        Self::new(Vendor::YeastarS, settings, login, large, (Measure::Rooms, 2_000))
+    }
+
+    fn new(
+        vendor: Vendor,
+        settings: &str,
+        login: &'static str,
+        large: String,
+        (measure, expected): (Measure, u64),
+    ) -> Self {
+        let yaml = format!(
+            "sources: [{{ name: a, vendor: {vendor}, base_url: 'http://127.0.0.1:9', {settings} }}]"
+        );
+        let source = &configuration(&yaml).sources[0];
+        let own = Own::new().expect("metrics");
+        let meters = SourceMeters::new(&own, vendor, vendor::endpoints(vendor)).expect("metrics");
+        let client = ClientPool::default().client(source).expect("a client");
+        let mut api = Api::new(source, client, vendor::user_agent(vendor), meters);
+        let large: Arc<str> = large.into();
+        let answer = Arc::clone(&large);
+        api.answer_with(Box::new(move |endpoint| {
+            let body = match endpoint.as_str() {
+                "videoConferences/query" | "conferences/online" | "conference/query" => &answer,
+                "conferences" => r#"{"data":[],"count":0}"#,
+                _ => login,
+            };
+            Answer::canned(StatusCode::OK, body.as_bytes())
+        }));
+        let decoding = Self { large, api, system: System::new(source), measure, expected };
+        // Logs in.
+        decoding.decode();
+        decoding
+    }
+
+    /// How long the large answer is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.large.len()
+    }
+
+    /// One collection: from the bytes of the answer to numbers.
+    pub(crate) fn decode(&self) -> Observation {
+        let observation =
+            self.system.collect(&self.api).now_or_never().expect("no wait").expect("an answer");
+        assert_eq!(observation.value(self.measure), Some(self.expected));
+        observation
+    }
+
+    /// What `serde_json` needs to skip the same bytes.
+    pub(crate) fn skip(&self) {
+        let text = black_box(self.large.as_bytes());
+        serde_json::from_slice::<IgnoredAny>(text).expect("JSON");
+    }
+}
+
+/// Sources with per-conference series, and what was collected of them.
+pub(crate) struct Rendering {
+    own: Arc<Own>,
+    engine: Engine,
+    reports: Vec<Report>,
+}
+
+impl Rendering {
+    /// `sources` sources with `conferences` conferences each, two series a conference.
+    pub(crate) fn new(sources: usize, conferences: usize) -> Self {
+        let own = Own::new().expect("metrics");
+        let engine = Engine::new(Arc::clone(&own));
+        engine
+            .apply(configuration(&yaml(sources)))
+            .now_or_never()
+            .expect("no wait")
+            .expect("an engine");
+        let configured = engine.sources();
+        let reports = configured.iter().map(|source| {
+            let mut observation = Observation::new();
+            for (measure, value) in Measure::ALL.iter().zip(1..) {
+                observation.set(*measure, value);
+            }
+            let row = |conference| Row {
+                label: format!("{:016x}", u64::MAX / 7 * (conference + 1)),
+                participants: Some(conference % 97),
+                muted: None,
+                started_at: Some(1_763_650_800 + conference as i64),
+            };
+            let rows = Rows { shown: (0..conferences as u64).map(row).collect(), dropped: 0 };
+            let duration = Duration::from_micros(12_345);
+            let snapshot = Snapshot {
+                observation,
+                rows: (conferences > 0).then_some(rows),
+                fetched_at: SystemTime::UNIX_EPOCH + Duration::from_micros(1_763_650_800_123_456),
+                fetched: Instant::now(),
+                duration,
+            };
+            Report {
+                source: Arc::clone(source),
+                outcome: Ok(Arc::new(snapshot)),
+                duration,
+                budget: Duration::from_secs(10),
+            }
+        });
+        let reports = reports.collect();
+        Self { own, engine, reports }
+    }
+
+    /// The text of a scrape, into a buffer of the usual size.
+    pub(crate) fn render(&self, capacity: usize) -> String {
+        let mut writer = Writer::with_capacity(capacity);
+        write_reports(&mut writer, black_box(&self.reports));
+        writer.finish()
+    }
+
+    /// The exporter's own metrics with those of all sources.
+    pub(crate) fn render_own(&self, capacity: usize) -> String {
+        let mut writer = Writer::with_capacity(capacity);
+        write_own(&mut writer, &self.own, &self.engine.sources());
+        writer.finish()
+    }
+}
+
+/// A configuration of `sources` sources of all vendors.
+pub(crate) fn yaml(sources: usize) -> String {
+    let mut yaml = "defaults: { timeout: 5s }\nsources:\n".to_owned();
+    for index in 0..sources {
+        let vendor = Vendor::ALL[index % Vendor::ALL.len()];
+        let login = match vendor {
+            Vendor::OpenvoxUc | Vendor::YeastarS => "username: api\n    password: secret",
+            Vendor::YeastarP => "client_id: id\n    client_secret: secret",
+            Vendor::HuaweiMeeting => "app_id: id\n    app_key: secret",
+            Vendor::Dingtalk => "app_key: key\n    app_secret: secret",
+        };
+        // Writing to a String cannot fail.
+        let _ = write!(
+            yaml,
+            "  - name: source-{index}\n    vendor: {vendor}\n    base_url: http://192.0.2.{}:8088\n    \
+             {login}\n    labels: {{ site: site-{} }}\n    conferences: {{ enabled: true }}\n",
+            index % 250,
+            index % 100
+        );
+    }
+    yaml
+}
+
+/// Parses and validates a configuration.
+pub(crate) fn configuration(yaml: &str) -> Config {
+    Config::parse(yaml, Path::new("bench.yaml")).expect("a configuration").config
+}

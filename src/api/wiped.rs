@@ -1,0 +1,66 @@
+//! Bytes that do not outlive their use.
+
+use std::{hint::black_box, ops::Deref};
+
+/// The bytes of an answer, overwritten when they are no longer needed: logins answer with tokens,
+/// PBXs with PINs.
+///
+/// `zeroize` does the same one byte at a time, which for large answers takes longer than decoding
+/// them. Copies in the buffers of the HTTP client are beyond both.
+#[derive(Default)]
+pub(super) struct Wiped(Vec<u8>);
+
+impl Wiped {
+    /// No bytes, and room for `capacity` of them.
+    pub(super) fn with_capacity(capacity: usize) -> Self {
+        Self(Vec::with_capacity(capacity))
+    }
+
+    /// Appends `bytes`; what has to move to make room is overwritten where it was.
+    pub(super) fn extend(&mut self, bytes: &[u8]) {
+        let needed = self.0.len() + bytes.len();
+        if needed > self.0.capacity() {
+            let mut larger = Self::with_capacity(needed.max(2 * self.0.capacity()));
+            larger.0.extend_from_slice(&self.0);
+            *self = larger;
+        }
+        self.0.extend_from_slice(bytes);
+    }
+}
+
+impl From<Vec<u8>> for Wiped {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+}
+
+impl Deref for Wiped {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl Drop for Wiped {
+    fn drop(&mut self) {
+        self.0.fill(0);
+        // Without somebody who might look, the compiler would leave that out.
+        black_box(self.0.as_mut_slice());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn grows_as_it_must() {
+        let mut bytes = Wiped::with_capacity(2);
+        for part in [&b"a"[..], b"", b"bcd", &[b'e'; 1_000]] {
+            bytes.extend(part);
+        }
+        assert_eq!(bytes.len(), 1_004);
+        assert!(bytes.starts_with(b"abcdee"));
+    }
+}

@@ -1,0 +1,58 @@
+//! What the operating system lets the process open, and how many requests that allows at once.
+
+use std::sync::LazyLock;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::{Semaphore, SemaphorePermit};
+use tracing::debug;
+
+/// Requests to all sources in flight at once, where the operating system does not allow fewer.
+///
+/// Besides the limit of each source. Whoever has to wait is served in the order of asking, and a
+/// source asks for its few at a time only: none can get in front of the others with many.
+pub const MOST_IN_FLIGHT: usize = 4096;
+
+/// Descriptors kept for everything but requests to sources: clients, files, the runtime.
+const RESERVED: u64 = 256;
+
+/// Raises the limit of open files as far as the process may: a request takes a descriptor, and the
+/// usual 1,024 are a limit of programs that use `select`.
+pub fn raise_open_files() {
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    if current == maximum {
+        return;
+    }
+    match setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
+        Ok(()) => debug!(from = current, to = maximum, "raised the limit of open files"),
+        Err(error) => debug!(%error, "the limit of open files stays as it is"),
+    }
+}
+
+/// Waits for the turn of one more request to any source; its turn lasts as long as what is
+/// returned.
+pub async fn turn() -> Option<SemaphorePermit<'static>> {
+    static IN_FLIGHT: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(in_flight()));
+    // Nobody closes it.
+    IN_FLIGHT.acquire().await.ok()
+}
+
+/// How many requests may be in flight at once. A request may hold two descriptors: its own
+/// connection, and one that is kept for the next.
+pub fn in_flight() -> usize {
+    let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    let half = allowed.saturating_sub(RESERVED) / 2;
+    usize::try_from(half).unwrap_or(usize::MAX).clamp(16, MOST_IN_FLIGHT)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn some_requests_are_always_allowed_and_never_too_many() {
+        raise_open_files();
+        assert!((16..=MOST_IN_FLIGHT).contains(&in_flight()));
+        let limit = getrlimit(Resource::Nofile);
+        assert_eq!(limit.current, limit.maximum);
+    }
+}
