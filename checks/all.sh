@@ -9,5 +9,6 @@ while read -r check; do
     "checks/$check"
 done <<'CHECKS'
 demo.sh
+performance.sh
 CHECKS
 echo "all checks passed"
