@@ -196,21 +196,21 @@ fn sum(values: impl Iterator<Item = u64>) -> Option<u64> {
 fn table_row(out: &mut String, row: &Row) {
     let (class, word) = row.state.show();
     let snapshot = row.status.snapshot.as_deref();
-    let old = if row.state == State::Down { "n old" } else { "n" };
+    let is_old = row.state == State::Down;
     let _ = writeln!(out, "<tr class=\"{class}\">");
     cell(out, 0, "s", word);
     let name = Escaped(row.source.name());
     cell(out, 1, "", format_args!("<a href=\"probe?source={name}\">{name}</a>"));
-    cell(out, 2, "", row.source.vendor().title());
+    cell(out, 2, "w", row.source.vendor().title());
     let measures =
         [Measure::ConferencesActive, Measure::ParticipantsJoined, Measure::ParticipantsMuted];
     for (column, measure) in (3..).zip(measures) {
-        cell(out, column, old, OrDash(row.value(measure)));
+        number(out, column, is_old, row.value(measure));
     }
     let age = snapshot.map(|snapshot| Span(snapshot.fetched.elapsed()));
-    cell(out, 6, old, OrDash(age));
+    number(out, 6, is_old, age);
     let duration = snapshot.map(|snapshot| Span(snapshot.duration));
-    cell(out, 7, old, OrDash(duration));
+    number(out, 7, is_old, duration);
     last_error(out, row);
     login(out, &row.status);
     out.push_str("</tr>\n");
@@ -263,6 +263,15 @@ fn login(out: &mut String, status: &SourceStatus) {
         }
         (None, None, None) => cell(out, COLUMN, "dim", "not logged in"),
     }
+}
+
+fn number(out: &mut String, column: usize, is_old: bool, value: Option<impl Display>) {
+    let class = match (&value, is_old) {
+        (None, _) => "n blank",
+        (Some(_), true) => "n old",
+        (Some(_), false) => "n",
+    };
+    cell(out, column, class, OrDash(value));
 }
 
 /// `content` is HTML.
