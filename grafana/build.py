@@ -513,7 +513,7 @@ def overview():
                                       ("Value #E", "Muted"), ("Value #F", "Largest"), ("Value #G", "No PIN"),
                                       ("Value #H", "Data age")),
               overrides=[
-                  override("byName", "source", displayName="Source", links=to_source()),
+                  override("byName", "source", displayName="Source", unit="string", links=to_source()),
                   override("byName", "State", mappings=UP_DOWN, cell={"type": "color-background", "mode": "basic"}, width=70),
                   override("byName", "Waiting", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
                   override("byName", "Muted", unit="percentunit", mappings=UNKNOWN_SHORT + NOBODY),
@@ -636,7 +636,11 @@ def source():
               "short", sort="-People", no_value="not reported", decimals=0, narrowest=80,
               transformations=columns(("conference", "Conference"), ("source", "Source"), ("Value #A", "People"),
                                       ("Value #B", "Muted"), ("Value #C", "Running for"), hide=("Time",)),
-              overrides=[override("byName", "Running for", unit="s"), override("byName", "Conference", width=140)]),
+              overrides=[
+                  # A number (identify: number) is a name here, not 6.4 thousand.
+                  override("byName", "Conference", unit="string", width=140),
+                  override("byName", "Source", unit="string"),
+                  override("byName", "Running for", unit="s")]),
 
         table("Room settings", "How many of the standing rooms have the setting on.", (0, 26, 12, 9),
               targets((" or ".join(
