@@ -1,5 +1,7 @@
 //! Limits of connections: in the process, where time can be told to pass.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};

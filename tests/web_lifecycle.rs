@@ -1,5 +1,7 @@
 //! Start, reload, stop; the commands besides serving.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
 use std::{
