@@ -118,6 +118,7 @@ fn options_come_from_the_environment_too() {
     for line in log.lines() {
         let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         if event["msg"] == "listening" {
+            assert_eq!(event["tls"], false, "{line}");
             let mut address: std::net::SocketAddr =
                 event["address"].as_str().expect("address").parse().expect("address");
             if address.ip().is_unspecified() {
