@@ -463,6 +463,7 @@ def run(arguments, folder):
     control = Control(arguments.control)
     control("clear")
     # After an earlier run a login may still be held off for a minute.
+    # After two, until ten minutes have passed: then the demo has to be started anew.
     wait("every source to be up", lambda: all_up(fetch(f"{arguments.exporter}/metrics")), 90)
     with contextlib.ExitStack() as stack:
         servers, webhook = start_servers(stack, folder, arguments.exporter)

@@ -66,6 +66,7 @@ REASONS = {
 }
 LOGINS = {"logins": "#5794F2", "failed": BAD}
 ALLOWED = "#8E8E8E"
+SERIES = {"exposed": "#5794F2", "dropped": WARN}
 MEMORY = {"resident": "#5794F2", "virtual": "#8E8E8E"}
 HANDLES = {"open": "#5794F2", "threads": "#B877D9"}
 
@@ -229,7 +230,7 @@ def stat(title, description, place, queries, unit, *, graph=False, text="auto", 
 
 
 def timeseries(title, description, place, queries, unit, *, stack=False, bars=False, calcs=(), min=0, **rest):
-    beside = bool(calcs) and place[2] >= 12
+    beside = bool(calcs) and place[2] >= 10
     legend = {"calcs": list(calcs) if beside else [], "displayMode": "table" if beside else "list",
               "placement": "right" if beside else "bottom", "showLegend": True}
     return panel("timeseries", title, description, place, queries, unit, options={
@@ -544,15 +545,15 @@ def overview():
 
         timeseries("API errors by vendor and reason", "Failed requests within the rate interval. The runbook explains "
                    "the reasons. Empty is good.",
-                   (0, 28, 12, 8), targets((f"{increase('conferencing_api_errors_total', 'vendor, reason')} > 0",
+                   (0, 28, 10, 8), targets((f"{increase('conferencing_api_errors_total', 'vendor, reason')} > 0",
                                             "{{vendor}}: {{reason}}")), "short", bars=True, calcs=("max",),
                    no_value="no errors", overrides=reason_colours()),
         timeseries("Age of the data", "How old the values of each system are. A saw-tooth up to its min_interval "
                    "is normal, a rising line is stale data.",
-                   (12, 28, 6, 8), targets((AGE, "{{source}}")), "s", no_value=NO_ANSWER),
+                   (10, 28, 6, 8), targets((AGE, "{{source}}")), "s", no_value=NO_ANSWER),
         bars("Rooms without a PIN", "Standing rooms anybody who can dial the number may enter. OpenVox and Yeastar "
              "S report this; Yeastar P does with room_details.",
-             (18, 28, 6, 8), targets((NO_PIN, "{{source}}"), instant=True), "short",
+             (16, 28, 8, 8), targets((NO_PIN, "{{source}}"), instant=True), "short",
              thresholds=steps((None, GOOD), (1, WARN)), min=0, decimals=0),
     ])
 
@@ -735,7 +736,7 @@ def exporter():
                    (16, 12, 8, 8), targets(
                        (f"sum(scrape_samples_scraped{{{EXPORTER}}})", "exposed"),
                        (f"sum({gauge('conferencing_conference_series_dropped')})", "dropped")),
-                   "short", no_value="no scrapes", decimals=0),
+                   "short", no_value="no scrapes", overrides=colours(SERIES), decimals=0),
 
         timeseries("HTTP requests", "Requests to the exporter, by handler and status.", (0, 20, 12, 8),
                    targets((rate("conferencing_exporter_http_requests_total", "handler, code", EXPORTER),

@@ -2,7 +2,7 @@
 """Draws the dashboards as PNG files from data that checks/live.py has written. See README.md.
 
     checks/live.py --seconds 240 --dump dump.json
-    checks/pictures/draw.py dump.json docs/pictures
+    checks/pictures/draw.py dump.json grafana/pictures
 """
 
 import json
