@@ -440,7 +440,12 @@ impl<D: Dialect> Visit<'_, D> {
                         Consequence::RenewToken => Consequence::LoginRejected,
                         told => told,
                     };
-                    session.note_refusal(inner, fingerprint, consequence);
+                    match consequence {
+                        Consequence::LockedOut(pause) => {
+                            inner.hold_off.locked_out(pause, Instant::now());
+                        }
+                        told => session.note_refusal(inner, fingerprint, told),
+                    }
                 }
                 session.publish(inner);
                 Err(failure)
