@@ -67,7 +67,7 @@ pub struct Api {
     user_agent: HeaderValue,
     max_response_bytes: usize,
     in_flight: Semaphore,
-    pause: Mutex<Option<Pause>>,
+    pause: Arc<Mutex<Option<Pause>>>,
     peer: Mutex<Option<SocketAddr>>,
     deadline: Mutex<Arc<Deadline>>,
     /// The source's own counters.
@@ -256,12 +256,20 @@ impl Api {
             user_agent: HeaderValue::from_static(user_agent),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             in_flight: Semaphore::new(source.max_concurrency),
-            pause: Mutex::new(None),
+            pause: Arc::default(),
             peer: Mutex::new(None),
             deadline: Mutex::new(Deadline::new(Instant::now())),
             client,
             meters,
         }
+    }
+
+    /// The same way, with whatever pause the source asked `old` for, or will: a reload does not
+    /// end it.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        self.pause = Arc::clone(&old.pause);
+        self
     }
 
     /// From now on, requests belong to the collection that ends at `deadline`.

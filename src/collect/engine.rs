@@ -135,11 +135,15 @@ impl Engine {
                 None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
             };
             let fingerprint = client.fingerprint;
-            let api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+            let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
             let system = match old {
                 Some(old) => System::succeeding(&config, old).await,
                 None => System::new(&config),
             };
+            // Quotas belong to an account: another login may have another one.
+            if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
+                api = api.succeeding(&old.api);
+            }
             sources.push(Source::new(config, api, system, fingerprint));
         }
         for source in &sources {
