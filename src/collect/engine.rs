@@ -3,11 +3,16 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use futures_util::{StreamExt, future::join_all, stream::FuturesUnordered};
+use futures_util::{
+    StreamExt,
+    future::{join, join_all},
+    stream::FuturesUnordered,
+};
 use tokio::{
     sync::Mutex,
     time::{Instant, timeout},
 };
+use tokio_util::task::TaskTracker;
 use tracing::{debug, info};
 
 use super::{Budget, Report, Source};
@@ -55,12 +60,19 @@ pub struct Engine {
     own: Arc<Own>,
     /// One change at a time.
     changing: Mutex<()>,
+    /// Sources that were dropped and still log out.
+    retiring: TaskTracker,
 }
 
 impl Engine {
     /// An engine without sources.
     pub fn new(own: Arc<Own>) -> Self {
-        Self { sources: ArcSwap::default(), own, changing: Mutex::default() }
+        Self {
+            sources: ArcSwap::default(),
+            own,
+            changing: Mutex::default(),
+            retiring: TaskTracker::new(),
+        }
     }
 
     /// The sources as configured now, in the order of the file.
@@ -159,15 +171,17 @@ impl Engine {
         info!(sources = sources.len(), "configuration loaded");
         if !gone.is_empty() {
             // Scrapes under way still need these tokens; they end within their own budgets.
-            tokio::spawn(retire(gone));
+            self.retiring.spawn(retire(gone));
         }
         Ok(())
     }
 
-    /// Gives all tokens back.
+    /// Gives all tokens back, those of sources dropped a moment ago among them.
     pub async fn shutdown(&self) {
         let sources = self.sources.swap(Arc::default());
-        join_all(sources.iter().map(|source| log_out(source))).await;
+        self.retiring.close();
+        let retired = timeout(LOGOUT_TIME, self.retiring.wait());
+        let _ = join(join_all(sources.iter().map(|source| log_out(source))), retired).await;
     }
 }
 
