@@ -198,6 +198,17 @@ impl Answer {
         Err(Fault::new(reason).with_code(status.as_str()))
     }
 
+    /// What to make of an answer with the status fault `status` whose body says `body`: of the two,
+    /// the reason that comes first in the documentation's table.
+    pub fn weigh(status: Fault, body: Fault) -> Fault {
+        let says = |reasons: &[Reason]| reasons.contains(&status.reason);
+        let overruled = match body.reason {
+            Reason::Vendor => says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]),
+            reason => reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]),
+        };
+        if overruled { status } else { body }
+    }
+
     /// The pause this answer asks for.
     pub fn pause(&self) -> Consequence {
         Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), Timestamp::now()))
@@ -316,11 +327,12 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
+        let endpoint = call.endpoint;
+        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        // Only now: a call that was answered meanwhile may have been asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        let endpoint = call.endpoint;
-        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
         self.meters.request_sent(endpoint);
         let deadline = Arc::clone(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner));
         let mut flight =
@@ -381,8 +393,8 @@ impl Api {
             .map(str::to_owned);
         match read_body(response, self.max_response_bytes).await {
             Ok(body) => Ok(Answer { status, retry_after, body }),
-            // The status says more than a broken error page.
-            Err(_) if !status.is_success() => {
+            // The status says more than an error page that is too large or badly packed.
+            Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
                 Ok(Answer { status, retry_after, body: Zeroizing::default() })
             }
             Err(problem) => Err(failed(problem)),
