@@ -10,6 +10,7 @@ use crate::{
     config::{Config, Loaded},
     metrics::own::Own,
     serve::fail,
+    web,
 };
 
 /// Validates the configuration without asking any source.
@@ -19,6 +20,11 @@ pub fn offline(options: &Options) -> Exit {
         Ok(loaded) => loaded,
         Err(error) => return fail(&error.to_string(), Exit::Unusable),
     };
+    if let Some(file) = &options.web_config_file.0
+        && let Err(problems) = web::check_config(file)
+    {
+        return fail(&problems.to_string(), Exit::Unusable);
+    }
     let sources = config.sources.len();
     // What serving would do with it, up to the first request.
     if let Err(problem) = apply(config) {
@@ -35,10 +41,11 @@ pub fn offline(options: &Options) -> Exit {
 
 /// Also logs in to each source, or to those of `names`, and queries it once.
 pub fn live(options: &Options, _names: &[String]) -> Exit {
-    match offline(options) {
-        Exit::Done => fail("check --live is not available yet", Exit::Failed),
-        exit => exit,
+    let exit = offline(options);
+    if exit != Exit::Done {
+        return exit;
     }
+    fail("check --live is not available yet", Exit::Failed)
 }
 
 fn apply(config: Config) -> anyhow::Result<()> {

@@ -1,8 +1,17 @@
 //! `schema`: the JSON Schema of the configuration file.
 
-use crate::{cli::Exit, serve::fail};
+use std::io::{self, Write};
+
+use crate::{cli::Exit, config, serve::fail};
 
 /// Prints it.
 pub fn print() -> Exit {
-    fail("schema is not available yet", Exit::Failed)
+    // A value of strings, numbers and lists is always JSON.
+    let text = format!("{:#}", config::schema());
+    match writeln!(io::stdout(), "{text}") {
+        Ok(()) => Exit::Done,
+        // `schema | head` has seen enough.
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
+        Err(error) => fail(&format!("cannot print: {error}"), Exit::Failed),
+    }
 }

@@ -22,7 +22,7 @@ use crate::{
     collect::Engine,
     config::{Config, Loaded},
     metrics::own::Own,
-    web::{Reload, Site, accept::Server, listen},
+    web::{Reload, Site, accept::Server, listen, security::Security},
 };
 
 /// How long requests under way may take when the exporter stops.
@@ -58,10 +58,12 @@ async fn life(options: &Options) -> Exit {
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
     let engine = Arc::new(Engine::new(Arc::clone(&own)));
+    let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
         path: options.config_file.clone(),
         engine: Arc::clone(&engine),
         own: Arc::clone(&own),
+        security: Arc::clone(&security),
     });
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
@@ -75,15 +77,16 @@ async fn life(options: &Options) -> Exit {
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
     let (reload, reloads) = mpsc::channel(1);
-    let site = Site::new(options, Arc::clone(&engine), own, reload.clone());
+    let site = Site::new(options, Arc::clone(&engine), own, Arc::clone(&security), reload.clone());
     let server = Server::new(Arc::clone(&site));
     for listener in listeners {
         if let Ok(address) = listener.local_addr() {
-            info!(%address, "listening");
+            info!(%address, tls = security.is_tls(), "listening");
         }
         server.serve(listener);
     }
     let reloader = tokio::spawn(reload_on_demand(configuration, reloads));
+    let follower = tokio::spawn(security.follow());
     tell_systemd(&[NotifyState::Ready]);
     while signals.next().await == Demand::Reload {
         // Where one waits already, that one will find what is there now.
@@ -93,6 +96,7 @@ async fn life(options: &Options) -> Exit {
     tell_systemd(&[NotifyState::Stopping]);
     site.stop();
     reloader.abort();
+    follower.abort();
     let stopped = async {
         if timeout(DRAIN_TIME, server.drain()).await.is_err() {
             warn!("requests under way did not finish in time");
@@ -143,11 +147,12 @@ struct Configuration {
     path: PathBuf,
     engine: Arc<Engine>,
     own: Arc<Own>,
+    security: Arc<Security>,
 }
 
 impl Configuration {
-    /// Loads the file and puts it to work, or says all that is wrong and leaves everything as it
-    /// was.
+    /// Loads both files and puts them to work, or says all that is wrong. The sources then stay
+    /// as they were, and a broken web configuration is not used.
     async fn load(&self) -> Result<(), String> {
         let outcome = self.try_load().await;
         self.own.config_loaded(outcome.is_ok());
@@ -155,11 +160,17 @@ impl Configuration {
     }
 
     async fn try_load(&self) -> Result<(), String> {
-        let path = self.path.clone();
-        let Loaded { config, warnings } = tokio::task::spawn_blocking(move || Config::load(&path))
+        let (path, security) = (self.path.clone(), Arc::clone(&self.security));
+        let load = move || (Config::load(&path), security.load());
+        let (loaded, secured) = tokio::task::spawn_blocking(load)
             .await
-            .map_err(|_| "internal error: loading the configuration panicked".to_owned())?
-            .map_err(|error| error.to_string())?;
+            .map_err(|_| "internal error: loading the configuration panicked".to_owned())?;
+        let Loaded { config, warnings } = match (loaded, secured) {
+            (Ok(loaded), Ok(())) => loaded,
+            (Ok(_), Err(problems)) => return Err(problems.to_string()),
+            (Err(problems), Ok(())) => return Err(problems.to_string()),
+            (Err(one), Err(other)) => return Err(format!("{one}\n{other}")),
+        };
         for mut warning in warnings {
             warning.excerpt = None;
             warn!(%warning, "configuration");

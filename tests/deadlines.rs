@@ -1,6 +1,8 @@
 //! Budgets, shared collections and snapshots. The clock is paused: it jumps to the next timer
 //! whenever everybody waits, so a source that never answers costs no real time.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

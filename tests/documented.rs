@@ -1,6 +1,8 @@
 //! The example answers of the PBXs' documentation, byte for byte. (Those of the clouds are tested
 //! beside their decoders.)
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use common::{Bench, config, source};

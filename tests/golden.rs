@@ -1,6 +1,8 @@
 //! What goes out and what comes of it, written down: the requests to each vendor and the text of
 //! each vendor's metrics. `cargo insta review` (or `INSTA_UPDATE=always`) accepts a change.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::fmt::Write as _;

@@ -10,7 +10,7 @@
 
 pub mod duration;
 mod error;
-mod file;
+pub(crate) mod file;
 pub mod keys;
 mod load;
 mod report;

@@ -150,6 +150,8 @@ families! {
         "1 if the last load of the configuration succeeded, else 0.";
     RELOAD_SUCCESS_TIMESTAMP: Gauge "conferencing_exporter_config_last_reload_success_timestamp_seconds" [] exporter
         "When the configuration was last loaded successfully, in seconds since the epoch.";
+    WEB_CONFIG_RELOAD_SUCCESSFUL: Gauge "conferencing_exporter_web_config_last_reload_successful" [] exporter
+        "1 if the web configuration and its certificates could be used when last read, else 0; absent without one.";
     HTTP_REQUESTS: Counter "conferencing_exporter_http_requests_total" ["handler", "code"] exporter
         "Requests answered by the exporter, by handler and HTTP status.";
 

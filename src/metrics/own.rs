@@ -13,7 +13,7 @@ use prometheus::{
 use super::{
     API_ERRORS, API_REQUEST_DURATION, API_REQUESTS, BUILD_INFO, Family, HTTP_REQUESTS,
     LOGIN_FAILURES, LOGINS, RELOAD_SUCCESS_TIMESTAMP, RELOAD_SUCCESSFUL, SNAPSHOT_HITS,
-    SNAPSHOT_REQUESTS,
+    SNAPSHOT_REQUESTS, WEB_CONFIG_RELOAD_SUCCESSFUL,
 };
 use crate::{
     api::{Endpoint, Reason},
@@ -30,6 +30,7 @@ pub struct Own {
     http_requests: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
+    web_config_successful: GaugeVec,
 }
 
 impl Own {
@@ -54,12 +55,14 @@ impl Own {
         let http_requests = IntCounterVec::new(opts(HTTP_REQUESTS), HTTP_REQUESTS.labels)?;
         let reload_successful = IntGauge::with_opts(opts(RELOAD_SUCCESSFUL))?;
         let reload_timestamp = Gauge::with_opts(opts(RELOAD_SUCCESS_TIMESTAMP))?;
-        let collectors: [Box<dyn Collector>; 5] = [
+        let web_config_successful = GaugeVec::new(opts(WEB_CONFIG_RELOAD_SUCCESSFUL), &[])?;
+        let collectors: [Box<dyn Collector>; 6] = [
             Box::new(build_info),
             Box::new(durations.clone()),
             Box::new(http_requests.clone()),
             Box::new(reload_successful.clone()),
             Box::new(reload_timestamp.clone()),
+            Box::new(web_config_successful.clone()),
         ];
         for collector in collectors {
             registry.register(collector)?;
@@ -70,6 +73,7 @@ impl Own {
             http_requests,
             reload_successful,
             reload_timestamp,
+            web_config_successful,
         }))
     }
 
@@ -84,6 +88,12 @@ impl Own {
         if successful {
             self.reload_timestamp.set(unix_seconds(SystemTime::now()));
         }
+    }
+
+    /// Notes how a load of the web configuration ended. Never called without one.
+    pub fn web_config_loaded(&self, successful: bool) {
+        let none: &[&str] = &[];
+        self.web_config_successful.with_label_values(none).set(f64::from(u8::from(successful)));
     }
 
     /// The registry.

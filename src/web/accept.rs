@@ -4,22 +4,24 @@ use std::{
     convert::Infallible,
     io,
     pin::{Pin, pin},
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, ready},
     time::Duration,
 };
 
-use hyper::{body::Incoming, server::conn::http1, service::service_fn};
-use hyper_util::rt::TokioIo;
+use hyper::{
+    body::Incoming,
+    server::conn::{http1, http2},
+    service::service_fn,
+};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
-    io::{AsyncRead, AsyncWrite, ReadBuf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf},
     net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
-    time::{Instant, sleep, sleep_until},
+    time::{Instant, sleep, sleep_until, timeout},
 };
+use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error};
 
@@ -39,6 +41,13 @@ const IDLE_TIME: Duration = Duration::from_secs(150);
 
 /// Longest request line and headers, in bytes.
 const MOST_HEAD_BYTES: usize = 32 * 1024;
+
+/// Requests of one HTTP/2 connection at once.
+const MOST_STREAMS: u32 = 64;
+
+/// When a silent HTTP/2 client is asked whether it is still there, and how long it may think.
+const PING_INTERVAL: Duration = Duration::from_secs(30);
+const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Pauses after a failed `accept`, doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(5);
@@ -147,7 +156,40 @@ async fn connection(stream: TcpStream, _permit: OwnedSemaphorePermit, shared: Ar
 }
 
 async fn serve(stream: TcpStream, shared: &Shared) {
-    http1(stream, shared, false).await;
+    let Some(acceptor) = shared.site.security.in_force().tls.clone() else {
+        return http1(stream, shared, false).await;
+    };
+    let handshake = timeout(HEAD_TIME, shake_hands(stream, &acceptor));
+    let stream = tokio::select! {
+        () = shared.stop.cancelled() => return,
+        shaken = handshake => match shaken {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return debug!(%error, "TLS handshake failed"),
+            Err(_) => return debug!("TLS handshake took too long"),
+        },
+    };
+    if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        http2(stream, shared).await;
+    } else {
+        http1(stream, shared, true).await;
+    }
+}
+
+async fn shake_hands(
+    mut stream: TcpStream,
+    acceptor: &TlsAcceptor,
+) -> io::Result<TlsStream<TcpStream>> {
+    const HANDSHAKE: u8 = 22;
+    let mut first = [0];
+    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+        // As Go's servers put it; without it people look for the fault in the wrong place.
+        let answer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n\
+                      Client sent an HTTP request to an HTTPS server.\n";
+        stream.write_all(answer.as_bytes()).await?;
+        stream.shutdown().await?;
+        return Err(io::Error::other("not TLS"));
+    }
+    acceptor.accept(stream).await
 }
 
 async fn http1<S>(stream: S, shared: &Shared, over_tls: bool)
@@ -158,19 +200,49 @@ where
     let stream = Watched { stream, activity: Arc::clone(&activity) };
     let service = service_fn(|request| answer(&shared.site, &activity, request, over_tls));
     let connection = http1::Builder::new()
-        // The watch below tells a slow head from an idle connection; hyper's timer does not.
+        // The watch tells a slow head from an idle connection; hyper's timer does not.
         .header_read_timeout(None)
         .max_header_size(MOST_HEAD_BYTES)
         .max_buf_size(MOST_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), service);
+    drive(connection, &activity, shared, |connection| connection.graceful_shutdown()).await;
+}
+
+async fn http2<S>(stream: S, shared: &Shared)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let activity = Arc::new(Activity::new(&shared.connections));
+    let (site, service_activity) = (Arc::clone(&shared.site), Arc::clone(&activity));
+    // Each request is a task of its own, which ends when its client gives it up.
+    let service = service_fn(move |request| {
+        let (site, activity) = (Arc::clone(&site), Arc::clone(&service_activity));
+        async move { answer(&site, &activity, request, true).await }
+    });
+    let connection = http2::Builder::new(TokioExecutor::new())
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING_INTERVAL)
+        .keep_alive_timeout(PING_TIMEOUT)
+        .max_concurrent_streams(MOST_STREAMS)
+        .max_header_list_size(MOST_HEAD_BYTES as u32)
+        .serve_connection(TokioIo::new(stream), service);
+    drive(connection, &activity, shared, |connection| connection.graceful_shutdown()).await;
+}
+
+/// Lets `connection` run until it ends, has done nothing for too long, or has finished its
+/// requests after the exporter was told to stop.
+async fn drive<C>(connection: C, activity: &Activity, shared: &Shared, shut_down: fn(Pin<&mut C>))
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     let mut connection = pin!(connection);
     let mut stopping = pin!(shared.stop.cancelled());
     let mut is_stopping = false;
     let mut watch = pin!(sleep_until(Instant::now() + HEAD_TIME));
-    let outcome = std::future::poll_fn(|context| {
+    let ended_well = std::future::poll_fn(|context| {
         if !is_stopping && stopping.as_mut().poll(context).is_ready() {
             is_stopping = true;
-            connection.as_mut().graceful_shutdown();
+            shut_down(connection.as_mut());
         }
         if let Poll::Ready(outcome) = connection.as_mut().poll(context) {
             return Poll::Ready(outcome.is_ok());
@@ -178,7 +250,7 @@ where
         activity.poll_expired(watch.as_mut(), context).map(|()| false)
     })
     .await;
-    if !outcome {
+    if !ended_well {
         // Clients that leave early are no news.
         debug!("connection ended early");
     }
@@ -198,8 +270,6 @@ async fn answer(
 struct Activity {
     connections: Arc<Semaphore>,
     doing: Mutex<Doing>,
-    /// Whether bytes may still belong to a request's head.
-    is_http1: AtomicBool,
 }
 
 struct Doing {
@@ -220,7 +290,6 @@ impl Activity {
                 head_since: None,
                 idle_until: Instant::now() + HEAD_TIME,
             }),
-            is_http1: AtomicBool::new(true),
         }
     }
 
@@ -230,10 +299,7 @@ impl Activity {
 
     fn bytes_came(&self) {
         let mut doing = self.doing();
-        if doing.requests == 0
-            && doing.head_since.is_none()
-            && self.is_http1.load(Ordering::Relaxed)
-        {
+        if doing.requests == 0 && doing.head_since.is_none() {
             doing.head_since = Some(Instant::now());
         }
     }

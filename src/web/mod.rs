@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! listen   addresses -> sockets
+//! config, tls, san, auth, security   the web configuration file, and what follows from it
 //! accept   sockets -> connections, with limits on number and time; the drain at the end
 //! routes   a request -> its handler, counted; what every answer carries
 //! scrape, sd, status_page   the handlers
@@ -9,15 +10,21 @@
 //! ```
 
 pub mod accept;
+mod auth;
+pub mod config;
 pub mod listen;
 mod query;
 mod respond;
 mod routes;
+mod san;
 mod scrape;
 mod sd;
+pub mod security;
 mod status_page;
+mod tls;
 
 use std::{
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -28,6 +35,7 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use url::Url;
 
+use self::{config::WebConfigError, security::Security};
 use crate::{cli::Options, collect::Engine, metrics::own::Own};
 
 /// A request to load the configuration again, and where to send what came of it: `Err` carries
@@ -38,6 +46,7 @@ pub type Reload = oneshot::Sender<Result<(), String>>;
 pub struct Site {
     engine: Arc<Engine>,
     own: Arc<Own>,
+    security: Arc<Security>,
     /// Scrapes in flight.
     scrapes: Arc<Semaphore>,
     /// `None`: the life cycle is not open to clients.
@@ -49,17 +58,27 @@ pub struct Site {
     stopping: AtomicBool,
 }
 
+/// Checks the web configuration at `path` and the files it names.
+///
+/// # Errors
+/// All that is wrong with it.
+pub fn check_config(path: &Path) -> Result<(), WebConfigError> {
+    security::check(path)
+}
+
 impl Site {
     /// The site of `engine`. `reload` takes what `POST /-/reload` asks for.
     pub fn new(
         options: &Options,
         engine: Arc<Engine>,
         own: Arc<Own>,
+        security: Arc<Security>,
         reload: mpsc::Sender<Reload>,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
             own,
+            security,
             scrapes: Arc::new(Semaphore::new(options.max_requests as usize)),
             reload: options.enable_lifecycle.then_some(reload),
             telemetry_path: options.telemetry_path.clone(),

@@ -2,7 +2,8 @@
 
 use hyper::{
     Method, Request, StatusCode,
-    header::{ALLOW, LOCATION, RETRY_AFTER},
+    header::{ALLOW, LOCATION, RETRY_AFTER, WWW_AUTHENTICATE},
+    http::request::Parts,
 };
 use tokio::sync::oneshot;
 
@@ -44,6 +45,21 @@ impl Handler {
         }
     }
 
+    /// Whether it answers without a password: orchestrators have none.
+    const fn is_open(self) -> bool {
+        match self {
+            Self::Healthy | Self::Ready => true,
+            Self::Metrics
+            | Self::Own
+            | Self::Probe
+            | Self::Sd
+            | Self::Status
+            | Self::Reload
+            | Self::Home
+            | Self::Unknown => false,
+        }
+    }
+
     const fn allows(self) -> &'static str {
         match self {
             Self::Reload => "POST",
@@ -64,10 +80,25 @@ impl Handler {
 pub(super) async fn respond<B>(site: &Site, request: Request<B>, over_tls: bool) -> Answer {
     let (request, _) = request.into_parts();
     let handler = handler(site, request.uri.path());
+    let in_force = site.security.in_force();
+    let is_admitted = match &in_force.users {
+        Some(users) if !handler.is_open() => users.admit(&request.headers).await,
+        Some(_) | None => true,
+    };
+    let mut answer =
+        if is_admitted { handle(site, handler, &request, over_tls).await } else { unauthorized() };
+    for (name, value) in &in_force.headers {
+        answer.headers_mut().insert(name.clone(), value.clone());
+    }
+    site.own.http_request(handler.as_str(), answer.status().as_u16());
+    answer
+}
+
+async fn handle(site: &Site, handler: Handler, request: &Parts, over_tls: bool) -> Answer {
     let is_head = request.method == Method::HEAD;
     let method = if is_head { Method::GET } else { request.method.clone() };
     let asked = Asked { headers: &request.headers, query: request.uri.query(), is_head };
-    let answer = match (handler, method) {
+    match (handler, method) {
         (Handler::Metrics, Method::GET) => scrape::metrics(site, asked).await,
         (Handler::Own, Method::GET) => scrape::own(site, &request.headers).await,
         (Handler::Probe, Method::GET) => scrape::probe(site, asked).await,
@@ -87,9 +118,13 @@ pub(super) async fn respond<B>(site: &Site, request: Request<B>, over_tls: bool)
             let message = format!("allowed here: {allowed}");
             with(text(StatusCode::METHOD_NOT_ALLOWED, message), ALLOW, allowed)
         }
-    };
-    site.own.http_request(handler.as_str(), answer.status().as_u16());
-    answer
+    }
+}
+
+fn unauthorized() -> Answer {
+    let answer = text(StatusCode::UNAUTHORIZED, "user and password, please");
+    let challenge = "Basic realm=\"conferencing_exporter\", charset=\"UTF-8\"";
+    with(answer, WWW_AUTHENTICATE, challenge)
 }
 
 fn handler(site: &Site, path: &str) -> Handler {
