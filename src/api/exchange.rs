@@ -72,7 +72,13 @@ pub struct Api {
     deadline: Mutex<Arc<Deadline>>,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
+    #[cfg(feature = "fuzzing")]
+    canned: Option<Box<Canned>>,
 }
+
+/// Answers in place of a source: the status and the body for each call.
+#[cfg(feature = "fuzzing")]
+pub(crate) type Canned = dyn Fn(Endpoint) -> (StatusCode, Vec<u8>) + Send + Sync;
 
 /// One request to be sent.
 pub struct Call {
@@ -276,7 +282,17 @@ impl Api {
             deadline: Mutex::new(Deadline::new(Instant::now())),
             client,
             meters,
+            #[cfg(feature = "fuzzing")]
+            canned: None,
         }
+    }
+
+    /// The same way, which never leaves the process.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
+        self.canned = Some(canned);
+        self
     }
 
     /// The same way, with whatever pause the source asked `old` for, or will: a reload does not
@@ -364,6 +380,11 @@ impl Api {
 
     async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
         let endpoint = call.endpoint;
+        #[cfg(feature = "fuzzing")]
+        if let Some(canned) = &self.canned {
+            let (status, body) = canned(endpoint);
+            return Ok(Answer { status, retry_after: None, body: Zeroizing::new(body) });
+        }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             endpoint,
             fault: Fault::new(reason),
