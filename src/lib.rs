@@ -5,6 +5,9 @@ pub mod check;
 pub mod cli;
 pub mod collect;
 pub mod config;
+#[cfg(feature = "fuzzing")]
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod healthcheck;
 pub mod logging;
 pub mod metrics;

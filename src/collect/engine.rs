@@ -60,7 +60,7 @@ pub struct Engine {
     own: Arc<Own>,
     /// One change at a time.
     changing: Mutex<()>,
-    /// Logouts of sources a reload has dropped.
+    /// Sources that were dropped and still log out.
     retiring: TaskTracker,
 }
 
@@ -147,11 +147,15 @@ impl Engine {
                 None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
             };
             let fingerprint = client.fingerprint;
-            let api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+            let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
             let system = match old {
                 Some(old) => System::succeeding(&config, old).await,
                 None => System::new(&config),
             };
+            // Quotas belong to an account: another login may have another one.
+            if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
+                api = api.succeeding(&old.api);
+            }
             sources.push(Source::new(config, api, system, fingerprint));
         }
         for source in &sources {
@@ -172,14 +176,12 @@ impl Engine {
         Ok(())
     }
 
-    /// Gives all tokens back.
+    /// Gives all tokens back, those of sources dropped a moment ago among them.
     pub async fn shutdown(&self) {
         let sources = self.sources.swap(Arc::default());
-        let log_outs = join_all(sources.iter().map(|source| log_out(source)));
         self.retiring.close();
-        // A source that was dropped while it was asked may take longer than the rest.
         let retired = timeout(LOGOUT_TIME, self.retiring.wait());
-        let _ = join(log_outs, retired).await;
+        let _ = join(join_all(sources.iter().map(|source| log_out(source))), retired).await;
     }
 }
 

@@ -110,7 +110,9 @@ fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
 ) -> Result<T, Fault> {
     if let Err(status) = answer.check_status() {
         return match answer.decode::<Bare>() {
-            Ok(Bare { errcode: Number(Some(errcode)) }) if errcode != 0 => Err(fault(errcode)),
+            Ok(Bare { errcode: Number(Some(errcode)) }) if errcode != 0 => {
+                Err(Answer::weigh(status, fault(errcode)))
+            }
             Ok(_) | Err(_) => Err(status),
         };
     }

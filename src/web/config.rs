@@ -134,6 +134,15 @@ pub(super) fn load(path: &Path, files: &mut Vec<PathBuf>) -> Result<WebConfig, W
     let bytes = read(path).map_err(unreadable)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| WebConfigError::new(format!("{}: not UTF-8 text", path.display())))?;
+    parse(path, text, files)
+}
+
+/// As [`load`], of a file with this text.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    files: &mut Vec<PathBuf>,
+) -> Result<WebConfig, WebConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { path, files, problems: Vec::new() };
     let config = reader.top(text);

@@ -114,8 +114,13 @@ impl Exporter {
     }
 
     /// Stops with SIGTERM and waits for the end.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.log())
     }
