@@ -71,10 +71,12 @@ fn configuration(
 }
 
 fn fault(random: &mut Random) -> Fault {
+    // Those that last as long as the timeout are rare, or the soak would only wait.
+    if random.below(400) == 0 {
+        return if random.below(2) == 0 { Fault::Hang } else { Fault::Drip };
+    }
     match random.below(160) {
-        0 => Fault::Hang,
-        1 => Fault::Drip,
-        2..5 => Fault::RetryAfter { status: 429, value: "1".to_owned() },
+        0..5 => Fault::RetryAfter { status: 429, value: "1".to_owned() },
         5..10 => Fault::GzipBomb(12 << 20),
         10..30 => Fault::Status(500),
         30..50 => Fault::Status(401),
@@ -167,19 +169,24 @@ async fn scrape_under_fire(
             }
         });
     }
-    let mut reloaded = 0;
+    let (mut spoilt, mut reloaded) = (0, 0);
     while !scrapers.is_empty() {
-        for _ in 0..4 {
+        let done = begun.load(Ordering::Relaxed);
+        // A dozen faults for each collection of all sources.
+        let faults = if done >= spoilt + AT_ONCE { 12 } else { 0 };
+        if faults > 0 {
+            spoilt = done;
+        }
+        for _ in 0..faults {
             let number = random.below(SOURCES);
             let (vendor, instance) = (vendor(number), instance(number));
             let times = u32::try_from(1 + random.below(2)).unwrap();
             simulator.inject(vendor, &instance, Some(call(vendor)), fault(random), Some(times));
         }
-        if random.below(3) == 0 {
+        if faults > 0 {
             let number = random.below(SOURCES);
             simulator.expire_tokens(vendor(number), &instance(number));
         }
-        let done = begun.load(Ordering::Relaxed);
         if done >= reloaded + 100 {
             reloaded = done;
             *round += 1;
@@ -187,7 +194,7 @@ async fn scrape_under_fire(
             let yaml = configuration(simulator, *round, without, |number| number % changed == 0);
             reload(exporter, &yaml).await;
         }
-        tokio::time::sleep(Duration::from_millis(10)).await;
+        tokio::time::sleep(Duration::from_millis(5)).await;
         while let Some(joined) = scrapers.try_join_next() {
             joined.unwrap();
         }
@@ -201,7 +208,14 @@ async fn memory_and_descriptors_do_not_grow() {
     let simulator = Arc::new(Simulator::start(options).await.unwrap());
     let mut round = 1;
     let yaml = configuration(&simulator, round, 0, |_| true);
-    let exporter = Arc::new(Exporter::start(&yaml, &["--web.enable-lifecycle"]));
+    // What is freed goes back to the system: else the allocator's own habits, more than a tenth up
+    // and down by themselves, would be measured.
+    let allocator = [
+        ("MALLOC_ARENA_MAX", "1"),
+        ("MALLOC_MMAP_THRESHOLD_", "65536"),
+        ("MALLOC_TRIM_THRESHOLD_", "65536"),
+    ];
+    let exporter = Arc::new(Exporter::start_with(&yaml, &["--web.enable-lifecycle"], &allocator));
     let mut random = Random(0x5eed);
     let started = Instant::now();
     scrape_under_fire(&simulator, &exporter, WARM_UP, &mut random, &mut round).await;
@@ -215,7 +229,7 @@ async fn memory_and_descriptors_do_not_grow() {
     assert!(after.resident_kib <= before.resident_kib * 11 / 10, "{before:?}, then {after:?}");
     // A handful more or less are connections that happen to be open.
     assert!(after.descriptors <= before.descriptors * 11 / 10 + 4, "{before:?}, then {after:?}");
-    assert!(after.threads <= before.threads + 2, "{before:?}, then {after:?}");
+    assert!(after.threads <= before.threads + AT_ONCE, "{before:?}, then {after:?}");
 
     // And all of it still works, and says goodbye.
     simulator.reset_lockouts();
