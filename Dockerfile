@@ -21,7 +21,7 @@ RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock -delete 
     && find . -path '*/src/*/*' -type f -delete \
     && find ./src ./simulator/src -type f ! -name lib.rs ! -name main.rs -delete \
     && find . -type d -empty -delete \
-    && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() {}" >"$file"; done' sh {} +
+    && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' >"$file"; done
 
 FROM rust AS dependencies
 COPY --from=skeleton /build .
