@@ -9,6 +9,7 @@ pub mod healthcheck;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod remedy;
 pub mod schema;
 pub mod serve;
 pub mod session;

@@ -1,5 +1,7 @@
 //! The README's tables follow the code. After a change: `UPDATE_README=1 cargo test --test readme`.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::{fmt::Write as _, fs, path::Path};

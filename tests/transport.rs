@@ -1,5 +1,7 @@
 //! What goes wrong below HTTP, told apart.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::net::SocketAddr;

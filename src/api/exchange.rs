@@ -159,11 +159,15 @@ impl Answer {
     /// Decodes the answer.
     ///
     /// # Errors
-    /// [`Reason::Decode`] for anything but UTF-8 JSON of the expected shape.
+    /// [`Reason::Decode`] for anything but a UTF-8 JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         let decode = || Fault::new(Reason::Decode);
         let bytes = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
         let text = std::str::from_utf8(bytes).map_err(|_| decode())?;
+        // A derived decoder would take a list for an object by the order of its fields.
+        if !text.trim_start().starts_with('{') {
+            return Err(decode());
+        }
         if !nests_at_most(text.as_bytes(), MAX_DEPTH) {
             return Err(decode());
         }
@@ -308,11 +312,12 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
+        let endpoint = call.endpoint;
+        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        let endpoint = call.endpoint;
-        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
         self.meters.request_sent(endpoint);
         let deadline = Arc::clone(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner));
         let mut flight =

@@ -8,7 +8,10 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::SeqAccessDeserializer},
+    de::{
+        Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
+        value::{MapAccessDeserializer, SeqAccessDeserializer},
+    },
 };
 
 /// Largest count accepted: what a float renders exactly.
@@ -294,8 +297,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(serde::de::value::MapAccessDeserializer::new(map))
-                    .map(|one| OneOrMany(vec![one]))
+                T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
             }
 
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
@@ -303,6 +305,28 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
             }
         }
         deserializer.deserialize_any(EitherVisitor(PhantomData))
+    }
+}
+
+/// An object and nothing else: a derived decoder alone would also take a list of its fields.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Object<T>(pub T);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ObjectVisitor<T>(PhantomData<T>);
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for ObjectVisitor<T> {
+            type Value = Object<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(Object)
+            }
+        }
+        deserializer.deserialize_map(ObjectVisitor(PhantomData))
     }
 }
 
@@ -383,6 +407,20 @@ mod tests {
             Some(OneOrMany(vec![Member { a: 1 }]))
         );
         assert_eq!(decode::<OneOrMany<Member>>("5"), None);
+    }
+
+    #[test]
+    fn an_object_is_no_list_of_its_fields() {
+        #[derive(Debug, Deserialize, PartialEq)]
+        struct Total {
+            count: Count,
+        }
+        let total = Total { count: Count(Some(1)) };
+        assert_eq!(decode::<Total>("[1]"), Some(Total { count: Count(Some(1)) }));
+        assert_eq!(decode::<Object<Total>>("{\"count\":1}"), Some(Object(total)));
+        for json in ["[1]", "1", "\"\"", "null"] {
+            assert_eq!(decode::<Object<Total>>(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -420,7 +420,11 @@ impl<D: Dialect> Visit<'_, D> {
                     let consequence = match error.fault.consequence {
                         // A login that is refused in any other way (HTTP 401, say) is refused.
                         Consequence::RenewToken => Consequence::LoginRejected,
-                        told => told,
+                        told @ (Consequence::None
+                        | Consequence::LoginRejected
+                        | Consequence::LockedOut(_)
+                        | Consequence::HoldLogin(_)
+                        | Consequence::HoldRequests(_)) => told,
                     };
                     session.note_refusal(inner, fingerprint, consequence);
                 }

@@ -2,6 +2,7 @@
 //! the simulator's truth under the names of the contract.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a failure here is a failed test")]
 
 pub mod binary;
 pub mod exposition;

@@ -10,6 +10,7 @@ mod discovery;
 mod fault;
 mod ids;
 mod login;
+mod people;
 mod query;
 mod tally;
 

@@ -12,7 +12,7 @@ use std::{
     time::Duration,
 };
 
-use futures_util::future::{try_join, try_join_all};
+use futures_util::{TryStreamExt, future::try_join, stream::FuturesUnordered};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use tokio::time::Instant;
@@ -121,11 +121,12 @@ impl Queries<'_> {
     pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
         self.learnt.sift(&mut ids);
         let largest = self.learnt.largest_batch.load(Ordering::Relaxed);
-        let batches: Vec<&[&str]> = ids.chunks(self.batch_size.min(largest).max(1)).collect();
-        let outcomes = try_join_all(batches.iter().map(|batch| self.ask(batch))).await?;
         let mut meetings = Vec::new();
         let mut spoilt = Vec::new();
-        for (batch, outcome) in batches.into_iter().zip(outcomes) {
+        let batches = ids.chunks(self.batch_size.min(largest).max(1));
+        // Unordered: the first failure ends all of them, whichever it is.
+        let mut asked: FuturesUnordered<_> = batches.map(|batch| self.ask(batch)).collect();
+        while let Some((batch, outcome)) = asked.try_next().await? {
             self.settle(batch, outcome, &mut meetings, &mut spoilt);
         }
         // Depth first: a span that ends before all is found out has at least found something.
@@ -134,16 +135,18 @@ impl Queries<'_> {
             let Some(rest) = extra.checked_sub(2) else { return Err(self.give_up(fault)) };
             extra = rest;
             let (left, right) = batch.split_at(batch.len() / 2);
-            let (first, second) = try_join(self.ask(left), self.ask(right)).await?;
-            self.settle(left, first, &mut meetings, &mut spoilt);
-            self.settle(right, second, &mut meetings, &mut spoilt);
+            let halves = try_join(self.ask(left), self.ask(right)).await?;
+            for (half, outcome) in <[_; 2]>::from(halves) {
+                self.settle(half, outcome, &mut meetings, &mut spoilt);
+            }
         }
         Ok(meetings)
     }
 
-    async fn ask(&self, ids: &[&str]) -> Result<Outcome, Failure> {
+    async fn ask<'b>(&self, ids: &'b [&'b str]) -> Result<(&'b [&'b str], Outcome), Failure> {
         let body = json!({ "conferenceIdList": ids });
-        self.visit
+        let outcome = self
+            .visit
             .send(
                 |token| {
                     Call::post(QUERY, "/v1.0/conference/videoConferences/query")
@@ -159,7 +162,8 @@ impl Queries<'_> {
                     },
                 },
             )
-            .await
+            .await?;
+        Ok((ids, outcome))
     }
 
     /// Notes what came of a batch.

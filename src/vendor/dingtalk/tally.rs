@@ -1,16 +1,10 @@
-//! Counting: meetings of one answer, and all of them.
-//!
-//! Participants are counted while they are decoded. Names, ids and what people wrote to decline
-//! are skipped undecoded, and nothing is kept of a single one of them: meetings have thousands.
+//! Counting meetings: those of one answer, and all of them.
 
-use std::{collections::HashSet, fmt};
+use std::collections::HashSet;
 
-use serde::{
-    Deserialize, Deserializer,
-    de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor},
-};
+use serde::{Deserialize, de::IgnoredAny};
 
-use super::{discovery::Listing, fault::Reply};
+use super::{discovery::Listing, fault::Reply, people::People};
 use crate::{
     api::{
         Fault, Reason,
@@ -185,197 +179,6 @@ pub(super) const MEASURES: &[Measure] = &[
     Measure::ConferencesAllMuted,
 ];
 
-/// People of meetings, counted by row: ids of other organisations' members are empty.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct People {
-    joined: u64,
-    joining: u64,
-    ringing: u64,
-    muted: u64,
-    mute_reported: u64,
-    camera_on: u64,
-}
-
-impl People {
-    fn add(&mut self, other: Self) {
-        self.joined += other.joined;
-        self.joining += other.joining;
-        self.ringing += other.ringing;
-        self.muted += other.muted;
-        self.mute_reported += other.mute_reported;
-        self.camera_on += other.camera_on;
-    }
-
-    fn count(&mut self, attend: Option<u64>, mic: Option<u64>, camera: Option<u64>) {
-        match attend {
-            Some(1) => self.ringing += 1,
-            Some(2) => self.joining += 1,
-            Some(3) => {
-                self.joined += 1;
-                self.muted += u64::from(mic == Some(1));
-                self.mute_reported += u64::from(matches!(mic, Some(1 | 2)));
-                self.camera_on += u64::from(camera == Some(2));
-            }
-            // Gone, failed or not said.
-            Some(_) | None => {}
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for People {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PeopleVisitor)
-    }
-}
-
-struct PeopleVisitor;
-
-impl<'de> Visitor<'de> for PeopleVisitor {
-    type Value = People;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list of users")
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<People, E> {
-        Ok(People::default())
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<People, E> {
-        if value.trim().is_empty() {
-            Ok(People::default())
-        } else {
-            Err(E::custom("not a list of users"))
-        }
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut users: A) -> Result<People, A::Error> {
-        let mut people = People::default();
-        while users.next_element_seed(Row(&mut people))?.is_some() {}
-        Ok(people)
-    }
-}
-
-/// Decodes one user into the count.
-struct Row<'a>(&'a mut People);
-
-impl<'de> DeserializeSeed<'de> for Row<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Row<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a user")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut user: A) -> Result<(), A::Error> {
-        let (mut attend, mut mic, mut camera) = (None, None, None);
-        while let Some(key) = user.next_key()? {
-            let (status, name) = match key {
-                Key::Attend => (&mut attend, "attendStatus"),
-                Key::Mic => (&mut mic, "micStatus"),
-                Key::Camera => (&mut camera, "cameraStatus"),
-                Key::Other => {
-                    user.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-            };
-            if status.is_some() {
-                return Err(A::Error::duplicate_field(name));
-            }
-            *status = Some(user.next_value::<Status>()?.0);
-        }
-        self.0.count(attend.flatten(), mic.flatten(), camera.flatten());
-        Ok(())
-    }
-}
-
-/// A [`Count`] with a short cut for what is nearly always sent.
-struct Status(Option<u64>);
-
-impl<'de> Deserialize<'de> for Status {
-    #[inline]
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(StatusVisitor)
-    }
-}
-
-struct StatusVisitor;
-
-impl StatusVisitor {
-    #[cold]
-    fn lenient<'de, E: Error>(value: impl IntoDeserializer<'de, E>) -> Result<Status, E> {
-        Count::deserialize(value.into_deserializer()).map(|Count(count)| Status(count))
-    }
-}
-
-impl Visitor<'_> for StatusVisitor {
-    type Value = Status;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a status")
-    }
-
-    #[inline]
-    fn visit_u64<E: Error>(self, value: u64) -> Result<Status, E> {
-        if value < 10 { Ok(Status(Some(value))) } else { Self::lenient(value) }
-    }
-
-    fn visit_i64<E: Error>(self, value: i64) -> Result<Status, E> {
-        Self::lenient(value)
-    }
-
-    fn visit_f64<E: Error>(self, value: f64) -> Result<Status, E> {
-        Self::lenient(value)
-    }
-
-    fn visit_str<E: Error>(self, value: &str) -> Result<Status, E> {
-        Self::lenient(value)
-    }
-
-    fn visit_unit<E: Error>(self) -> Result<Status, E> {
-        Ok(Status(None))
-    }
-}
-
-/// The keys that count.
-enum Key {
-    Attend,
-    Mic,
-    Camera,
-    Other,
-}
-
-impl<'de> Deserialize<'de> for Key {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = Key;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-
-            #[inline]
-            fn visit_str<E: Error>(self, key: &str) -> Result<Key, E> {
-                Ok(match key.as_bytes() {
-                    b"attendStatus" => Key::Attend,
-                    b"micStatus" => Key::Mic,
-                    b"cameraStatus" => Key::Camera,
-                    _ => Key::Other,
-                })
-            }
-        }
-        deserializer.deserialize_identifier(KeyVisitor)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -399,10 +202,6 @@ mod tests {
         MEASURES.iter().map(|measure| observation.value(*measure)).collect()
     }
 
-    fn people(users: &str) -> Option<People> {
-        serde_json::from_str(users).ok()
-    }
-
     #[test]
     fn the_documented_example_decodes() {
         let json = include_str!("../../../tests/data/dingtalk/videoConferences_query.json");
@@ -416,41 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn people_are_counted_by_row_and_state() {
-        let users = r#"[
-            {"userId":"","nick":"{\"attendStatus\":3}","attendStatus":3,"micStatus":1,"cameraStatus":2},
-            {"userId":"","nick":"n","attendStatus":"3","micStatus":"2","cameraStatus":1},
-            {"userId":null,"nick":["x",{"y":1}],"attendStatus":3.0,"micStatus":0,"cameraStatus":null},
-            {"attendStatus":3},
-            {"attendStatus":2,"micStatus":1,"cameraStatus":2},
-            {"attendStatus":1,"rejectDescription":"no"},
-            {"attendStatus":4},{"attendStatus":5},{"attendStatus":6},{"attendStatus":0},
-            {"attendStatus":null,"micStatus":1},{"attendStatus":""},{"micStatus":2},{}]"#;
-        let expected =
-            People { joined: 4, joining: 1, ringing: 1, muted: 1, mute_reported: 2, camera_on: 1 };
-        assert_eq!(people(users), Some(expected));
-        for none in ["[]", "null", "\"\"", "\" \""] {
-            assert_eq!(people(none), Some(People::default()), "{none}");
-        }
-    }
-
-    #[test]
-    fn what_cannot_be_meant_is_no_count() {
-        for users in [
-            "{}",
-            "7",
-            "\"none\"",
-            "[7]",
-            "[null]",
-            r#"[{"attendStatus":true}]"#,
-            r#"[{"attendStatus":[3]}]"#,
-            r#"[{"attendStatus":3.5}]"#,
-            r#"[{"attendStatus":-3}]"#,
-            r#"[{"attendStatus":18446744073709551616}]"#,
-            r#"[{"attendStatus":3,"attendStatus":3}]"#,
-        ] {
-            assert_eq!(people(users), None, "{users}");
-        }
+    fn what_cannot_be_meant_is_no_answer() {
         for answer in [
             "{}",
             r#"{"infos":{}}"#,

@@ -1,0 +1,406 @@
+//! What an answer means that is not the one asked for.
+//!
+//! The vendor's own table ("API Error Center") is not public. Sources: the API pages at
+//! `support.huaweicloud.com/api-meeting/`, the error table of the vendor's client SDK
+//! (`HWMSDKCommonDefine.h`), its Terraform provider. Codes are told apart by their number alone:
+//! the prefixes (`MMC.`, `USG.`) are not documented for all of them.
+
+use std::{borrow::Cow, time::Duration};
+
+use serde::{Deserialize, de::IgnoredAny};
+
+use crate::api::{
+    Answer, Consequence, Fault, Reason,
+    lenient::{Object, Text},
+};
+
+/// "User locked, retry after 60 s."
+const USER_LOCKED: &str = "206030015";
+const USER_LOCK: Duration = Duration::from_secs(60);
+
+/// The control login of a meeting is locked after too many wrong host passwords; for how long is
+/// not documented.
+const HOST_LOCKED: &str = "111072064";
+const HOST_LOCK: Duration = Duration::from_secs(15 * 60);
+
+/// No such meeting, or the wrong host password.
+const HOST_REFUSED: &str = "111072065";
+
+/// The access token is invalid, of the disaster recovery site, kicked out, or missing.
+const TOKEN_REFUSED: [&str; 4] = ["206020000", "206020001", "206020002", "111070111"];
+
+/// "Authentication failed", the control API's word for a token it does not know.
+const NOT_AUTHENTICATED: &str = "111070004";
+
+/// No permission; no permission to view this meeting. Logging in again would not help.
+const NO_PERMISSION: [&str; 2] = ["111070002", "111070010"];
+
+/// What a login is refused with: wrong account or password, account not active, App ID unknown,
+/// expired, not bound, not allowed to register its user, user unknown.
+const CREDENTIALS: [&str; 8] = [
+    "206010000",
+    "206010007",
+    "206010025",
+    "206010030",
+    "206010031",
+    "206010057",
+    "206010058",
+    "201040000",
+];
+
+/// "The meeting does not exist or is over", "not started or already over".
+const OVER: [&str; 2] = ["111070005", "111072005"];
+
+/// Flow control of the meeting service, and of the gateway before it.
+const FLOW_CONTROL: &str = "100000429";
+const GATEWAY_FLOW_CONTROL: &str = "APIG.0308";
+
+/// An answer without what was asked for.
+pub(super) struct Refusal {
+    status: u16,
+    /// The vendor's code, where the body has one.
+    code: Option<String>,
+    /// The pause to make, should this be throttling.
+    pause: Consequence,
+    /// What it means where nothing documented says more.
+    plain: Fault,
+}
+
+/// What a call wants to find in its answer.
+pub(super) trait Content {
+    /// Whether an answer that decodes says nothing: then it may still be a failure.
+    fn is_empty(&self) -> bool;
+}
+
+/// Decodes a success; anything else is what `meaning` makes of it.
+pub(super) fn unwrap<'a, T: Deserialize<'a> + Content>(
+    answer: &'a Answer,
+    meaning: impl Fn(&Refusal) -> Fault,
+) -> Result<T, Fault> {
+    content(answer).map_err(|refusal| meaning(&refusal))
+}
+
+/// As [`unwrap`], of a call about one meeting. `None`: the meeting is over by now.
+pub(super) fn unwrap_meeting<'a, T: Deserialize<'a> + Content>(
+    answer: &'a Answer,
+    meaning: impl Fn(&Refusal) -> Fault,
+) -> Result<Option<T>, Fault> {
+    match content(answer) {
+        Ok(content) => Ok(Some(content)),
+        Err(refusal) if refusal.is_over() => Ok(None),
+        Err(refusal) => Err(meaning(&refusal)),
+    }
+}
+
+fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Refusal> {
+    let (plain, content) = match answer.check_status() {
+        Err(status) => (status, None),
+        Ok(()) => match answer.decode::<Object<T>>() {
+            Ok(Object(content)) if !content.is_empty() => return Ok(content),
+            Ok(Object(content)) => (Fault::new(Reason::Decode), Some(content)),
+            Err(undecodable) => (undecodable, None),
+        },
+    };
+    let status = answer.status.as_u16();
+    let code = code(answer, status);
+    match content {
+        Some(content) if code.is_none() => Ok(content),
+        Some(_) | None => Err(Refusal { status, code, pause: answer.pause(), plain }),
+    }
+}
+
+/// What a login that is not accepted means.
+pub(super) fn login(refusal: &Refusal) -> Fault {
+    let fault = if refusal.is(&[USER_LOCKED]) || refusal.status == 423 {
+        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
+    } else if let Some(throttled) = refusal.throttled() {
+        throttled
+    } else if refusal.is(&CREDENTIALS) || matches!(refusal.status, 400 | 401 | 403 | 412) {
+        Fault::new(Reason::Auth).then(Consequence::LoginRejected)
+    } else {
+        refusal.plain()
+    };
+    refusal.coded(fault)
+}
+
+/// What a call with the access token that fails means.
+pub(super) fn query(refusal: &Refusal) -> Fault {
+    let fault = if refusal.is(&[USER_LOCKED]) {
+        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
+    } else if refusal.is(&TOKEN_REFUSED) {
+        Fault::new(Reason::Auth).then(Consequence::RenewToken)
+    } else {
+        refusal.documented().unwrap_or_else(|| refusal.plain())
+    };
+    refusal.coded(fault)
+}
+
+/// What it means that a host password yields no control token.
+pub(super) fn host_password(refusal: &Refusal) -> Fault {
+    let fault = if refusal.is(&[HOST_LOCKED]) {
+        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(HOST_LOCK))
+    } else if let Some(documented) = refusal.documented() {
+        documented
+    } else if refusal.is(&[HOST_REFUSED, NOT_AUTHENTICATED, CREDENTIALS[0]])
+        || refusal.status == 401
+    {
+        // Passwords that are tried again and again lock the meeting.
+        Fault::new(Reason::Auth).then(Consequence::LoginRejected)
+    } else {
+        refusal.plain()
+    };
+    refusal.coded(fault)
+}
+
+/// What it means that the live view is refused. [`Consequence::RenewToken`] is about the control
+/// token here.
+pub(super) fn control(refusal: &Refusal) -> Fault {
+    let fault = if refusal.is(&[HOST_LOCKED]) {
+        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(HOST_LOCK))
+    } else if refusal.is(&TOKEN_REFUSED) || refusal.is(&[NOT_AUTHENTICATED, HOST_REFUSED]) {
+        Fault::new(Reason::Auth).then(Consequence::RenewToken)
+    } else {
+        refusal.documented().unwrap_or_else(|| refusal.plain())
+    };
+    refusal.coded(fault)
+}
+
+impl Refusal {
+    fn is(&self, numbers: &[&str]) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let number = code.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        numbers.contains(&number)
+    }
+
+    fn is_over(&self) -> bool {
+        self.status == 400 && self.is(&OVER)
+    }
+
+    fn throttled(&self) -> Option<Fault> {
+        let code = self.code.as_deref().unwrap_or_default();
+        let throttled = self.status == 429
+            || code.ends_with(FLOW_CONTROL)
+            || code.eq_ignore_ascii_case(GATEWAY_FLOW_CONTROL);
+        throttled.then(|| Fault::new(Reason::RateLimited).then(self.pause))
+    }
+
+    /// What the documented codes mean whatever was called.
+    fn documented(&self) -> Option<Fault> {
+        self.throttled().or_else(|| self.is(&NO_PERMISSION).then(|| Fault::new(Reason::Forbidden)))
+    }
+
+    /// What the status means, unless it says too little and the body has a code.
+    fn plain(&self) -> Fault {
+        match self.status {
+            401 | 403 => self.plain.clone(),
+            _ if self.code.is_some() => Fault::new(Reason::Vendor),
+            _ => self.plain.clone(),
+        }
+    }
+
+    fn coded(&self, fault: Fault) -> Fault {
+        match &self.code {
+            Some(code) => fault.with_code(code),
+            None => fault,
+        }
+    }
+}
+
+/// The four spellings of a code that the vendor's own clients know.
+#[derive(Deserialize)]
+struct Codes<'a> {
+    #[serde(borrow)]
+    error_code: Option<Lenient<Text<'a>>>,
+    #[serde(borrow, rename = "errorCode")]
+    error_code_too: Option<Lenient<Text<'a>>>,
+    #[serde(borrow)]
+    code: Option<Lenient<Text<'a>>>,
+    #[serde(borrow, rename = "returnCode")]
+    return_code: Option<Lenient<Text<'a>>>,
+}
+
+#[derive(Deserialize)]
+struct Nested<'a> {
+    #[serde(borrow)]
+    error: Lenient<Object<Codes<'a>>>,
+}
+
+/// Something of the expected kind, or anything else.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Lenient<T> {
+    Expected(T),
+    Other(IgnoredAny),
+}
+
+fn code(answer: &Answer, status: u16) -> Option<String> {
+    let outer = answer.decode::<Object<Codes<'_>>>().ok().and_then(|codes| codes.0.first(status));
+    outer.or_else(|| match answer.decode::<Nested<'_>>() {
+        Ok(Nested { error: Lenient::Expected(Object(codes)) }) => codes.first(status),
+        Ok(Nested { error: Lenient::Other(_) }) | Err(_) => None,
+    })
+}
+
+impl Codes<'_> {
+    /// The first code that says something: 0 is success, and a copy of the HTTP status is none of
+    /// the vendor's codes.
+    fn first(self, status: u16) -> Option<String> {
+        let spellings = [self.error_code, self.error_code_too, self.code, self.return_code];
+        spellings
+            .into_iter()
+            .flatten()
+            .filter_map(|code| match code {
+                Lenient::Expected(Text(code)) => Some(code),
+                Lenient::Other(_) => None,
+            })
+            .find(|code| !code.bytes().all(|b| b == b'0') && **code != *status.to_string())
+            .map(Cow::into_owned)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAUSE: Consequence = Consequence::HoldRequests(Duration::from_secs(7));
+
+    fn refusal(status: u16, code: &str) -> Refusal {
+        let plain = match status {
+            401 => Fault::new(Reason::Auth).then(Consequence::RenewToken),
+            403 => Fault::new(Reason::Forbidden),
+            429 => Fault::new(Reason::RateLimited).then(PAUSE),
+            400..=499 => Fault::new(Reason::Http4xx),
+            500..=599 => Fault::new(Reason::Http5xx),
+            _ => Fault::new(Reason::Decode),
+        };
+        let code = (!code.is_empty()).then(|| code.to_owned());
+        Refusal { status, code, pause: PAUSE, plain }
+    }
+
+    fn check(meaning: fn(&Refusal) -> Fault, table: &[(u16, &str, Reason, Consequence)]) {
+        for &(status, code, reason, consequence) in table {
+            let fault = meaning(&refusal(status, code));
+            assert_eq!((fault.reason, fault.consequence), (reason, consequence), "{status} {code}");
+            if !code.is_empty() {
+                assert_eq!(fault.code.as_deref(), Some(code));
+            }
+        }
+    }
+
+    #[test]
+    fn of_a_login() {
+        let rejected = Consequence::LoginRejected;
+        let locked = Consequence::LockedOut(Duration::from_secs(60));
+        check(
+            login,
+            &[
+                (400, "", Reason::Auth, rejected),
+                (401, "USG.206010025", Reason::Auth, rejected),
+                (403, "", Reason::Auth, rejected),
+                (412, "USG.206010007", Reason::Auth, rejected),
+                (200, "206010000", Reason::Auth, rejected),
+                (500, "USG.206010031", Reason::Auth, rejected),
+                (423, "", Reason::LockedOut, locked),
+                (400, "USG.206030015", Reason::LockedOut, locked),
+                (429, "", Reason::RateLimited, PAUSE),
+                (400, "MMC.100000429", Reason::RateLimited, PAUSE),
+                (503, "APIG.0308", Reason::RateLimited, PAUSE),
+                (404, "", Reason::Http4xx, Consequence::None),
+                (500, "", Reason::Http5xx, Consequence::None),
+                (500, "USG.206000000", Reason::Vendor, Consequence::None),
+                (200, "", Reason::Decode, Consequence::None),
+            ],
+        );
+    }
+
+    #[test]
+    fn of_a_query() {
+        let renew = Consequence::RenewToken;
+        check(
+            query,
+            &[
+                (401, "", Reason::Auth, renew),
+                (401, "MMC.111070004", Reason::Auth, renew),
+                (400, "USG.206020000", Reason::Auth, renew),
+                (403, "USG.206020002", Reason::Auth, renew),
+                (200, "MMC.111070111", Reason::Auth, renew),
+                (403, "", Reason::Forbidden, Consequence::None),
+                (400, "MMC.111070002", Reason::Forbidden, Consequence::None),
+                (401, "MMC.111070010", Reason::Forbidden, Consequence::None),
+                (429, "", Reason::RateLimited, PAUSE),
+                (429, "APIG.0308", Reason::RateLimited, PAUSE),
+                (500, "USG.100000429", Reason::RateLimited, PAUSE),
+                (400, "MMC.111070001", Reason::Vendor, Consequence::None),
+                (400, "APIG.0101", Reason::Vendor, Consequence::None),
+                (500, "MMC.111070003", Reason::Vendor, Consequence::None),
+                (200, "MMC.111071008", Reason::Vendor, Consequence::None),
+                (400, "", Reason::Http4xx, Consequence::None),
+                (502, "", Reason::Http5xx, Consequence::None),
+                (200, "", Reason::Decode, Consequence::None),
+            ],
+        );
+    }
+
+    #[test]
+    fn of_the_control_calls() {
+        let locked = Consequence::LockedOut(Duration::from_secs(15 * 60));
+        check(
+            host_password,
+            &[
+                (400, "MMC.111072065", Reason::Auth, Consequence::LoginRejected),
+                (401, "", Reason::Auth, Consequence::LoginRejected),
+                (400, "MMC.111072064", Reason::LockedOut, locked),
+                (403, "MMC.111070002", Reason::Forbidden, Consequence::None),
+                (403, "", Reason::Forbidden, Consequence::None),
+                (400, "MMC.100000429", Reason::RateLimited, PAUSE),
+                (400, "MMC.111070001", Reason::Vendor, Consequence::None),
+                (500, "", Reason::Http5xx, Consequence::None),
+            ],
+        );
+        check(
+            control,
+            &[
+                (400, "MMC.111070004", Reason::Auth, Consequence::RenewToken),
+                (401, "", Reason::Auth, Consequence::RenewToken),
+                (400, "MMC.111072064", Reason::LockedOut, locked),
+                (403, "", Reason::Forbidden, Consequence::None),
+                (429, "", Reason::RateLimited, PAUSE),
+                (400, "MMC.111070001", Reason::Vendor, Consequence::None),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_meeting_is_over_by_its_code_and_status() {
+        assert!(refusal(400, "MMC.111070005").is_over());
+        assert!(refusal(400, "111072005").is_over());
+        assert!(!refusal(400, "MMC.111070001").is_over());
+        assert!(!refusal(500, "MMC.111070005").is_over());
+        assert!(!refusal(400, "").is_over());
+    }
+
+    #[test]
+    fn codes_come_under_many_names() {
+        let first = |json: &str| serde_json::from_str::<Codes<'_>>(json).unwrap().first(500);
+        let found =
+            |json: &str, code: &str| assert_eq!(first(json).as_deref(), Some(code), "{json}");
+        found(r#"{"error_code":"MMC.111070005","error_msg":"over"}"#, "MMC.111070005");
+        found(r#"{"errorCode":"USG.206020000","errorMsg":null}"#, "USG.206020000");
+        found(r#"{"code":111070002,"message":{}}"#, "111070002");
+        found(r#"{"returnCode":13,"returnDesc":""}"#, "13");
+        found(r#"{"error_code":"","code":"APIG.0308"}"#, "APIG.0308");
+        for nothing in [
+            "{}",
+            r#"{"returnCode":0}"#,
+            r#"{"error_code":null}"#,
+            r#"{"code":["MMC.1"]}"#,
+            r#"{"code":500}"#,
+        ] {
+            assert_eq!(first(nothing), None, "{nothing}");
+        }
+        let nested: Nested<'_> =
+            serde_json::from_str(r#"{"error":{"error_code":"MMC.1","x":[{}]}}"#).unwrap();
+        let Lenient::Expected(Object(codes)) = nested.error else { panic!("no codes") };
+        assert_eq!(codes.first(400).as_deref(), Some("MMC.1"));
+    }
+}
