@@ -1,8 +1,10 @@
 //! Limits of connections: in the process, where time can be told to pass.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use clap::Parser;
 use conferencing_exporter::{
@@ -20,11 +22,17 @@ use tokio::{
 
 /// A server without sources, on a free port.
 fn server() -> (Server, SocketAddr) {
+    server_with(None)
+}
+
+/// The same with a web configuration.
+fn server_with(web_config: Option<&Path>) -> (Server, SocketAddr) {
     let arguments = ["conferencing_exporter", "--web.listen-address", "127.0.0.1:0"];
     let options = Cli::try_parse_from(arguments).expect("arguments").options;
     let own = Own::new().expect("metrics");
     let engine = Arc::new(Engine::new(Arc::clone(&own)));
-    let security = Security::new(None, Arc::clone(&own));
+    let security = Security::new(web_config, Arc::clone(&own));
+    security.load().expect("web configuration");
     let site = Site::new(&options, engine, own, security, mpsc::channel(1).0);
     let server = Server::new(site);
     let listener = listen::bind(&options.listen_addresses).expect("socket").remove(0);
@@ -92,6 +100,22 @@ async fn slow_heads_are_cut_off_while_others_are_served() {
     assert!(answer(&mut good).await.starts_with("HTTP/1.1 200 "));
     let (_, rested) = rest(good).await;
     assert!(is_about(rested, 150), "{rested:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_handshakes_are_cut_off() {
+    let directory = tempfile::TempDir::new().expect("directory");
+    let own = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("certificate");
+    fs::write(directory.path().join("pem"), own.cert.pem() + &own.signing_key.serialize_pem())
+        .expect("written");
+    let file = directory.path().join("web.yaml");
+    fs::write(&file, "tls_server_config: { cert_file: pem, key_file: pem }").expect("written");
+    let (_server, address) = server_with(Some(&file));
+    let silent = connect(address, b"").await;
+    let slow = connect(address, &[22, 3, 1, 2, 0, 1]).await;
+    let (silent, slow) = tokio::join!(rest(silent), rest(slow));
+    assert!(silent.0.is_empty() && is_about(silent.1, 10), "{silent:?}");
+    assert!(slow.0.is_empty() && is_about(slow.1, 10), "{slow:?}");
 }
 
 #[tokio::test(start_paused = true)]

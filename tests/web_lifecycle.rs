@@ -1,5 +1,7 @@
 //! Start, reload, stop; the commands besides serving.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
 use std::{
@@ -116,6 +118,7 @@ fn options_come_from_the_environment_too() {
     for line in log.lines() {
         let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         if event["msg"] == "listening" {
+            assert_eq!(event["tls"], false, "{line}");
             let mut address: std::net::SocketAddr =
                 event["address"].as_str().expect("address").parse().expect("address");
             if address.ip().is_unspecified() {

@@ -1,5 +1,7 @@
 //! The endpoints, one by one.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
 use std::{io::Read, time::Duration};

@@ -1,5 +1,7 @@
 //! The web configuration: TLS, client certificates, users, headers, and files that change.
 
+#![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
+
 mod web_harness;
 
 use std::{fs, net::TcpStream, path::Path, sync::LazyLock, time::Duration};
@@ -7,8 +9,9 @@ use std::{fs, net::TcpStream, path::Path, sync::LazyLock, time::Duration};
 use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair, SanType};
 use reqwest::{Certificate, Client, ClientBuilder, Identity, Version};
+use simulator::{Fault, Options, Simulator, Vendor};
 use tempfile::TempDir;
-use web_harness::{Exporter, NO_SOURCES, Response, run, wait, write_config};
+use web_harness::{Exporter, NO_SOURCES, Response, config, run, wait, write_config};
 
 const WEB: [&str; 2] = ["--web.config.file", "web.yaml"];
 const LOADED: &str = "conferencing_exporter_web_config_last_reload_successful";
@@ -72,7 +75,10 @@ fn identity((certificate, key): (String, String)) -> Identity {
 }
 
 async fn status(builder: ClientBuilder, exporter: &Exporter, path: &str) -> Option<u16> {
-    let client = builder.build().expect("client");
+    status_with(&builder.build().expect("client"), exporter, path).await
+}
+
+async fn status_with(client: &Client, exporter: &Exporter, path: &str) -> Option<u16> {
     let url = format!("https://{}{path}", exporter.address);
     client.get(url).send().await.ok().map(|answer| answer.status().as_u16())
 }
@@ -115,6 +121,24 @@ async fn service_discovery_over_tls_says_https() {
         serde_json::from_slice(&answer.bytes().await.expect("body")).expect("JSON");
     assert_eq!(groups[0]["labels"]["__scheme__"], "https", "{groups}");
     assert_eq!(groups[0]["targets"][0], exporter.address.to_string());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_request_given_up_over_http2_ends_its_collection() {
+    let simulator = Simulator::start(Options::default()).await.expect("simulator");
+    let directory = TempDir::new().expect("directory");
+    AUTHORITY.install(directory.path());
+    fs::write(directory.path().join("web.yaml"), TLS).expect("written");
+    let exporter = Exporter::start_in(directory, &config(&simulator, &["a"]), &WEB);
+    simulator.inject(Vendor::YeastarS, "a", None, Fault::Hang, None);
+    let client = client(&AUTHORITY).build().expect("client");
+    let url = format!("https://{}/metrics", exporter.address);
+    let asked = tokio::spawn(client.get(url).send());
+    wait("the collection", || (simulator.open_connections() == 1).then_some(()));
+    // The connection stays: only the stream is reset.
+    asked.abort();
+    wait("its end", || (simulator.open_connections() == 0).then_some(()));
+    assert_eq!(status_with(&client, &exporter, "/-/healthy").await, Some(200));
 }
 
 #[tokio::test(flavor = "multi_thread")]

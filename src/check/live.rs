@@ -195,8 +195,20 @@ fn below(report: &Report) -> Vec<String> {
     let reported = report.reported();
     let (can, cannot): (Vec<_>, Vec<_>) =
         Capability::ALL.iter().partition(|capability| reported.supports(**capability));
-    let names = |capabilities: Vec<&Capability>| {
-        capabilities.iter().map(|capability| capability.as_str()).collect::<Vec<_>>().join(", ")
+    vec![format!("reports {}", grouped(&can)), format!("not     {}", grouped(&cannot))]
+}
+
+/// Capabilities by what they are about: `participants: joined, waiting; rooms: number, moderated`.
+fn grouped(capabilities: &[&Capability]) -> String {
+    let of = |subject: &str| {
+        let aspects: Vec<_> = capabilities
+            .iter()
+            .filter_map(|capability| capability.as_str().strip_prefix(subject))
+            .map(|aspect| aspect.strip_prefix('_').unwrap_or("number"))
+            .collect();
+        (!aspects.is_empty()).then(|| format!("{subject}: {}", aspects.join(", ")))
     };
-    vec![format!("reports: {}", names(can)), format!("does not report: {}", names(cannot))]
+    let groups: Vec<_> =
+        ["conferences", "participants", "rooms"].into_iter().filter_map(of).collect();
+    groups.join("; ")
 }
