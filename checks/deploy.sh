@@ -66,7 +66,7 @@ for config in exporter.yaml deploy/systemd/exporter.yaml deploy/compose/exporter
     "$exporter_binary" check --config.file="$work/exporter.yaml" >"$work/check" 2>&1 || { cat "$work/check"; fail "$config"; }
 done
 # The entries that the package's file only suggests.
-sed "s|/run/[^ ]*|$work/secret|; s| tls:.*||; s|^sources: \[\]$||; s|^# \(sources:\)|\1|; s|^#   |  |" deploy/systemd/exporter.yaml >"$work/exporter.yaml"
+sed "1,/^sources: /d; s|^# ||; s|/run/[^ ]*|$work/secret|; /tls:/d" deploy/systemd/exporter.yaml >"$work/exporter.yaml"
 "$exporter_binary" check --config.file="$work/exporter.yaml" >"$work/check" 2>&1 || { cat "$work/check"; fail "the example in deploy/systemd/exporter.yaml"; }
 
 echo "workflows"

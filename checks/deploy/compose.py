@@ -20,7 +20,7 @@ def main(files: list[str]) -> None:
             if "build" not in service:
                 images.setdefault(service["image"].rpartition(":")[0], set()).add(service["image"])
     problems += [f"different versions: {sorted(versions)}" for versions in images.values() if len(versions) > 1]
-    sys.exit("\n".join(problems))
+    sys.exit("\n".join(problems) or 0)
 
 
 def check(name: str, service: dict, compose: dict, folder: pathlib.Path):

@@ -25,9 +25,11 @@ if ! run_buildah inspect --type image "$base" >/dev/null 2>&1; then
     toolchain=$(rustc --print sysroot)
     mkdir -p "$work/base/usr/local/lib/rustlib"
     cp "$toolchain"/bin/{cargo,rustc} "$work/base/usr/local/bin"
-    cp "$toolchain"/lib/*.so "$work/base/usr/local/lib"
+    cp "$toolchain"/lib/*.so* "$work/base/usr/local/lib"
     host=$(rustc -vV | sed -n 's/^host: //p')
     cp -r "$toolchain/lib/rustlib/$host" "$work/base/usr/local/lib/rustlib"
+    # Whom this machine trusts: there may be a proxy with a certificate authority of its own.
+    cp /etc/ssl/certs/ca-certificates.crt "$work/base/etc/ssl/certs/ca-certificates.crt"
     container=$(run_buildah from --pull-never scratch)
     run_buildah add "$container" "$work/base" / >/dev/null
     run_buildah config --env PATH=/usr/local/bin:/usr/bin:/bin "$container"
