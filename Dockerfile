@@ -11,7 +11,7 @@ FROM docker.io/library/rust:1.95-slim-bookworm AS rust
 WORKDIR /build
 # Static, so that the last stage needs no libc. With --target the flag spares build scripts and macros.
 ENV RUSTFLAGS="-C target-feature=+crt-static" CARGO_TERM_COLOR=never
-RUN rustc -vV | sed -n 's/^host: /export CARGO_BUILD_TARGET=/p' >/target.env
+RUN rustc -vV | sed -n 's/^host: /export CARGO_BUILD_TARGET=/p' >/target.env && test -s /target.env
 
 # What the dependencies depend on: the manifests, and every source file that is a target of its own, emptied. As long as
 # these stay the same, so does the next layer, and the dependencies are not built again.
@@ -21,7 +21,7 @@ RUN find . -type f ! -name '*.rs' ! -name Cargo.toml ! -name Cargo.lock -delete 
     && find . -path '*/src/*/*' -type f -delete \
     && find ./src ./simulator/src -type f ! -name lib.rs ! -name main.rs -delete \
     && find . -type d -empty -delete \
-    && find . -name '*.rs' -exec sh -c 'for file; do echo "fn main() {}" >"$file"; done' sh {} +
+    && find . -name '*.rs' | while read -r file; do echo 'fn main() {}' >"$file"; done
 
 FROM rust AS dependencies
 COPY --from=skeleton /build .

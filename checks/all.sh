@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-for check in demo.sh web.sh monitoring.sh; do
+for check in demo.sh web.sh monitoring.sh deploy.sh fuzz.sh; do
     printf '\n-- checks/%s\n' "$check"
     time "checks/$check"
 done

@@ -6,7 +6,7 @@ cd "$(dirname "$0")/.."
 into=target/package
 rm -rf "$into"
 mkdir -p "$into"
-cargo run --release --locked --quiet --example manual -- "$into"
+cargo run --locked --quiet --example manual -- "$into"
 for file in conferencing_exporter.1 conferencing_exporter.bash _conferencing_exporter conferencing_exporter.fish; do
     [ -s "$into/$file" ] || { echo "$into/$file was not written" >&2; exit 1; }
 done

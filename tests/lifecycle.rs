@@ -1,5 +1,7 @@
 //! SIGTERM, SIGHUP and reloads of the real binary under load.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::{sync::Arc, time::Duration};

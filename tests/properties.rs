@@ -1,6 +1,7 @@
 //! Properties that hold for all inputs: decoders that never panic, a text that always parses,
 //! labels that never repeat, logins that are never refused too often.
 
+#![allow(clippy::wildcard_enum_match_arm, reason = "JSON has kinds that do not matter here")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
 mod common;

@@ -1,5 +1,7 @@
 //! What a reload keeps of a source, and what it begins anew.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use std::time::Duration;

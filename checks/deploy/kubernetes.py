@@ -26,7 +26,7 @@ def main(files: list[str]) -> None:
         objects = [one for one in yaml.safe_load_all(pathlib.Path(file).read_text()) if one]
         problems += [f"{file}: {problem}" for problem in check(objects)]
         print(f"{file}: {len(objects)} objects")
-    sys.exit("\n".join(problems))
+    sys.exit("\n".join(problems) or 0)
 
 
 def check(objects: list[dict]):

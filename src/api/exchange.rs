@@ -212,10 +212,9 @@ impl Answer {
     /// the reason that comes first in the documentation's table.
     pub fn weigh(status: Fault, body: Fault) -> Fault {
         let says = |reasons: &[Reason]| reasons.contains(&status.reason);
-        let overruled = match body.reason {
-            Reason::Vendor => says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]),
-            reason => reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]),
-        };
+        let overruled = (body.reason == Reason::Vendor
+            && says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]))
+            || (body.reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]));
         if overruled { status } else { body }
     }
 

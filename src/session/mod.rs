@@ -320,23 +320,20 @@ impl<D: Dialect> Visit<'_, D> {
             Err(Failure::Request(error)) => error,
             settled => return settled,
         };
-        match error.fault.consequence {
-            Consequence::RenewToken => {
-                let Some(token) = self.replace(generation).await? else { return Err(error.into()) };
-                let outcome = self.api.send(build(&token), &judge).await;
-                if let Err(Failure::Request(again)) = &outcome {
-                    match again.fault.consequence {
-                        Consequence::RenewToken => self.drop_token().await,
-                        told => self.note_lock_out(told).await,
-                    }
-                }
-                outcome
-            }
-            told => {
-                self.note_lock_out(told).await;
-                Err(error.into())
+        if error.fault.consequence != Consequence::RenewToken {
+            self.note_lock_out(error.fault.consequence).await;
+            return Err(error.into());
+        }
+        let Some(token) = self.replace(generation).await? else { return Err(error.into()) };
+        let outcome = self.api.send(build(&token), &judge).await;
+        if let Err(Failure::Request(again)) = &outcome {
+            if again.fault.consequence == Consequence::RenewToken {
+                self.drop_token().await;
+            } else {
+                self.note_lock_out(again.fault.consequence).await;
             }
         }
+        outcome
     }
 
     /// A lock-out counts whatever call it is the answer to.
@@ -402,11 +399,11 @@ impl<D: Dialect> Visit<'_, D> {
         if self.logged_in.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        if let Some(old) = old {
-            if let Some(grant) = self.renewed(&mut inner, &old.token, Renewal::Refused).await? {
-                self.logged_in.store(true, Ordering::Relaxed);
-                return Ok(Some(self.session.store(&mut inner, grant).0));
-            }
+        if let Some(old) = old
+            && let Some(grant) = self.renewed(&mut inner, &old.token, Renewal::Refused).await?
+        {
+            self.logged_in.store(true, Ordering::Relaxed);
+            return Ok(Some(self.session.store(&mut inner, grant).0));
         }
         self.login(&mut inner).await.map(|(token, _)| Some(token))
     }
@@ -444,11 +441,10 @@ impl<D: Dialect> Visit<'_, D> {
                         | Consequence::HoldLogin(_)
                         | Consequence::HoldRequests(_)) => told,
                     };
-                    match consequence {
-                        Consequence::LockedOut(pause) => {
-                            inner.hold_off.locked_out(pause, Instant::now());
-                        }
-                        told => session.note_refusal(inner, fingerprint, told),
+                    if let Consequence::LockedOut(pause) = consequence {
+                        inner.hold_off.locked_out(pause, Instant::now());
+                    } else {
+                        session.note_refusal(inner, fingerprint, consequence);
                     }
                 }
                 session.publish(inner);
