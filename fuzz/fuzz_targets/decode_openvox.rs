@@ -20,7 +20,10 @@ static VENDOR: Vendor = Vendor {
         ("heartbeat", include_str!("../right/openvox_uc/heartbeat.json")),
         ("logout", include_str!("../right/openvox_uc/logout.json")),
         ("conference/query", include_str!("../right/openvox_uc/conference_query.json")),
-        ("conference/query_in_session", include_str!("../right/openvox_uc/conference_query_in_session.json")),
+        (
+            "conference/query_in_session",
+            include_str!("../right/openvox_uc/conference_query_in_session.json"),
+        ),
     ],
 };
 

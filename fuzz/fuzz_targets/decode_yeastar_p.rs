@@ -21,7 +21,10 @@ static VENDOR: Vendor = Vendor {
         ("refresh_token", include_str!("../right/yeastar_p/refresh_token.json")),
         ("del_token", include_str!("../right/yeastar_p/del_token.json")),
         ("conference/list", include_str!("../right/yeastar_p/conference_list.json")),
-        ("conference/query_ongoing_conference", include_str!("../right/yeastar_p/conference_query_ongoing_conference.json")),
+        (
+            "conference/query_ongoing_conference",
+            include_str!("../right/yeastar_p/conference_query_ongoing_conference.json"),
+        ),
         ("conference/get", include_str!("../right/yeastar_p/conference_get.json")),
     ],
 };

@@ -20,7 +20,10 @@ static VENDOR: Vendor = Vendor {
         ("heartbeat", include_str!("../right/yeastar_s/heartbeat.json")),
         ("logout", include_str!("../right/yeastar_s/logout.json")),
         ("conference/query", include_str!("../right/yeastar_s/conference_query.json")),
-        ("conference/query_in_session", include_str!("../right/yeastar_s/conference_query_in_session.json")),
+        (
+            "conference/query_in_session",
+            include_str!("../right/yeastar_s/conference_query_in_session.json"),
+        ),
     ],
 };
 
