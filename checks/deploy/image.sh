@@ -104,7 +104,7 @@ clean() {
 trap clean EXIT
 inside() {
     env --ignore-environment CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml \
-        chroot --userspec=65532:65532 "$work/root" /usr/bin/conferencing_exporter "$@"
+        "$(command -v chroot)" --userspec=65532:65532 "$work/root" /usr/bin/conferencing_exporter "$@"
 }
 wait_for "the simulator" "curl -fsS http://127.0.0.1:19690/ || grep -q control $work/simulator"
 inside --version | grep -q 'revision 0123456789ab' || fail "it does not know its revision"
