@@ -64,7 +64,7 @@ echo "$((size / 1024)) MiB"
 [ "$(cat "$work/executables")" = ./usr/bin/conferencing_exporter ] || { cat "$work/executables"; fail "more than the exporter can be run"; }
 
 echo "run it"
-# What a container engine adds: /proc, /etc/hosts, /etc/resolv.conf, the configuration; all else is read-only.
+# What a container engine adds: /proc, /dev/urandom, /etc/hosts, /etc/resolv.conf, the configuration; all else is read-only.
 cat >"$work/dns.py" <<'PYTHON'
 # Answers 127.0.0.1 to every question of type A, and nothing to others.
 import socket
@@ -82,7 +82,8 @@ pids+=("$!")
 cargo build --release --locked --quiet --package simulator
 target/release/simulator >"$work/simulator" &
 pids+=("$!")
-mkdir -p "$root/proc" "$root/etc/conferencing_exporter"
+mkdir -p "$root/proc" "$root/dev" "$root/etc/conferencing_exporter"
+touch "$root/dev/urandom"
 echo 'nameserver 127.0.0.153' >"$root/etc/resolv.conf"
 echo '127.0.0.1 localhost pbx.hosts' >"$root/etc/hosts"
 # One by its address, one by /etc/hosts, one by DNS.
@@ -93,10 +94,11 @@ mkdir "$work/root"
 mount --bind "$root" "$work/root"
 mount -o remount,bind,ro,nosuid,nodev "$work/root"
 mount -t proc proc "$work/root/proc"
+mount --bind /dev/urandom "$work/root/dev/urandom"
 clean() {
     finish_pids=("${pids[@]}"); pids=()
     for pid in "${finish_pids[@]}"; do kill "$pid" 2>/dev/null || true; wait "$pid" 2>/dev/null || true; done
-    umount "$work/root/proc" "$work/root" 2>/dev/null || true
+    umount "$work/root/dev/urandom" "$work/root/proc" "$work/root" 2>/dev/null || true
     run_buildah umount "$container" >/dev/null || true
     run_buildah rm "$container" >/dev/null || true
     finish
@@ -104,7 +106,7 @@ clean() {
 trap clean EXIT
 inside() {
     env --ignore-environment CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml \
-        chroot --userspec=65532:65532 "$work/root" /usr/bin/conferencing_exporter "$@"
+        "$(command -v chroot)" --userspec=65532:65532 "$work/root" /usr/bin/conferencing_exporter "$@"
 }
 wait_for "the simulator" "curl -fsS http://127.0.0.1:19690/ || grep -q control $work/simulator"
 inside --version | grep -q 'revision 0123456789ab' || fail "it does not know its revision"
