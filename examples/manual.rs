@@ -1,5 +1,5 @@
 //! Writes the manual page and the shell completions, from the definition of the command line:
-//! `cargo run --example generate -- FOLDER`.
+//! `cargo run --example manual -- FOLDER`.
 
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
@@ -11,7 +11,7 @@ const NAME: &str = "conferencing_exporter";
 
 fn main() -> ExitCode {
     let Some(folder) = std::env::args_os().nth(1).map(PathBuf::from) else {
-        println!("usage: generate FOLDER");
+        println!("usage: manual FOLDER");
         return ExitCode::from(2);
     };
     match generate(&folder) {
