@@ -1,4 +1,4 @@
-//! By the clock: `cargo bench --features internals --bench throughput`.
+//! By the clock: `cargo bench --features fuzzing --bench throughput`.
 
 mod support;
 

@@ -1,14 +1,11 @@
 #!/usr/bin/env bash
-# All checks that need more than Rust: the Debian packages of checks/packages.txt.
-# A missing tool is a failure, never a skip.
+# All checks that need more than Rust: the Debian packages of checks/packages.txt, and Node.js
+# with npm. A missing tool is a failure, never a skip.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-while read -r check; do
-    printf '\n-- %s\n' "$check"
-    "checks/$check"
-done <<'CHECKS'
-demo.sh
-performance.sh
-CHECKS
+for check in demo.sh web.sh monitoring.sh deploy.sh fuzz.sh performance.sh; do
+    printf '\n-- checks/%s\n' "$check"
+    time "checks/$check"
+done
 echo "all checks passed"

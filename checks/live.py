@@ -44,7 +44,7 @@ import static
 ROOT = static.ROOT
 SCRAPE = 2                    # seconds
 RATE_INTERVAL = 4 * SCRAPE    # as Grafana computes it for a step up to 3 scrapes
-DEADLINE = time.monotonic() + 240
+LIMIT = 210                   # for everything but the --seconds of waiting
 
 # Empty while all is well; the faults below fill them.
 EMPTY_WHEN_WELL = {
@@ -60,6 +60,9 @@ MUST_BE_SILENT = [
 ]
 
 
+deadline = float("inf")
+
+
 class Failure(Exception):
     pass
 
@@ -72,7 +75,7 @@ def fetch(url, method="GET", timeout=10):
 
 def wait(what, condition, seconds):
     """Until `condition` yields something true, which is returned."""
-    end = min(time.monotonic() + seconds, DEADLINE)
+    end = min(time.monotonic() + seconds, deadline)
     while True:
         with contextlib.suppress(OSError):
             result = condition()
@@ -106,11 +109,11 @@ class Prometheus:
             raise Failure(f"{error.read().decode()}") from None
         return answer["data"]
 
-    def query(self, expr):
-        return self.get("query", query=expr)["result"]
+    def query(self, expr, at=None):
+        return self.get("query", query=expr, time=at or time.time())["result"]
 
-    def query_range(self, expr, start=None, step=SCRAPE):
-        return self.get("query_range", query=expr, start=start or self.started, end=time.time(), step=step)["result"]
+    def query_range(self, expr, end=None):
+        return self.get("query_range", query=expr, start=self.started, end=end or time.time(), step=SCRAPE)["result"]
 
     def healthy_targets(self):
         targets = self.get("targets")["activeTargets"]
@@ -281,9 +284,9 @@ def resolved(expr, **chosen):
     return static.resolve(expr, f"{RATE_INTERVAL}s")
 
 
-def run_target(server, target, **chosen):
+def run_target(server, target, at=None, **chosen):
     expr = resolved(target["expr"], **chosen)
-    return server.query(expr) if target["instant"] else server.query_range(expr)
+    return server.query(expr, at) if target["instant"] else server.query_range(expr, at)
 
 
 def check_variables(server, page):
@@ -357,7 +360,8 @@ def check_not_reported(server, overview, source, families):
                 problems.append(f"{server.name}: {title} shows {shown} for {vendor}, whose capability is {number}")
     rooms = next(p for p in source["panels"] if p["title"] == "Room settings")
     result = server.query(resolved(rooms["targets"][0]["expr"]))
-    unreported = {s["metric"]["vendor"] for s in result if float(s["value"][1]) == -1}
+    unreported = {s["metric"]["vendor"] for s in result
+                  if s["metric"]["setting"] == "Rooms" and float(s["value"][1]) == -1}
     expected = {vendor for vendor, number in capability["rooms"].items() if number == 0}
     if unreported != expected:
         problems.append(f"{server.name}: Room settings: not reported by {unreported}, should be {expected}")
@@ -459,6 +463,7 @@ def run(arguments, folder):
     control = Control(arguments.control)
     control("clear")
     # After an earlier run a login may still be held off for a minute.
+    # After two, until ten minutes have passed: then the demo has to be started anew.
     wait("every source to be up", lambda: all_up(fetch(f"{arguments.exporter}/metrics")), 90)
     with contextlib.ExitStack() as stack:
         servers, webhook = start_servers(stack, folder, arguments.exporter)
@@ -490,8 +495,6 @@ def run(arguments, folder):
         queries = sum(len(p["targets"]) for page in dashboards.values() for p in page["panels"])
         print(f"{queries} queries of {sum(len(page['panels']) for page in dashboards.values())} panels, "
               f"2 set-ups, {len(problems)} problems", flush=True)
-        if arguments.dump:
-            dump(servers[0], dashboards, arguments.dump)
 
         refused_request(arguments.exporter)
         # The hold-off comes last: it outlasts its fault.
@@ -505,6 +508,8 @@ def run(arguments, folder):
                 if not run_target(server, target(dashboards, uid, title)):
                     problems.append(f"{server.name}: {uid}: {title} is empty in spite of the faults")
                     print(problems[-1], file=sys.stderr)
+        if arguments.dump:
+            dump(servers[0], dashboards, arguments.dump)
         return problems
 
 
@@ -528,9 +533,10 @@ def write_metrics(families):
 
 def dump(server, dashboards, path):
     """The data of every panel, for checks/pictures."""
-    data = {uid: {panel["id"]: {t["refId"]: run_target(server, t) for t in panel["targets"]}
+    now = time.time()
+    data = {uid: {panel["id"]: {t["refId"]: run_target(server, t, now) for t in panel["targets"]}
                   for panel in page["panels"]} for uid, page in dashboards.items()}
-    path.write_text(json.dumps({"start": server.started, "end": time.time(), "dashboards": data}))
+    path.write_text(json.dumps({"start": server.started, "end": now, "dashboards": data}))
 
 
 def main():
@@ -543,6 +549,8 @@ def main():
     parser.add_argument("--write-metrics", action="store_true", help="write checks/metrics.txt from the output")
     parser.add_argument("--dump", type=pathlib.Path, help="write the data of every panel to this file")
     arguments = parser.parse_args()
+    global deadline
+    deadline = time.monotonic() + LIMIT + arguments.seconds
     with tempfile.TemporaryDirectory(prefix="monitoring-") as name:
         folder = pathlib.Path(name)
         try:

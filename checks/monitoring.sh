@@ -24,7 +24,7 @@ step() {
 
 static() {
     need python3 node npm promtool amtool
-    (cd checks/schema && npm ci --silent)
+    (cd checks/schema && npm ci --silent --no-audit --no-fund)
     step promtool check rules --lint=all prometheus/alerts.yaml prometheus/recording-rules.yaml
     step promtool check config prometheus/prometheus.yaml
     step promtool test rules prometheus/tests/*.yaml

@@ -2,7 +2,7 @@
 """Checks dashboards, rules, tests and runbooks as they lie there; nothing has to run.
 
     checks/static.py              all problems, exit 1 if there is one
-    checks/static.py --self-test  breaks dashboards on purpose and fails if a break goes unnoticed
+    checks/static.py --self-test  breaks dashboards and rules on purpose and fails if a break goes unnoticed
 
 The rules for dashboards are those of Grafana's dashboard-linter (Prometheus part), and this
 project's own on top.
@@ -247,6 +247,11 @@ def yaml(*paths):
     return json.loads(output)
 
 
+def rule_files():
+    folder = ROOT / "prometheus"
+    return [folder / "alerts.yaml", folder / "recording-rules.yaml", *sorted((folder / "tests").glob("*.yaml"))]
+
+
 def rule_problems(alerts, recordings, tests, runbook, known_metrics):
     problems = []
     records = {rule["record"] for group in recordings["groups"] for rule in group["rules"]}
@@ -375,8 +380,7 @@ def all_problems():
         problems += [f"{stem}: {text}" for text in dashboard_problems(page, stem, in_dashboards, known_units)]
     problems += colour_problems(pages)
 
-    alerts, recordings, *tests = yaml(ROOT / "prometheus/alerts.yaml", ROOT / "prometheus/recording-rules.yaml",
-                                      *sorted((ROOT / "prometheus/tests").glob("*.yaml")))
+    alerts, recordings, *tests = yaml(*rule_files())
     runbook = (ROOT / "docs/runbooks.md").read_text()
     records = [rule["record"] for group in recordings["groups"] for rule in group["rules"]]
     problems += rule_problems(alerts, recordings, tests, runbook, in_dashboards)
@@ -428,6 +432,23 @@ def breaks():
     yield "no query yields", lambda p: panel(p, "table")["fieldConfig"]["overrides"][0]["matcher"].update(options="x")
 
 
+def rule_breaks():
+    def first(given):
+        return given["alerts"]["groups"][0]["rules"][0]
+
+    yield "severity", lambda g: first(g)["labels"].update(severity="high")
+    yield "annotations", lambda g: first(g)["annotations"].pop("description")
+    yield "runbook_url", lambda g: first(g)["annotations"].update(runbook_url="https://example.org/")
+    yield "no section", lambda g: g.update(runbook=g["runbook"].replace("## ConferencingExporterDown", "## Down"))
+    yield "its severity", lambda g: g.update(runbook=g["runbook"].replace("**Critical.**", "**Grave.**"))
+    yield "of no alert", lambda g: g["alerts"]["groups"][0]["rules"].pop()
+    yield "unknown metric", lambda g: first(g).update(expr="conferencing_down == 1")
+    yield "has no label", lambda g: first(g).update(expr='conferencing_api_errors_total{cause="dns"} == 1')
+    yield "outside rate", lambda g: first(g).update(expr="conferencing_api_errors_total > 1")
+    yield "no unit test finds it firing", lambda g: first(g).update(alert="ConferencingOther")
+    yield "no unit test looks at it", lambda g: g["recordings"]["groups"][0]["rules"][0].update(record="a:b:c")
+
+
 def self_test():
     known = metrics() | {name: ("gauge", labels) for name, labels in SCRAPE_METRICS.items()}
     known_units = units()
@@ -438,6 +459,14 @@ def self_test():
         change(broken)
         count += 1
         if not any(word in text for text in dashboard_problems(broken, "conferencing-overview", known, known_units)):
+            missed.append(word)
+    alerts, recordings, *tests = yaml(*rule_files())
+    runbook = (ROOT / "docs/runbooks.md").read_text()
+    for word, change in rule_breaks():
+        broken = copy.deepcopy({"alerts": alerts, "recordings": recordings, "tests": tests, "runbook": runbook})
+        change(broken)
+        count += 1
+        if not any(word in text for text in rule_problems(**broken, known_metrics=known)):
             missed.append(word)
     if missed:
         sys.exit(f"breaks that went unnoticed: {missed}")

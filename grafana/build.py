@@ -66,6 +66,7 @@ REASONS = {
 }
 LOGINS = {"logins": "#5794F2", "failed": BAD}
 ALLOWED = "#8E8E8E"
+SERIES = {"exposed": "#5794F2", "dropped": WARN}
 MEMORY = {"resident": "#5794F2", "virtual": "#8E8E8E"}
 HANDLES = {"open": "#5794F2", "threads": "#B877D9"}
 
@@ -150,6 +151,7 @@ def values(texts):
 
 
 UNKNOWN = values({UNREPORTED: (NOT_REPORTED, GREY)})
+UNKNOWN_SHORT = values({UNREPORTED: ("not reported", GREY)})
 NOBODY = [{"type": "special", "options": {"match": "nan", "result": {"text": "nobody", "color": GREY, "index": 1}}}]
 UP_DOWN = values({0: ("down", BAD), 1: ("up", GOOD)})
 CAPABLE = values({0: (NOT_REPORTED, GREY), 1: ("reported", GOOD)})
@@ -227,10 +229,12 @@ def stat(title, description, place, queries, unit, *, graph=False, text="auto", 
     }, **rest)
 
 
-def timeseries(title, description, place, queries, unit, *, stack=False, bars=False, calcs=("lastNotNull", "max"),
-               min=0, **rest):
+def timeseries(title, description, place, queries, unit, *, stack=False, bars=False, calcs=(), min=0, **rest):
+    beside = bool(calcs) and place[2] >= 10
+    legend = {"calcs": list(calcs) if beside else [], "displayMode": "table" if beside else "list",
+              "placement": "right" if beside else "bottom", "showLegend": True}
     return panel("timeseries", title, description, place, queries, unit, options={
-        "legend": {"calcs": list(calcs), "displayMode": "table", "placement": "bottom", "showLegend": True},
+        "legend": legend,
         "tooltip": {"mode": "multi", "sort": "desc"},
     }, custom={
         "axisBorderShow": False,
@@ -240,7 +244,7 @@ def timeseries(title, description, place, queries, unit, *, stack=False, bars=Fa
         "axisPlacement": "auto",
         "barAlignment": 0,
         "drawStyle": "bars" if bars else "line",
-        "fillOpacity": 60 if bars else 25 if stack else 8,
+        "fillOpacity": 60 if bars else 25 if stack else 0,
         "gradientMode": "none",
         "hideFrom": {"legend": False, "tooltip": False, "viz": False},
         "lineInterpolation": "stepAfter" if stack else "linear",
@@ -269,7 +273,7 @@ def timeline(title, description, place, queries, *, mappings, **rest):
     }, mappings=mappings, **rest)
 
 
-def table(title, description, place, queries, unit, *, sort=None, **rest):
+def table(title, description, place, queries, unit, *, narrowest, sort=None, **rest):
     options = {"cellHeight": "sm", "frameIndex": 0, "showHeader": True}
     if sort:
         options["sortBy"] = [{"desc": sort.startswith("-"), "displayName": sort.lstrip("-")}]
@@ -278,6 +282,7 @@ def table(title, description, place, queries, unit, *, sort=None, **rest):
         "cellOptions": {"type": "auto"},
         "filterable": False,
         "inspect": False,
+        "minWidth": narrowest,
     }, **rest)
 
 
@@ -328,6 +333,12 @@ def columns(*names, hide=("Time", "job")):
             "renameByName": renames,
         }},
     ]
+
+
+def matrix(rows):
+    """A row each value of the label `rows`, a column each source."""
+    return [{"id": "groupingToMatrix", "options": {
+        "columnField": "source", "rowField": rows, "valueField": "Value", "emptyValue": "null"}}]
 
 
 # Dashboards
@@ -488,7 +499,7 @@ def overview():
 
         table("Systems", "One row a system, trouble first. Click a name for the source in depth. "
               "\"no answer\": the system is down or has not been asked yet.",
-              (0, 4, 16, 9), targets(
+              (0, 4, 24, 8), targets(
                   (state(), ""),
                   (reported(ACTIVE, "conferences_active"), ""),
                   (reported(JOINED, "participants_joined"), ""),
@@ -497,52 +508,52 @@ def overview():
                   (reported(LARGEST, "participants_joined"), ""),
                   (reported(NO_PIN, "rooms_pin_protected"), ""),
                   (AGE, ""), table=True),
-              "short", mappings=UNKNOWN, no_value=NO_ANSWER, decimals=0, sort="State",
+              "short", mappings=UNKNOWN_SHORT, no_value=NO_ANSWER, decimals=0, sort="State", narrowest=70,
               transformations=columns(("source", "source"), ("vendor", "Vendor"), ("Value #A", "State"),
                                       ("Value #B", "Conferences"), ("Value #C", "People"), ("Value #D", "Waiting"),
                                       ("Value #E", "Muted"), ("Value #F", "Largest"), ("Value #G", "No PIN"),
                                       ("Value #H", "Data age")),
               overrides=[
-                  override("byName", "source", displayName="Source", links=to_source()),
+                  override("byName", "source", displayName="Source", unit="string", links=to_source()),
                   override("byName", "State", mappings=UP_DOWN, cell={"type": "color-background", "mode": "basic"}, width=70),
                   override("byName", "Waiting", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
-                  override("byName", "Muted", unit="percentunit", mappings=UNKNOWN + NOBODY),
+                  override("byName", "Muted", unit="percentunit", mappings=UNKNOWN_SHORT + NOBODY),
                   override("byName", "No PIN", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
                   override("byName", "Data age", unit="s", thresholds=steps((None, PLAIN), (960, WARN), (1800, BAD)),
                            cell={"type": "color-text"}),
               ]),
         timeline("Up and down over time", "Green while the last collection of the system worked.",
-                 (16, 4, 8, 9), targets((state(), "{{source}}")), mappings=UP_DOWN, no_value="no data"),
+                 (0, 12, 8, 8), targets((state(), "{{source}}")), mappings=UP_DOWN, no_value="no data"),
 
-        timeseries("People by vendor", "People who have joined a conference.", (0, 13, 12, 8),
+        timeseries("People by vendor", "People who have joined a conference.", (8, 12, 8, 8),
                    targets((f"sum by (vendor) ({JOINED})", "{{vendor}}")), "short", stack=True,
                    overrides=colours(VENDORS), decimals=0),
-        timeseries("Conferences by vendor", "Conferences going on.", (12, 13, 12, 8),
+        timeseries("Conferences by vendor", "Conferences going on.", (16, 12, 8, 8),
                    targets((f"sum by (vendor) ({ACTIVE})", "{{vendor}}")), "short", stack=True,
                    overrides=colours(VENDORS), decimals=0),
 
         timeseries("Muted share by vendor", "Of the people whose microphone state is reported, those whose "
                    "microphone is off. No line: the vendor does not report it, or nobody is in a conference.",
-                   (0, 21, 8, 8), targets((muted_share("vendor"), "{{vendor}}")), "percentunit",
+                   (0, 20, 8, 8), targets((muted_share("vendor"), "{{vendor}}")), "percentunit",
                    overrides=colours(VENDORS), max=1),
         timeseries("People waiting for a moderator", "People held until a moderator comes, by system. "
                    "Somebody who waits for ten minutes has probably been forgotten.",
-                   (8, 21, 8, 8), targets((WAITING, "{{source}}")), "short", decimals=0),
-        timeseries("Largest conference", "People in the largest conference of each vendor.", (16, 21, 8, 8),
+                   (8, 20, 8, 8), targets((WAITING, "{{source}}")), "short", decimals=0),
+        timeseries("Largest conference", "People in the largest conference of each vendor.", (16, 20, 8, 8),
                    targets((f"max by (vendor) ({LARGEST})", "{{vendor}}")), "short",
                    overrides=colours(VENDORS), decimals=0),
 
-        timeseries("API errors by vendor and reason", "Failed requests in each interval. The runbook explains "
+        timeseries("API errors by vendor and reason", "Failed requests within the rate interval. The runbook explains "
                    "the reasons. Empty is good.",
-                   (0, 29, 12, 8), targets((f"{increase('conferencing_api_errors_total', 'vendor, reason')} > 0",
-                                            "{{vendor}}: {{reason}}")), "short", bars=True, calcs=("sum",),
+                   (0, 28, 10, 8), targets((f"{increase('conferencing_api_errors_total', 'vendor, reason')} > 0",
+                                            "{{vendor}}: {{reason}}")), "short", bars=True, calcs=("max",),
                    no_value="no errors", overrides=reason_colours()),
         timeseries("Age of the data", "How old the values of each system are. A saw-tooth up to its min_interval "
                    "is normal, a rising line is stale data.",
-                   (12, 29, 6, 8), targets((AGE, "{{source}}")), "s", calcs=("max",), no_value=NO_ANSWER),
+                   (10, 28, 6, 8), targets((AGE, "{{source}}")), "s", no_value=NO_ANSWER),
         bars("Rooms without a PIN", "Standing rooms anybody who can dial the number may enter. OpenVox and Yeastar "
              "S report this; Yeastar P does with room_details.",
-             (18, 29, 6, 8), targets((NO_PIN, "{{source}}"), instant=True), "short",
+             (16, 28, 8, 8), targets((NO_PIN, "{{source}}"), instant=True), "short",
              thresholds=steps((None, GOOD), (1, WARN)), min=0, decimals=0),
     ])
 
@@ -550,9 +561,9 @@ def overview():
 def source():
     of = "summed over the selected sources"
     rooms = [
-        ("rooms", "Rooms"), ("rooms_pin_protected", "PIN"), ("rooms_moderated", "Moderated"),
-        ("rooms_wait_for_moderator", "Wait for moderator"), ("rooms_allow_invite", "May invite"),
-        ("rooms_mute_on_join", "Mute on join"), ("rooms_music_on_hold", "Music on hold"),
+        ("rooms", "Rooms"), ("rooms_pin_protected", "with a PIN"), ("rooms_moderated", "with a moderator"),
+        ("rooms_wait_for_moderator", "wait for a moderator"), ("rooms_allow_invite", "participants may invite"),
+        ("rooms_mute_on_join", "mute on join"), ("rooms_music_on_hold", "music on hold"),
     ]
 
     def conference(name):
@@ -609,73 +620,76 @@ def source():
 
         timeseries("Conferences", f"active: going on. scheduled: planned. mute on join: active ones that mute people as "
                    f"they join. everyone muted: active ones in which all are muted by force. {of.capitalize()}.",
-                   (0, 18, 8, 8), targets(
+                   (0, 18, 7, 8), targets(
                        (by_state("conferencing_conferences"), "{{state}}"),
                        (f"sum({gauge('conferencing_conferences_mute_on_join')})", "mute on join"),
                        (f"sum({gauge('conferencing_conferences_all_muted')})", "everyone muted")),
                    "short", overrides=colours(CONFERENCES), decimals=0),
-        timeseries("Largest conference", "People in the largest conference of each source.", (8, 18, 8, 8),
+        timeseries("Largest conference", "People in the largest conference of each source.", (7, 18, 7, 8),
                    targets((LARGEST, "{{source}}")), "short", decimals=0),
         table("Largest conferences now", "The twenty largest conferences, where the source is configured with "
               "conferences.enabled. The name is a keyed hash unless conferences.identify says otherwise.",
-              (16, 18, 8, 8), targets(
+              (14, 18, 10, 8), targets(
                   (largest, ""),
                   (f"{conference('conferencing_conference_participants_muted')} and {largest}", ""),
                   (f"time() - {conference('conferencing_conference_start_timestamp_seconds')} and {largest}", ""),
                   table=True),
-              "short", sort="-People", no_value=NOT_REPORTED, decimals=0,
+              "short", sort="-People", no_value="not reported", decimals=0, narrowest=80,
               transformations=columns(("conference", "Conference"), ("source", "Source"), ("Value #A", "People"),
                                       ("Value #B", "Muted"), ("Value #C", "Running for"), hide=("Time",)),
-              overrides=[override("byName", "Running for", unit="s")]),
+              overrides=[
+                  # A number (identify: number) is a name here, not 6.4 thousand.
+                  override("byName", "Conference", unit="string", width=140),
+                  override("byName", "Source", unit="string"),
+                  override("byName", "Running for", unit="s")]),
 
-        table("Room settings", "How many of the standing rooms have the setting on.", (0, 26, 14, 8),
-              targets(*((reported(gauge(f"conferencing_{name}"), name), "") for name, _ in rooms), table=True),
-              "short", mappings=UNKNOWN, no_value=NO_ANSWER, decimals=0, sort="Source",
-              transformations=columns(("source", "Source"), *(
-                  (f"Value #{chr(ord('A') + i)}", title) for i, (_, title) in enumerate(rooms)),
-                  hide=("Time", "job", "vendor"))),
+        table("Room settings", "How many of the standing rooms have the setting on.", (0, 26, 12, 9),
+              targets((" or ".join(
+                  f'label_replace({reported(gauge(f"conferencing_{name}"), name)}, "setting", "{title}", "", "")'
+                  for name, title in rooms), ""), table=True),
+              "short", mappings=UNKNOWN, no_value=NO_ANSWER, decimals=0, narrowest=190,
+              transformations=matrix("setting")),
         table("What the source can report", "As configured and as found. What is not reported is absent from every "
               "panel, never 0. The README says which option or firmware adds it.",
-              (14, 26, 10, 8), targets(
+              (12, 26, 12, 9), targets(
                   (gauge("conferencing_source_capability", by="source, capability", fold="min"), ""), table=True),
-              "none", mappings=CAPABLE, no_value="no data",
-              transformations=[{"id": "groupingToMatrix", "options": {
-                  "columnField": "source", "rowField": "capability", "valueField": "Value", "emptyValue": "null"}}],
+              "none", mappings=CAPABLE, no_value="no data", narrowest=190,
+              transformations=matrix("capability"),
               overrides=[override("byRegexp", "/^(?!capability)/", cell={"type": "color-text"})]),
 
-        timeseries("API requests by endpoint", f"Requests sent, {of}.", (0, 34, 12, 8),
+        timeseries("API requests by endpoint", f"Requests sent, {of}.", (0, 35, 12, 8),
                    targets((rate("conferencing_api_requests_total", "vendor, endpoint"), "{{vendor}}: {{endpoint}}")),
                    "reqps", calcs=("mean", "max")),
-        timeseries("API errors by reason", f"Failed requests in each interval, {of}. The runbook explains the "
+        timeseries("API errors by reason", f"Failed requests within the rate interval, {of}. The runbook explains the "
                    "reasons. Empty is good.",
-                   (12, 34, 12, 8), targets((f"{increase('conferencing_api_errors_total', 'source, reason')} > 0",
-                                             "{{source}}: {{reason}}")), "short", bars=True, calcs=("sum",),
+                   (12, 35, 12, 8), targets((f"{increase('conferencing_api_errors_total', 'source, reason')} > 0",
+                                             "{{source}}: {{reason}}")), "short", bars=True, calcs=("max",),
                    no_value="no errors", overrides=reason_colours()),
 
         heatmap("Latency of API requests", "How long requests took until the whole answer was read or given up. "
                 "Counted by vendor: all systems of the vendor of the selected sources.",
-                (0, 42, 12, 8), targets((latency, "{{le}}"), heatmap=True), "s", no_value="no requests"),
+                (0, 43, 12, 8), targets((latency, "{{le}}"), heatmap=True), "s", no_value="no requests"),
         timeseries("Slow requests by endpoint", "95 of 100 requests were faster than this. Counted by vendor, like "
                    "the heat map.",
-                   (12, 42, 12, 8), targets((f"histogram_quantile(0.95, {endpoint_latency})", "{{vendor}}: {{endpoint}}")),
-                   "s", calcs=("lastNotNull", "max"), no_value="no requests"),
+                   (12, 43, 12, 8), targets((f"histogram_quantile(0.95, {endpoint_latency})", "{{vendor}}: {{endpoint}}")),
+                   "s", calcs=("max",), no_value="no requests"),
 
         timeseries("Collection time against its budget", "How long the collection took, and how long it was allowed to "
                    "take: the smaller of the source's timeout and what Prometheus leaves.",
-                   (0, 50, 8, 8), targets(
+                   (0, 51, 8, 8), targets(
                        (gauge("conferencing_scrape_duration_seconds"), "{{source}}: took"),
                        (gauge("conferencing_scrape_timeout_seconds", fold="min"), "{{source}}: allowed")),
                    "s", no_value=NO_ANSWER, overrides=[
                        override("byRegexp", "/: allowed$/", color=fixed(ALLOWED), fill=0,
                                 dash={"dash": [8, 8], "fill": "dash"})]),
-        timeseries("Token lifetime left", "A saw-tooth: each jump is a renewal.", (8, 50, 8, 8),
+        timeseries("Token lifetime left", "A saw-tooth: each jump is a renewal.", (8, 51, 8, 8),
                    targets((f"{gauge('conferencing_token_expiry_timestamp_seconds')} - time()", "{{source}}")), "s",
-                   no_value="no token held", calcs=("lastNotNull",), min=None),
-        timeseries("Logins", f"Logins tried and failed in each interval, {of}. One login should do for many scrapes.",
-                   (16, 50, 8, 8), targets(
+                   no_value="no token held", min=None),
+        timeseries("Logins", f"Logins tried and failed within the rate interval, {of}. One login should do for many scrapes.",
+                   (16, 51, 8, 8), targets(
                        (increase("conferencing_logins_total"), "logins"),
                        (increase("conferencing_login_failures_total"), "failed")),
-                   "short", calcs=("sum",), overrides=colours(LOGINS)),
+                   "short", calcs=("max",), overrides=colours(LOGINS)),
     ])
 
 
@@ -722,16 +736,16 @@ def exporter():
                    (16, 12, 8, 8), targets(
                        (f"sum(scrape_samples_scraped{{{EXPORTER}}})", "exposed"),
                        (f"sum({gauge('conferencing_conference_series_dropped')})", "dropped")),
-                   "short", no_value="no scrapes", decimals=0),
+                   "short", no_value="no scrapes", overrides=colours(SERIES), decimals=0),
 
         timeseries("HTTP requests", "Requests to the exporter, by handler and status.", (0, 20, 12, 8),
                    targets((rate("conferencing_exporter_http_requests_total", "handler, code", EXPORTER),
                             "{{handler}} {{code}}")), "reqps", calcs=("mean", "max"), no_value="no requests"),
-        timeseries("HTTP requests refused or failed", "Answers of status 400 and above in each interval: 503 is too many "
+        timeseries("HTTP requests refused or failed", "Answers of status 400 and above within the rate interval: 503 is too many "
                    "scrapes at once, 404 an unknown source or path, 401 a missing password. Empty is good.",
                    (12, 20, 12, 8), targets((
                        f"{increase('conferencing_exporter_http_requests_total', 'handler, code', REFUSED)} > 0",
-                       "{{handler}} {{code}}")), "short", bars=True, calcs=("sum",), no_value="no errors"),
+                       "{{handler}} {{code}}")), "short", bars=True, calcs=("max",), no_value="no errors"),
 
         timeseries("CPU", "Processor time used; 100 % is one core.", (0, 28, 8, 8),
                    targets((rate("process_cpu_seconds_total", "instance", EXPORTER), "{{instance}}")), "percentunit",

@@ -1,5 +1,7 @@
 //! `check`: is the configuration right, and do the sources answer.
 
+mod live;
+
 use std::io::{self, Write};
 
 use tokio::runtime::Builder;
@@ -15,37 +17,42 @@ use crate::{
 
 /// Validates the configuration without asking any source.
 pub fn offline(options: &Options) -> Exit {
-    let path = &options.config_file;
-    let Loaded { config, warnings } = match Config::load(path) {
-        Ok(loaded) => loaded,
-        Err(error) => return fail(&error.to_string(), Exit::Unusable),
+    let path = options.config_file.display();
+    let config = match validated(options) {
+        Ok(config) => config,
+        Err(exit) => return exit,
     };
-    if let Some(file) = &options.web_config_file.0
-        && let Err(problems) = web::check_config(file)
-    {
-        return fail(&problems.to_string(), Exit::Unusable);
-    }
     let sources = config.sources.len();
     // What serving would do with it, up to the first request.
     if let Err(problem) = apply(config) {
-        return fail(&format!("{}: {problem}", path.display()), Exit::Unusable);
+        return fail(&format!("{path}: {problem}"), Exit::Unusable);
+    }
+    let plural = if sources == 1 { "source" } else { "sources" };
+    let _ = writeln!(io::stdout(), "{path}: {sources} {plural}, valid");
+    Exit::Done
+}
+
+/// Also logs in to each source, or to those of `names`, and queries it once.
+pub fn live(options: &Options, names: &[String]) -> Exit {
+    match validated(options) {
+        Ok(config) => live::run(config, names),
+        Err(exit) => exit,
+    }
+}
+
+/// The configuration, its warnings printed; or its problems printed, and how to exit.
+fn validated(options: &Options) -> Result<Config, Exit> {
+    let unusable = |problem: &dyn std::fmt::Display| fail(&problem.to_string(), Exit::Unusable);
+    let Loaded { config, warnings } =
+        Config::load(&options.config_file).map_err(|problems| unusable(&problems))?;
+    if let Some(file) = &options.web_config_file.0 {
+        web::check_config(file).map_err(|problems| unusable(&problems))?;
     }
     let mut stderr = io::stderr().lock();
     for warning in &warnings {
         let _ = writeln!(stderr, "warning: {warning}");
     }
-    let plural = if sources == 1 { "source" } else { "sources" };
-    let _ = writeln!(io::stdout(), "{}: {sources} {plural}, valid", path.display());
-    Exit::Done
-}
-
-/// Also logs in to each source, or to those of `names`, and queries it once.
-pub fn live(options: &Options, _names: &[String]) -> Exit {
-    let exit = offline(options);
-    if exit != Exit::Done {
-        return exit;
-    }
-    fail("check --live is not available yet", Exit::Failed)
+    Ok(config)
 }
 
 fn apply(config: Config) -> anyhow::Result<()> {

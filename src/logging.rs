@@ -58,9 +58,9 @@ where
         let level = event.metadata().level().as_str().to_ascii_lowercase();
         let now = jiff::Timestamp::now();
         let Fields { message, others } = fields;
-        let own = [("ts", format!("{now:.3}")), ("level", level), ("msg", message)];
-        let all = own.iter().map(|(name, value)| (*name, value));
-        let all = all.chain(others.iter().map(|(name, value)| (*name, value)));
+        let text = |name, text| (name, Value { text, is_number: false });
+        let own = [text("ts", format!("{now:.3}")), text("level", level), text("msg", message)];
+        let all = own.iter().chain(&others);
         let mut line = String::new();
         for (name, value) in all {
             let separator = match (self.is_json, line.is_empty()) {
@@ -73,14 +73,18 @@ where
             if self.is_json {
                 quote(&mut line, name);
                 line.push(':');
-                quote(&mut line, value);
+                if value.is_number {
+                    line.push_str(&value.text);
+                } else {
+                    quote(&mut line, &value.text);
+                }
             } else {
                 line.push_str(name);
                 line.push('=');
-                if name != "msg" && is_bare(value) {
-                    line.push_str(value);
+                if *name != "msg" && is_bare(&value.text) {
+                    line.push_str(&value.text);
                 } else {
-                    quote(&mut line, value);
+                    quote(&mut line, &value.text);
                 }
             }
         }
@@ -95,19 +99,43 @@ where
 #[derive(Default)]
 struct Fields {
     message: String,
-    others: Vec<(&'static str, String)>,
+    others: Vec<(&'static str, Value)>,
+}
+
+struct Value {
+    text: String,
+    /// Or a boolean: JSON writes it without quotes.
+    is_number: bool,
+}
+
+impl Fields {
+    fn add(&mut self, field: &Field, text: String, is_number: bool) {
+        match field.name() {
+            "message" => self.message = text,
+            name => self.others.push((name, Value { text, is_number })),
+        }
+    }
 }
 
 impl Visit for Fields {
     fn record_str(&mut self, field: &Field, value: &str) {
-        match field.name() {
-            "message" => value.clone_into(&mut self.message),
-            name => self.others.push((name, value.to_owned())),
-        }
+        self.add(field, value.to_owned(), false);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.add(field, value.to_string(), true);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.add(field, value.to_string(), true);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.add(field, value.to_string(), true);
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.record_str(field, &format!("{value:?}"));
+        self.add(field, format!("{value:?}"), false);
     }
 }
 

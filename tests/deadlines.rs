@@ -27,12 +27,19 @@ fn scrape(bench: &Arc<Bench>, scrape_timeout: Option<Duration>) -> tokio::task::
     })
 }
 
-/// Waits until the simulator has seen `count` requests.
-async fn seen(simulator: &Simulator, count: usize) {
-    while simulator.requests(PBX, "").len() < count {
+/// Waits until `condition` holds; the other side of a socket takes its time.
+async fn until(what: &str, condition: impl Fn() -> bool) {
+    let started = std::time::Instant::now();
+    while !condition() {
+        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
         tokio::task::yield_now().await;
         std::thread::yield_now();
     }
+}
+
+/// Waits until the simulator has seen `count` requests.
+async fn seen(simulator: &Simulator, count: usize) {
+    until("requests", || simulator.requests(PBX, "").len() >= count).await;
 }
 
 #[tokio::test]
@@ -56,9 +63,7 @@ async fn a_hundred_silent_sources_end_with_the_budget_and_leave_nothing_behind()
         assert_eq!(started.elapsed().as_secs(), 8);
         tokio::time::resume();
         assert_eq!(bench.errors("timeout"), f64::from(100 * round));
-        while simulator.open_connections() > 0 {
-            tokio::task::yield_now().await;
-        }
+        until("closed connections", || simulator.open_connections() == 0).await;
         alive.push(metrics.num_alive_tasks());
     }
     assert!(alive.windows(2).all(|pair| pair[1] <= pair[0]), "tasks grow: {alive:?}");
@@ -81,13 +86,17 @@ async fn scrapes_at_the_same_time_share_one_collection() {
 #[tokio::test]
 async fn a_scrape_with_less_time_leaves_without_disturbing_the_others() {
     let simulator = simulator().await;
-    let slow = Fault::Delay(Duration::from_millis(400));
+    let slow = Fault::Delay(Duration::from_secs(50));
     simulator.inject(PBX, "", Some("conference/query"), slow, Some(1));
-    let bench = Arc::new(Bench::new(&config(&[source(PBX, &simulator.base_url(PBX), &[])])).await);
-    let hurried = scrape(&bench, Some(Duration::from_millis(100)));
+    let yaml = config(&[source(PBX, &simulator.base_url(PBX), &["timeout: 2m"])]);
+    let bench = Arc::new(Bench::new(&yaml).await);
+    let hurried = scrape(&bench, Some(Duration::from_secs(40)));
     seen(&simulator, 2).await;
     let patient = scrape(&bench, None);
+    tokio::task::yield_now().await;
+    later(Duration::from_secs(40)).await;
     assert!(!hurried.await.unwrap());
+    later(Duration::from_secs(10)).await;
     assert!(patient.await.unwrap());
     assert_eq!(simulator.requests(PBX, "").len(), 3);
     assert_eq!(bench.errors("timeout"), 0.0);
@@ -102,9 +111,7 @@ async fn a_collection_nobody_waits_for_is_cancelled() {
     seen(&simulator, 1).await;
     assert_eq!(simulator.open_connections(), 1);
     abandoned.abort();
-    while simulator.open_connections() > 0 {
-        tokio::task::yield_now().await;
-    }
+    until("closed connections", || simulator.open_connections() == 0).await;
     // Nothing failed: it was no longer wanted.
     assert_eq!(bench.errors("timeout"), 0.0);
     assert!(scrape(&bench, None).await.unwrap());

@@ -14,7 +14,7 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::{Answer, Api, client::ClientPool},
+    api::{Api, client::ClientPool},
     collect::{Engine, Report, Row, Rows, Snapshot},
     config::Config,
     metrics::{
@@ -82,16 +82,16 @@ impl Decoding {
         let own = Own::new().expect("metrics");
         let meters = SourceMeters::new(&own, vendor, vendor::endpoints(vendor)).expect("metrics");
         let client = ClientPool::default().client(source).expect("a client");
-        let mut api = Api::new(source, client, vendor::user_agent(vendor), meters);
+        let api = Api::new(source, client, vendor::user_agent(vendor), meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);
-        api.answer_with(Box::new(move |endpoint| {
+        let api = api.answered_by(Box::new(move |endpoint| {
             let body = match endpoint.as_str() {
                 "videoConferences/query" | "conferences/online" | "conference/query" => &answer,
                 "conferences" => r#"{"data":[],"count":0}"#,
                 _ => login,
             };
-            Answer::canned(StatusCode::OK, body.as_bytes())
+            (StatusCode::OK, body.as_bytes().to_owned())
         }));
         let decoding = Self { large, api, system: System::new(source), measure, expected };
         // Logs in.

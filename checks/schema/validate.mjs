@@ -2,6 +2,8 @@
 //
 //     npm ci && node validate.mjs ../../grafana/dashboards/*.json
 //
+// It also breaks the overview in some ways and fails if a break goes unnoticed.
+//
 // Each dashboard becomes a TypeScript literal that has to be assignable to `Dashboard`, with each
 // panel's options and field configuration replaced by the types of its panel plugin. A literal may
 // not have unknown keys, so a misspelt option is an error. A key that only some of the four versions
@@ -76,7 +78,7 @@ function sourceFor(version, text) {
   return { head, text: `${head}export const dashboard: Board =\n${text};\n` };
 }
 
-function check(version, files) {
+function check(version, texts) {
   const options = {
     module: ts.ModuleKind.ESNext,
     moduleResolution: ts.ModuleResolutionKind.Bundler,
@@ -87,9 +89,8 @@ function check(version, files) {
     target: ts.ScriptTarget.ES2022,
     types: [],
   };
-  const sources = new Map(files.map((file) => [
-    path.resolve(file).replace(/\.json$/, `.${version}.ts`),
-    { file, ...sourceFor(version, fs.readFileSync(file, "utf8")) },
+  const sources = new Map([...texts].map(([name, text]) => [
+    path.resolve(`${name}.${version}.ts`), { name, ...sourceFor(version, text) },
   ]));
   const host = ts.createCompilerHost(options);
   const { fileExists, readFile, getSourceFile } = host;
@@ -105,13 +106,14 @@ function check(version, files) {
     const message = ts.flattenDiagnosticMessageText(diagnostic.messageText, "\n    ");
     const source = sources.get(diagnostic.file?.fileName);
     if (!source) {
-      problems.push({ where: diagnostic.file?.fileName ?? "?", key: false, message });
+      problems.push({ name: "?", where: diagnostic.file?.fileName ?? "?", key: false, message });
       continue;
     }
     const line = diagnostic.file.getLineAndCharacterOfPosition(diagnostic.start).line
       - source.head.split("\n").length + 1;
     problems.push({
-      where: `${path.basename(source.file)}:${line}`,
+      name: source.name,
+      where: `${source.name}:${line}`,
       key: UNKNOWN_KEY.has(diagnostic.code),
       message,
     });
@@ -119,16 +121,38 @@ function check(version, files) {
   return problems;
 }
 
+const BREAKS = [
+  ['"schemaVersion": 39', '"schemaVersion": "39"'],
+  ['"graphTooltip": 1', '"graphTooltip": 7'],
+  ['"refresh": 2', '"refresh": 5'],
+  ['"type": "stat"', '"type": "singlestat"'],
+  ['"colorMode": "value"', '"colourMode": "value"'],
+  ['"drawStyle": "line"', '"drawStyle": "lines"'],
+  ['"rowHeight": 0.85', '"rowHeight": "tall"'],
+  ['"type": "color-text"', '"type": "colour-text"'],
+  ['"id": "custom.cellOptions"', '"id": "custom.cellOption"'],
+  ['"mode": "absolute"', '"mode": "relative"'],
+  ['"format": "table"', '"format": "tabular"'],
+  ['"targetBlank": false', '"targetBlank": "no"'],
+];
+
+function unnoticed(text) {
+  const texts = new Map(BREAKS.map(([old, broken]) => [old, text.replace(old, broken)]));
+  const noticed = new Set(check(VERSIONS.at(-1), texts).map(({ name }) => name));
+  return BREAKS.map(([old]) => old).filter((old) => texts.get(old) === text || !noticed.has(old));
+}
+
 const files = process.argv.slice(2);
 if (files.length === 0) {
   console.error("usage: node validate.mjs DASHBOARD.json...");
   process.exit(2);
 }
+const texts = new Map(files.map((file) => [path.basename(file), fs.readFileSync(file, "utf8")]));
 
 const unknownIn = new Map();
 let failed = false;
 for (const version of VERSIONS) {
-  for (const { where, key, message } of check(version, files)) {
+  for (const { where, key, message } of check(version, texts)) {
     if (key) {
       const entry = unknownIn.get(where) ?? { versions: new Set(), message };
       entry.versions.add(version);
@@ -144,6 +168,11 @@ for (const [where, { versions, message }] of unknownIn) {
     failed = true;
     console.error(`${where}: no version of Grafana knows this key: ${message}`);
   }
+}
+const overview = [...texts].find(([name]) => name === "conferencing-overview.json");
+for (const old of overview ? unnoticed(overview[1]) : []) {
+  failed = true;
+  console.error(`a break of ${old} goes unnoticed`);
 }
 if (failed) process.exit(1);
 console.log(`${files.length} dashboards fit the published types of Grafana ${VERSIONS.join(", ")}`);

@@ -72,19 +72,18 @@ pub struct Api {
     user_agent: HeaderValue,
     max_response_bytes: usize,
     in_flight: Semaphore,
-    pause: Mutex<Option<Pause>>,
+    pause: Arc<Mutex<Option<Pause>>>,
     peer: Mutex<Option<SocketAddr>>,
     deadline: Mutex<Arc<Deadline>>,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
-    /// Where answers come from instead of the network.
-    #[cfg(feature = "internals")]
-    canned: Option<Canned>,
+    #[cfg(feature = "fuzzing")]
+    canned: Option<Box<Canned>>,
 }
 
-/// Answers without a network, for benchmarks and fuzzing.
-#[cfg(feature = "internals")]
-pub type Canned = Box<dyn Fn(Endpoint) -> Answer + Send + Sync>;
+/// Answers in place of a source: the status and the body for each call.
+#[cfg(feature = "fuzzing")]
+pub(crate) type Canned = dyn Fn(Endpoint) -> (StatusCode, Vec<u8>) + Send + Sync;
 
 /// One request to be sent.
 pub struct Call {
@@ -168,21 +167,18 @@ pub struct Answer {
 }
 
 impl Answer {
-    /// An answer that nobody sent.
-    #[cfg(feature = "internals")]
-    #[doc(hidden)]
-    pub fn canned(status: StatusCode, body: &[u8]) -> Self {
-        Self { status, retry_after: None, body: Wiped::from(body.to_owned()) }
-    }
-
     /// Decodes the answer.
     ///
     /// # Errors
-    /// [`Reason::Decode`] for anything but UTF-8 JSON of the expected shape.
+    /// [`Reason::Decode`] for anything but a UTF-8 JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         let decode = || Fault::new(Reason::Decode);
         let bytes = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
         let text = std::str::from_utf8(bytes).map_err(|_| decode())?;
+        // A derived decoder would take a list for an object by the order of its fields.
+        if !text.trim_start().starts_with('{') {
+            return Err(decode());
+        }
         if !nests_at_most(text.as_bytes(), MAX_DEPTH) {
             return Err(decode());
         }
@@ -217,6 +213,16 @@ impl Answer {
         Err(Fault::new(reason).with_code(status.as_str()))
     }
 
+    /// What to make of an answer with the status fault `status` whose body says `body`: of the two,
+    /// the reason that comes first in the documentation's table.
+    pub fn weigh(status: Fault, body: Fault) -> Fault {
+        let says = |reasons: &[Reason]| reasons.contains(&status.reason);
+        let overruled = (body.reason == Reason::Vendor
+            && says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]))
+            || (body.reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]));
+        if overruled { status } else { body }
+    }
+
     /// The pause this answer asks for.
     pub fn pause(&self) -> Consequence {
         Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), Timestamp::now()))
@@ -246,21 +252,30 @@ impl Api {
             user_agent: HeaderValue::from_static(user_agent),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             in_flight: Semaphore::new(source.max_concurrency),
-            pause: Mutex::new(None),
+            pause: Arc::default(),
             peer: Mutex::new(None),
             deadline: Mutex::new(Deadline::new(Instant::now())),
             client,
             meters,
-            #[cfg(feature = "internals")]
+            #[cfg(feature = "fuzzing")]
             canned: None,
         }
     }
 
-    /// From now on nothing is sent: `canned` answers.
-    #[cfg(feature = "internals")]
-    #[doc(hidden)]
-    pub fn answer_with(&mut self, canned: Canned) {
+    /// The same way, which never leaves the process.
+    #[cfg(feature = "fuzzing")]
+    #[must_use]
+    pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
         self.canned = Some(canned);
+        self
+    }
+
+    /// The same way, with whatever pause the source asked `old` for, or will: a reload does not
+    /// end it.
+    #[must_use]
+    pub fn succeeding(mut self, old: &Self) -> Self {
+        self.pause = Arc::clone(&old.pause);
+        self
     }
 
     /// From now on, requests belong to the collection that ends at `deadline`.
@@ -342,9 +357,10 @@ impl Api {
 
     async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
         let endpoint = call.endpoint;
-        #[cfg(feature = "internals")]
+        #[cfg(feature = "fuzzing")]
         if let Some(canned) = &self.canned {
-            return Ok(canned(endpoint));
+            let (status, body) = canned(endpoint);
+            return Ok(Answer { status, retry_after: None, body: Wiped::from(body) });
         }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             endpoint,
@@ -379,8 +395,8 @@ impl Api {
             .map(str::to_owned);
         match read_body(response, self.max_response_bytes).await {
             Ok(body) => Ok(Answer { status, retry_after, body }),
-            // The status says more than a broken error page.
-            Err(_) if !status.is_success() => {
+            // The status says more than an error page that is too large or badly packed.
+            Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
                 Ok(Answer { status, retry_after, body: Wiped::default() })
             }
             Err(problem) => Err(failed(problem)),

@@ -11,9 +11,6 @@ mod throttle;
 mod wiped;
 
 pub use error::{ApiError, Consequence, Failure, Fault, Reason};
-#[cfg(feature = "internals")]
-#[doc(hidden)]
-pub use exchange::Canned;
 pub use exchange::{Answer, Api, Call, Deadline};
 pub use throttle::retry_after;
 

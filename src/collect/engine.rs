@@ -3,13 +3,13 @@
 use std::{collections::HashMap, panic::resume_unwind, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
-use futures_util::future::join_all;
+use futures_util::future::{join, join_all};
 use tokio::{
     sync::Mutex,
     task::JoinError,
     time::{Instant, timeout},
 };
-use tokio_util::task::AbortOnDropHandle;
+use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, info};
 
 use super::{Budget, Report, Source};
@@ -57,12 +57,19 @@ pub struct Engine {
     own: Arc<Own>,
     /// One change at a time.
     changing: Mutex<()>,
+    /// Sources that were dropped and still log out.
+    retiring: TaskTracker,
 }
 
 impl Engine {
     /// An engine without sources.
     pub fn new(own: Arc<Own>) -> Self {
-        Self { sources: ArcSwap::default(), own, changing: Mutex::default() }
+        Self {
+            sources: ArcSwap::default(),
+            own,
+            changing: Mutex::default(),
+            retiring: TaskTracker::new(),
+        }
     }
 
     /// The sources as configured now, in the order of the file.
@@ -140,11 +147,15 @@ impl Engine {
                 None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
             };
             let fingerprint = client.fingerprint;
-            let api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+            let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
             let system = match old {
                 Some(old) => System::succeeding(&config, old).await,
                 None => System::new(&config),
             };
+            // Quotas belong to an account: another login may have another one.
+            if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
+                api = api.succeeding(&old.api);
+            }
             sources.push(Source::new(config, api, system, fingerprint));
         }
         for source in &sources {
@@ -160,15 +171,17 @@ impl Engine {
         info!(sources = sources.len(), "configuration loaded");
         if !gone.is_empty() {
             // Scrapes under way still need these tokens; they end within their own budgets.
-            tokio::spawn(retire(gone));
+            self.retiring.spawn(retire(gone));
         }
         Ok(())
     }
 
-    /// Gives all tokens back.
+    /// Gives all tokens back, those of sources dropped a moment ago among them.
     pub async fn shutdown(&self) {
         let sources = self.sources.swap(Arc::default());
-        join_all(sources.iter().map(|source| log_out(source))).await;
+        self.retiring.close();
+        let retired = timeout(LOGOUT_TIME, self.retiring.wait());
+        let _ = join(join_all(sources.iter().map(|source| log_out(source))), retired).await;
     }
 }
 

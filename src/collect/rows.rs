@@ -1,6 +1,6 @@
 //! Per-conference series: which ones, and under which label.
 
-use std::collections::HashSet;
+use std::collections::HashMap;
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -37,7 +37,7 @@ impl Rows {
         });
         let dropped = conferences.len().saturating_sub(settings.limit) as u64;
         conferences.truncate(settings.limit);
-        let mut taken = HashSet::with_capacity(conferences.len());
+        let mut taken = HashMap::with_capacity(conferences.len());
         let shown = conferences
             .into_iter()
             .map(|conference| {
@@ -56,13 +56,21 @@ impl Rows {
 }
 
 /// `label`, or the first of `label #2`, `label #3`, … that is not taken.
-fn unique(taken: &mut HashSet<String>, label: String) -> String {
-    let mut candidate = label.clone();
-    let mut number = 1_u32;
-    while !taken.insert(candidate.clone()) {
+///
+/// `taken` remembers the last number of each label: thousands may bear the same name.
+fn unique(taken: &mut HashMap<String, u32>, label: String) -> String {
+    let Some(last) = taken.get(&label).copied() else {
+        taken.insert(label.clone(), 1);
+        return label;
+    };
+    let mut number = last + 1;
+    let mut candidate = format!("{label} #{number}");
+    while taken.contains_key(&candidate) {
         number += 1;
         candidate = format!("{label} #{number}");
     }
+    taken.insert(label, number);
+    taken.insert(candidate.clone(), 1);
     candidate
 }
 

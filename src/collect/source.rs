@@ -190,10 +190,7 @@ impl Source {
             }
             Err(_) => {
                 drop(flight);
-                // Others may have more time; only the last one to leave ends the collection.
-                if !self.is_under_way() {
-                    self.note_failure(&Failure::Timeout);
-                }
+                self.note_timeout();
                 Err(Failure::Timeout)
             }
         };
@@ -242,9 +239,13 @@ impl Source {
         }
     }
 
-    fn is_under_way(&self) -> bool {
+    /// A scrape gave up waiting. Others may have more time; only the last one to leave ends the
+    /// collection. In one step: meanwhile another scrape may start the next one.
+    fn note_timeout(&self) {
         let state = self.state();
-        state.under_way.as_ref().is_some_and(|under_way| under_way.flight.upgrade().is_some())
+        if state.under_way.as_ref().is_none_or(|under_way| under_way.flight.upgrade().is_none()) {
+            self.note_failed(state, &Failure::Timeout);
+        }
     }
 
     async fn fly(&self) -> Outcome {
@@ -286,7 +287,10 @@ impl Source {
     }
 
     fn note_failure(&self, failure: &Failure) {
-        let mut state = self.state();
+        self.note_failed(self.state(), failure);
+    }
+
+    fn note_failed(&self, mut state: MutexGuard<'_, State>, failure: &Failure) {
         state.under_way = None;
         state.last_failure = Some(LastFailure { failure: failure.clone(), at: SystemTime::now() });
         let first = state.up.replace(false) != Some(false);

@@ -9,7 +9,7 @@ use std::{
     rc::Rc,
 };
 
-use granit_parser::{ErrorKind, Event, Parser, ScalarStyle, Span, Tag};
+use serde_yaml::granit_parser::{self, ErrorKind, Event, Parser, ScalarStyle, Span, Tag};
 use zeroize::Zeroizing;
 
 /// Collections nested deeper than this are no configuration; the reader recurses.

@@ -1,7 +1,11 @@
 //! When the next login may be tried. Vendors lock accounts and addresses out after a handful of
 //! refused logins; this is what keeps an exporter with an old password from doing that.
 
-use std::{collections::VecDeque, time::Duration};
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 
 use tokio::time::Instant;
 
@@ -25,7 +29,9 @@ pub type Fingerprint = [u8; 32];
 pub struct HoldOff {
     longest: Duration,
     blocked: Option<Block>,
-    rejected: VecDeque<Instant>,
+    /// Shared with the states before and after a reload: a scrape under way may still be refused
+    /// on the old one.
+    rejected: Arc<Mutex<VecDeque<Instant>>>,
     in_a_row: u32,
 }
 
@@ -41,8 +47,8 @@ struct Block {
 impl HoldOff {
     /// A state in which nothing was refused yet. `longest` is the pause after the second and each
     /// further refusal.
-    pub const fn new(longest: Duration) -> Self {
-        Self { longest, blocked: None, rejected: VecDeque::new(), in_a_row: 0 }
+    pub fn new(longest: Duration) -> Self {
+        Self { longest, blocked: None, rejected: Arc::default(), in_a_row: 0 }
     }
 
     /// How much longer no login may be tried with the secrets of `fingerprint`, and why.
@@ -69,28 +75,39 @@ impl HoldOff {
         self.blocked.map(|block| block.until).filter(|until| *until > now)
     }
 
-    fn window_full_until(&mut self, now: Instant) -> Option<Instant> {
-        while self.rejected.front().is_some_and(|at| *at + WINDOW <= now) {
-            self.rejected.pop_front();
-        }
-        let index = self.rejected.len().checked_sub(MOST_REJECTED)?;
-        self.rejected.get(index).map(|at| *at + WINDOW)
+    fn window(&self) -> MutexGuard<'_, VecDeque<Instant>> {
+        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The login was accepted.
+    fn window_full_until(&self, now: Instant) -> Option<Instant> {
+        let mut rejected = self.window();
+        while rejected.front().is_some_and(|at| *at + WINDOW <= now) {
+            rejected.pop_front();
+        }
+        let index = rejected.len().checked_sub(MOST_REJECTED)?;
+        rejected.get(index).map(|at| *at + WINDOW)
+    }
+
+    /// The login was accepted. What was refused within [`WINDOW`] still counts: not every vendor
+    /// forgets it as well.
     pub fn accepted(&mut self) {
         self.blocked = None;
         self.in_a_row = 0;
-        self.rejected.clear();
     }
 
     /// The login was refused for its credentials.
     pub fn rejected(&mut self, fingerprint: Fingerprint, now: Instant) {
-        self.rejected.push_back(now);
+        self.window().push_back(now);
         self.in_a_row = self.in_a_row.saturating_add(1);
         let pause = if self.in_a_row == 1 { FIRST } else { self.longest };
         self.blocked =
             Some(Block { until: now + pause, reason: Reason::Auth, refused: Some(fingerprint) });
+    }
+
+    /// The login was answered with a lock-out: a refusal as well, whatever the secrets.
+    pub fn locked_out(&mut self, pause: Duration, now: Instant) {
+        self.window().push_back(now);
+        self.wait(pause, Reason::LockedOut, now);
     }
 
     /// The vendor asks to wait, whatever the secrets.
@@ -105,7 +122,7 @@ impl HoldOff {
     /// logins still counts (the vendor does not know that we have changed).
     #[must_use]
     pub fn reconfigured(&self, longest: Duration) -> Self {
-        Self { longest, blocked: None, rejected: self.rejected.clone(), in_a_row: 0 }
+        Self { longest, blocked: None, rejected: Arc::clone(&self.rejected), in_a_row: 0 }
     }
 }
 
@@ -158,13 +175,28 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn success_forgets() {
+    async fn success_starts_anew_but_for_the_ten_minutes() {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
         hold_off.rejected(OLD, start);
         hold_off.accepted();
         assert_eq!(hold_off.remaining(OLD, start), None);
-        hold_off.rejected(OLD, start);
-        assert_eq!(hold_off.remaining(OLD, start).map(|(pause, _)| pause), Some(minutes(1)));
+        let later = start + minutes(9);
+        hold_off.rejected(OLD, later);
+        assert_eq!(hold_off.remaining(OLD, later).map(|(pause, _)| pause), Some(minutes(1)));
+        hold_off.accepted();
+        hold_off.rejected(OLD, later);
+        assert_eq!(hold_off.remaining(OLD, later).map(|(pause, _)| pause), Some(minutes(10)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_refusal_on_the_old_state_counts_on_the_new_one() {
+        let start = Instant::now();
+        let mut old = HoldOff::new(LONGEST);
+        let mut new = old.reconfigured(LONGEST);
+        old.rejected(OLD, start);
+        new.locked_out(minutes(1), start);
+        let mut newest = new.reconfigured(LONGEST);
+        assert_eq!(newest.remaining(NEW, start).map(|(pause, _)| pause), Some(minutes(10)));
     }
 }

@@ -320,27 +320,44 @@ impl<D: Dialect> Visit<'_, D> {
             Err(Failure::Request(error)) => error,
             settled => return settled,
         };
-        match error.fault.consequence {
-            Consequence::RenewToken => {
-                let Some(token) = self.replace(generation).await? else { return Err(error.into()) };
-                let outcome = self.api.send(build(&token), &judge).await;
-                if let Err(Failure::Request(again)) = &outcome
-                    && again.fault.consequence == Consequence::RenewToken
-                {
-                    self.drop_token().await;
-                }
-                outcome
-            }
-            Consequence::LockedOut(pause) => {
-                let mut inner = self.session.inner.lock().await;
-                self.session.note_refusal(&mut inner, [0; 32], Consequence::LockedOut(pause));
-                Err(error.into())
-            }
-            Consequence::None
-            | Consequence::LoginRejected
-            | Consequence::HoldLogin(_)
-            | Consequence::HoldRequests(_) => Err(error.into()),
+        if error.fault.consequence != Consequence::RenewToken {
+            self.note_lock_out(error.fault.consequence).await;
+            return Err(error.into());
         }
+        let Some(token) = self.replace(generation).await? else { return Err(error.into()) };
+        let outcome = self.api.send(build(&token), &judge).await;
+        if let Err(Failure::Request(again)) = &outcome {
+            if again.fault.consequence == Consequence::RenewToken {
+                self.drop_token().await;
+            } else {
+                self.note_lock_out(again.fault.consequence).await;
+            }
+        }
+        outcome
+    }
+
+    /// A lock-out counts whatever call it is the answer to.
+    async fn note_lock_out(&self, told: Consequence) {
+        if matches!(told, Consequence::LockedOut(_)) {
+            let mut inner = self.session.inner.lock().await;
+            self.session.note_refusal(&mut inner, [0; 32], told);
+        }
+    }
+
+    /// Prolongs `token`. `None`: log in anew.
+    async fn renewed(
+        &self,
+        inner: &mut Inner<D::Token>,
+        token: &D::Token,
+        cause: Renewal,
+    ) -> Result<Option<Grant<D::Token>>, Failure> {
+        let outcome = self.session.dialect.renew(self.api, token, cause).await;
+        if let Err(Failure::Request(error)) = &outcome
+            && matches!(error.fault.consequence, Consequence::LockedOut(_))
+        {
+            self.session.note_refusal(inner, [0; 32], error.fault.consequence);
+        }
+        outcome
     }
 
     /// A token that is good as far as is known, logging in or renewing where that is due.
@@ -359,7 +376,7 @@ impl<D: Dialect> Visit<'_, D> {
             Some(_) | None => None,
         };
         let renewed = match due {
-            Some(token) => self.session.dialect.renew(self.api, &token, Renewal::Due).await?,
+            Some(token) => self.renewed(&mut inner, &token, Renewal::Due).await?,
             None => None,
         };
         match renewed {
@@ -382,13 +399,11 @@ impl<D: Dialect> Visit<'_, D> {
         if self.logged_in.load(Ordering::Relaxed) {
             return Ok(None);
         }
-        if let Some(old) = old {
-            let renewal =
-                self.session.dialect.renew(self.api, &old.token, Renewal::Refused).await?;
-            if let Some(grant) = renewal {
-                self.logged_in.store(true, Ordering::Relaxed);
-                return Ok(Some(self.session.store(&mut inner, grant).0));
-            }
+        if let Some(old) = old
+            && let Some(grant) = self.renewed(&mut inner, &old.token, Renewal::Refused).await?
+        {
+            self.logged_in.store(true, Ordering::Relaxed);
+            return Ok(Some(self.session.store(&mut inner, grant).0));
         }
         self.login(&mut inner).await.map(|(token, _)| Some(token))
     }
@@ -426,7 +441,11 @@ impl<D: Dialect> Visit<'_, D> {
                         | Consequence::HoldLogin(_)
                         | Consequence::HoldRequests(_)) => told,
                     };
-                    session.note_refusal(inner, fingerprint, consequence);
+                    if let Consequence::LockedOut(pause) = consequence {
+                        inner.hold_off.locked_out(pause, Instant::now());
+                    } else {
+                        session.note_refusal(inner, fingerprint, consequence);
+                    }
                 }
                 session.publish(inner);
                 Err(failure)

@@ -136,7 +136,9 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
 ) -> Result<T, Fault> {
     if let Err(status) = answer.check_status() {
         return match answer.decode::<Bare<'_>>() {
-            Ok(bare) if failed(&bare) && !bare.errno.is_empty() => Err(fault(bare.errno.as_str())),
+            Ok(bare) if failed(&bare) && !bare.errno.is_empty() => {
+                Err(Answer::weigh(status, fault(bare.errno.as_str())))
+            }
             Ok(_) | Err(_) => Err(status),
         };
     }

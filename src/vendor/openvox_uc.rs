@@ -4,7 +4,11 @@
 //! `?p=9998` ("Query Ongoing Conference"). The live query knows no `all` and is documented with
 //! two spellings of its lists.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{
+    borrow::Cow,
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use serde::Deserialize;
 use serde_json::json;
@@ -143,11 +147,11 @@ impl Dialogue for OpenvoxUc {
         if !self.live {
             return Ok(observation);
         }
-        if known.rooms.is_empty() {
+        if known.numbers.is_empty() {
             Live::new(self.conferences).report(&mut observation);
             return Ok(observation);
         }
-        let body = json!({ "number": known.numbers() });
+        let body = json!({ "number": known.numbers.join(",") });
         let live = visit
             .send(
                 |token| login.call(IN_SESSION, token).json(&body),
@@ -199,29 +203,20 @@ impl OpenvoxUc {
 }
 
 struct RoomTally {
-    /// Number and name of each room; the live answers carry no name.
-    rooms: Vec<(String, String)>,
+    /// The rooms' numbers, as the live query wants them.
+    numbers: Vec<String>,
+    /// Names by number, where they are to be shown; the live answers carry none.
+    names: HashMap<String, String>,
     wait_for_moderator: Setting,
     pin_protected: Setting,
 }
 
 impl RoomTally {
     fn report(&self, observation: &mut Observation) {
-        let rooms = self.rooms.len() as u64;
+        let rooms = self.numbers.len() as u64;
         observation.set(Measure::Rooms, rooms);
         self.wait_for_moderator.report(rooms, Measure::RoomsWaitForModerator, observation);
         self.pin_protected.report(rooms, Measure::RoomsPinProtected, observation);
-    }
-
-    /// The rooms' numbers as the live query wants them.
-    fn numbers(&self) -> String {
-        let numbers: Vec<_> = self.rooms.iter().map(|(number, _)| number.as_str()).collect();
-        numbers.join(",")
-    }
-
-    fn name_of(&self, number: &str) -> &str {
-        let room = self.rooms.iter().find(|(known, _)| known == number);
-        room.map_or("", |(_, name)| name)
     }
 }
 
@@ -231,7 +226,8 @@ fn rooms(answer: Rooms<'_>, settings: Conferences) -> Result<RoomTally, Fault> {
     let named = settings.enabled && settings.identify == Identify::Name;
     let mut seen = HashSet::new();
     let mut tally = RoomTally {
-        rooms: Vec::new(),
+        numbers: Vec::new(),
+        names: HashMap::new(),
         wait_for_moderator: Setting::default(),
         pin_protected: Setting::default(),
     };
@@ -239,8 +235,11 @@ fn rooms(answer: Rooms<'_>, settings: Conferences) -> Result<RoomTally, Fault> {
         if !seen.insert(room.number.as_str()) {
             continue;
         }
-        let name = if named { room.name.as_str() } else { "" };
-        tally.rooms.push((room.number.as_str().to_owned(), name.to_owned()));
+        let number = room.number.as_str().to_owned();
+        if named {
+            tally.names.insert(number.clone(), room.name.as_str().to_owned());
+        }
+        tally.numbers.push(number);
         tally.wait_for_moderator.add(room.waitformoderator.and_then(|flag| flag.0));
         tally.pin_protected.add(room.participantepassword.map(|pin| pin.0));
     }
@@ -261,7 +260,8 @@ fn in_session<'a>(
         }
         let number = entry.conferencenumber.0;
         let name = match entry.conferencename.as_str() {
-            "" => known.name_of(&number),
+            // A map: an answer of 8 MiB may carry hundreds of thousands of both.
+            "" => known.names.get(number.as_ref()).map_or("", String::as_str),
             name => name,
         };
         live.add(Cow::clone(&number), &number, name, &members);

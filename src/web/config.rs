@@ -134,6 +134,15 @@ pub(super) fn load(path: &Path, files: &mut Vec<PathBuf>) -> Result<WebConfig, W
     let bytes = read(path).map_err(unreadable)?;
     let text = std::str::from_utf8(&bytes)
         .map_err(|_| WebConfigError::new(format!("{}: not UTF-8 text", path.display())))?;
+    parse(path, text, files)
+}
+
+/// As [`load`], of a file with this text.
+pub(super) fn parse(
+    path: &Path,
+    text: &str,
+    files: &mut Vec<PathBuf>,
+) -> Result<WebConfig, WebConfigError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut reader = Reader { path, files, problems: Vec::new() };
     let config = reader.top(text);
@@ -164,12 +173,13 @@ fn reason(error: &io::Error) -> String {
 struct Section {
     path: String,
     position: Position,
-    entries: Vec<(String, Rc<Node>)>,
+    /// Key, where it stands, value.
+    entries: Vec<(String, Position, Rc<Node>)>,
 }
 
 impl Section {
     fn get(&self, key: &str) -> Option<&Rc<Node>> {
-        self.entries.iter().find(|(name, _)| name == key).map(|(_, node)| node)
+        self.entries.iter().find(|(name, ..)| name == key).map(|(_, _, node)| node)
     }
 
     fn path_of(&self, key: &str) -> String {
@@ -198,14 +208,14 @@ impl Reader<'_> {
             return config;
         }
         let Some(top) = self.section(root, String::new()) else { return config };
-        for (key, node) in &top.entries {
+        for (key, position, _) in &top.entries {
             match key.as_str() {
                 "rate_limit" => self.problem(
-                    node.position,
+                    *position,
                     key,
                     "not supported; --web.max-requests limits scrapes in flight",
                 ),
-                _ => self.check_key(key, node.position, &top.path, TOP),
+                _ => self.check_key(key, *position, &top.path, TOP),
             }
         }
         if let Some(http) = self.sub(&top, "http_server_config", HTTP) {
@@ -225,12 +235,12 @@ impl Reader<'_> {
             return headers;
         };
         let Some(section) = self.section(node, http.path_of("headers")) else { return headers };
-        for (key, node) in &section.entries {
+        for (key, position, node) in &section.entries {
             let path = section.path_of(key);
             let Some((_, name, values)) = HEADERS.iter().find(|(name, _, _)| name == key) else {
                 let names: Vec<_> = HEADERS.iter().map(|(name, _, _)| *name).collect();
                 let message = format!("this header cannot be set; those can: {}", names.join(", "));
-                self.problem(node.position, &shown(&section.path, key), &message);
+                self.problem(*position, &shown(&section.path, key), &message);
                 continue;
             };
             let Some(value) = self.text(node, &path).filter(|value| !value.is_empty()) else {
@@ -257,11 +267,11 @@ impl Reader<'_> {
         let Some(section) = self.section(node, "basic_auth_users".to_owned()) else {
             return users;
         };
-        for (user, node) in &section.entries {
+        for (user, position, node) in &section.entries {
             // The name itself is not repeated: who mixes up name and hash would see it in a log.
             let path = section.path.as_str();
             if user.is_empty() || user.contains(':') {
-                self.problem(node.position, path, "a user's name is not empty and has no colon");
+                self.problem(*position, path, "a user's name is not empty and has no colon");
                 continue;
             }
             let Some(hash) = self.text(node, path) else { continue };
@@ -445,8 +455,8 @@ impl Reader<'_> {
     fn sub(&mut self, top: &Section, key: &str, known: &[&str]) -> Option<Section> {
         let node = top.get(key).filter(|node| !is_nothing(node))?;
         let section = self.section(node, top.path_of(key))?;
-        for (name, node) in &section.entries {
-            self.check_key(name, node.position, &section.path, known);
+        for (name, position, _) in &section.entries {
+            self.check_key(name, *position, &section.path, known);
         }
         Some(section)
     }
@@ -462,7 +472,9 @@ impl Reader<'_> {
         };
         let entries = entries
             .iter()
-            .filter_map(|(key, value)| Some((key.scalar_text()?.to_owned(), Rc::clone(value))))
+            .filter_map(|(key, value)| {
+                Some((key.scalar_text()?.to_owned(), key.position, Rc::clone(value)))
+            })
             .collect();
         Some(Section { path, position: node.position, entries })
     }

@@ -98,3 +98,20 @@ impl Site {
         !self.stopping.load(Ordering::Relaxed)
     }
 }
+
+/// Entries for the fuzz targets.
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing {
+    use std::path::Path;
+
+    /// Reads a query string; answers the values of `source`.
+    pub fn query(text: &str) -> Option<Vec<String>> {
+        super::query::values(Some(text), "source").ok()
+    }
+
+    /// Reads a web configuration file with this text; answers the problems.
+    pub fn web_config(text: &str) -> Option<String> {
+        let path = Path::new("/nonexistent/web.yml");
+        super::config::parse(path, text, &mut Vec::new()).err().map(|error| error.to_string())
+    }
+}

@@ -37,6 +37,11 @@ pub struct Answer {
 impl Exporter {
     /// Starts the binary on `yaml` with `arguments`, on a free port.
     pub fn start(yaml: &str, arguments: &[&str]) -> Self {
+        Self::start_with(yaml, arguments, &[])
+    }
+
+    /// The same, with environment variables.
+    pub fn start_with(yaml: &str, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("exporter.yaml");
         write_private(&file, yaml);
@@ -45,6 +50,7 @@ impl Exporter {
             .arg(&file)
             .args(["--web.listen-address", "127.0.0.1:0"])
             .args(arguments)
+            .envs(variables.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -114,8 +120,13 @@ impl Exporter {
     }
 
     /// Stops with SIGTERM and waits for the end.
-    pub fn stop(mut self) -> (ExitStatus, String) {
+    pub fn stop(self) -> (ExitStatus, String) {
         self.signal("TERM");
+        self.wait()
+    }
+
+    /// Waits for the end.
+    pub fn wait(mut self) -> (ExitStatus, String) {
         let status = self.child.wait().unwrap();
         (status, self.log())
     }

@@ -6,6 +6,8 @@
 //! this API and `conference/viewpassword` answers a PIN in clear: nothing but the calls below is
 //! ever made.
 
+mod login;
+
 use std::{
     borrow::Cow,
     collections::HashSet,
@@ -17,10 +19,11 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde::Deserialize;
-use serde_json::json;
 use tokio::time::Instant;
+
+use login::Login;
 
 use super::{
     Dialogue,
@@ -31,9 +34,9 @@ use crate::{
         Answer, Api, Call, Consequence, Endpoint, Failure, Fault, Reason,
         lenient::{Flag, IsSet, List, Number, Text, present},
     },
-    config::{self, Conferences, secret::SecretSource},
+    config::{self, Conferences},
     model::{Measure, MeasureSet, Observation},
-    session::{self, Grant, HashKey, LoginState, Renewal, Session, Visit, hold_off::Fingerprint},
+    session::{HashKey, LoginState, Session, Visit},
 };
 
 const GET_TOKEN: Endpoint = Endpoint("get_token");
@@ -45,18 +48,8 @@ const GET: Endpoint = Endpoint("conference/get");
 pub(super) const ENDPOINTS: &[Endpoint] =
     &[GET_TOKEN, REFRESH_TOKEN, DEL_TOKEN, LIST, ONGOING, GET];
 
-/// Token lifetimes where an answer does not say, as documented.
-const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
-const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
 /// The PBX blocks the caller's address with no documented end: as long as a refused login waits.
 const LOCK_OUT: Duration = Duration::from_secs(6 * 60 * 60);
-
-/// Eight tokens may be alive; wait for one of them to expire or to be given back.
-const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
-
-/// An address that is not allowed stays so until somebody changes it.
-const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
 
 /// More pages than any PBX has rooms for: the end of a list that never ends.
 const MOST_PAGES: u32 = 10_000;
@@ -68,22 +61,6 @@ fn query_fault(errcode: i64) -> Fault {
         10005 | 70084 | 70087 => Fault::new(Reason::Forbidden),
         70004 => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
         _ => Fault::new(Reason::Vendor),
-    };
-    fault.with_code(&errcode.to_string())
-}
-
-/// What one error code means on `get_token`.
-fn login_fault(errcode: i64) -> Fault {
-    let fault = match errcode {
-        70004 => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
-        10005 | 70084 | 70087 => {
-            Fault::new(Reason::Forbidden).then(Consequence::HoldLogin(NOT_ALLOWED))
-        }
-        60002 => Fault::new(Reason::Vendor).then(Consequence::HoldLogin(NO_FREE_TOKEN)),
-        // The firmware, the request or the PBX's state; no credentials were judged.
-        -2 | 10001 | 10002 | 10003 | 40001 | 40002 | 70082 | 70123 => Fault::new(Reason::Vendor),
-        // -1 is the documented refusal. Five of them block the address: count anything unknown.
-        _ => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
     };
     fault.with_code(&errcode.to_string())
 }
@@ -110,7 +87,9 @@ fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
 ) -> Result<T, Fault> {
     if let Err(status) = answer.check_status() {
         return match answer.decode::<Bare>() {
-            Ok(Bare { errcode: Number(Some(errcode)) }) if errcode != 0 => Err(fault(errcode)),
+            Ok(Bare { errcode: Number(Some(errcode)) }) if errcode != 0 => {
+                Err(Answer::weigh(status, fault(errcode)))
+            }
             Ok(_) | Err(_) => Err(status),
         };
     }
@@ -119,119 +98,6 @@ fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
         Some(0) => Ok(decoded),
         Some(errcode) => Err(fault(errcode)),
         None => Err(Fault::new(Reason::Decode)),
-    }
-}
-
-/// The pair of tokens.
-struct Tokens {
-    access: SecretString,
-    refresh: Option<SecretString>,
-}
-
-#[derive(Deserialize)]
-struct Granted<'a> {
-    errcode: Number,
-    #[serde(borrow, default)]
-    access_token: Text<'a>,
-    #[serde(default)]
-    access_token_expire_time: Number,
-    #[serde(borrow, default)]
-    refresh_token: Text<'a>,
-    #[serde(default)]
-    refresh_token_expire_time: Number,
-}
-
-impl Enveloped for Granted<'_> {
-    fn errcode(&self) -> Option<i64> {
-        self.errcode.0
-    }
-}
-
-impl Granted<'_> {
-    fn grant(self) -> Result<Grant<Tokens>, Fault> {
-        if self.access_token.is_empty() {
-            return Err(Fault::new(Reason::Decode));
-        }
-        let life = |Number(seconds): Number, default| {
-            let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-            seconds.filter(|seconds| *seconds > 0).map_or(default, Duration::from_secs)
-        };
-        let valid_for = life(self.access_token_expire_time, ACCESS_LIFE);
-        let refresh = (!self.refresh_token.is_empty())
-            .then(|| SecretString::from(self.refresh_token.as_str()));
-        let renewable_for = match refresh {
-            Some(_) => life(self.refresh_token_expire_time, REFRESH_LIFE).max(valid_for),
-            None => valid_for,
-        };
-        Ok(Grant {
-            token: Tokens { access: SecretString::from(self.access_token.as_str()), refresh },
-            renew_after: valid_for * 4 / 5,
-            valid_for,
-            renewable_for,
-        })
-    }
-}
-
-/// The login of one P-Series.
-#[derive(PartialEq)]
-struct Login {
-    identity: String,
-    client_id: String,
-    client_secret: SecretSource,
-}
-
-impl session::Dialect for Login {
-    type Token = Tokens;
-    type Secrets = SecretString;
-
-    const LONGEST_HOLD_OFF: Duration = LOCK_OUT;
-
-    async fn secrets(&self) -> Result<SecretString, Failure> {
-        session::read(&self.client_secret).await
-    }
-
-    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
-        (self.identity.clone(), secrets)
-    }
-
-    fn fingerprint(secrets: &SecretString) -> Fingerprint {
-        session::fingerprint([secrets])
-    }
-
-    async fn login(&self, api: &Api, secret: &SecretString) -> Result<Grant<Tokens>, Failure> {
-        let body = json!({ "username": self.client_id, "password": secret.expose_secret() });
-        let call = Call::post(GET_TOKEN, "/get_token").json(&body);
-        api.send(call, |answer| unwrap::<Granted<'_>>(answer, login_fault)?.grant()).await
-    }
-
-    async fn renew(
-        &self,
-        api: &Api,
-        token: &Tokens,
-        _cause: Renewal,
-    ) -> Result<Option<Grant<Tokens>>, Failure> {
-        let Some(refresh) = &token.refresh else { return Ok(None) };
-        let body = json!({ "refresh_token": refresh.expose_secret() });
-        let call = Call::post(REFRESH_TOKEN, "/refresh_token").json(&body);
-        // Both tokens of the answer are new.
-        let renewed =
-            api.send(call, |answer| unwrap::<Granted<'_>>(answer, query_fault)?.grant()).await;
-        match renewed {
-            Ok(grant) => Ok(Some(grant)),
-            Err(Failure::Request(error))
-                if matches!(error.fault.reason, Reason::Auth | Reason::Vendor) =>
-            {
-                Ok(None)
-            }
-            Err(failure) => Err(failure),
-        }
-    }
-
-    async fn logout(&self, api: &Api, token: &Tokens) {
-        let call =
-            Call::get(DEL_TOKEN, "/del_token").query("access_token", token.access.expose_secret());
-        // A token that is not given back expires by itself.
-        let _ = api.send(call, |answer| unwrap::<Bare>(answer, query_fault).map(drop)).await;
     }
 }
 
@@ -368,7 +234,7 @@ impl Dialogue for YeastarP {
     type Settings = config::YeastarP;
 
     fn new(source: &config::Source, settings: &config::YeastarP) -> Self {
-        let session = Arc::new(Session::new(login(source, settings)));
+        let session = Arc::new(Session::new(Login::new(source, settings)));
         Self::with_session(source, settings, session)
     }
 
@@ -378,7 +244,7 @@ impl Dialogue for YeastarP {
         old: &Self,
         same_way: bool,
     ) -> Self {
-        let session = old.session.succeeded_by(login(source, settings), same_way).await;
+        let session = old.session.succeeded_by(Login::new(source, settings), same_way).await;
         Self::with_session(source, settings, session)
     }
 
@@ -424,14 +290,6 @@ impl Dialogue for YeastarP {
 
     fn shares_session(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.session, &other.session)
-    }
-}
-
-fn login(source: &config::Source, settings: &config::YeastarP) -> Login {
-    Login {
-        identity: format!("{} {} {}", source.vendor(), source.base_url, settings.client_id),
-        client_id: settings.client_id.clone(),
-        client_secret: settings.client_secret.clone(),
     }
 }
 

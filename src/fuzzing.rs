@@ -1,0 +1,61 @@
+//! What the fuzz targets drive. Not part of the binary: only the feature `fuzzing` builds it.
+
+use std::{path::Path, sync::Arc};
+
+use hyper::StatusCode;
+
+use crate::{
+    api::{Api, Endpoint, client::ClientPool},
+    config::Config,
+    metrics::own::{Own, SourceMeters},
+    vendor::{System, endpoints, user_agent},
+};
+
+pub use crate::web::fuzzing::{query, web_config};
+
+/// The one source of a configuration, and the way to it.
+pub struct Target {
+    config: crate::config::Source,
+    client: crate::api::client::SharedClient,
+    own: Arc<Own>,
+}
+
+impl Target {
+    /// The source that `yaml` configures; `None` without one.
+    pub fn new(yaml: &str) -> Option<Self> {
+        let config = Config::parse(yaml, Path::new("fuzz.yaml")).ok()?.config.sources.pop()?;
+        let client = ClientPool::default().client(&config).ok()?;
+        Some(Self { config, client, own: Own::new().ok()? })
+    }
+
+    /// The names of the vendor's calls.
+    pub fn calls(&self) -> Vec<&'static str> {
+        endpoints(self.config.vendor()).iter().map(|call| call.as_str()).collect()
+    }
+
+    /// Two collections, as two scrapes would make them, of a source that answers like `answers`.
+    /// Says what went wrong with each.
+    pub async fn collect(
+        &self,
+        answers: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync + 'static,
+    ) -> Vec<Result<(), String>> {
+        let vendor = self.config.vendor();
+        let Ok(meters) = SourceMeters::new(&self.own, vendor, endpoints(vendor)) else {
+            return Vec::new();
+        };
+        let canned = move |endpoint: Endpoint| {
+            let (status, body) = answers(endpoint.as_str());
+            (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
+        };
+        let api = Api::new(&self.config, self.client.clone(), user_agent(vendor), meters)
+            .answered_by(Box::new(canned));
+        let system = System::new(&self.config);
+        let mut outcomes = Vec::new();
+        for _ in 0..2 {
+            let outcome = system.collect(&api).await;
+            outcomes.push(outcome.map(drop).map_err(|failure| failure.to_string()));
+        }
+        system.logout(&api).await;
+        outcomes
+    }
+}
