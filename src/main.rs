@@ -8,12 +8,6 @@ use conferencing_exporter::{
     cli::{Cli, Command},
     healthcheck, logging, schema, serve,
 };
-use mimalloc::MiMalloc;
-
-/// A scrape needs much memory for a moment and little afterwards: the allocator of glibc keeps a
-/// third more of it (`docs/performance.md`).
-#[global_allocator]
-static ALLOCATOR: MiMalloc = MiMalloc;
 
 fn main() -> ExitCode {
     let Cli { options, command } = Cli::parse();
