@@ -58,6 +58,8 @@ kubectl kustomize deploy/kubernetes/base >"$work/base.yaml"
 "$python" checks/deploy/kubernetes.py "$work"/{base,servicemonitor,probe}.yaml
 
 echo "configurations"
+"$tools/bin/check-jsonschema" --quiet --check-metaschema exporter.schema.json
+"$tools/bin/check-jsonschema" --quiet --schemafile exporter.schema.json exporter.yaml tests/data/config/valid/*.yaml
 printf 'secret' >"$work/secret"
 chmod 0600 "$work/secret"
 for config in exporter.yaml deploy/systemd/exporter.yaml deploy/compose/exporter/exporter.yaml deploy/kubernetes/{base,example}/exporter.yaml; do

@@ -6,70 +6,16 @@
 
 mod common;
 
-use std::time::Duration;
-
-use common::{binary::Exporter, config, entry, expected, exposition::Exposition};
+use common::{
+    binary::Exporter,
+    config, entry, expected,
+    exposition::Exposition,
+    faults::{
+        Effect::{self, HeldBack, Honest, None as Harmless, Once, Plausible},
+        faults,
+    },
+};
 use simulator::{Fault, Options, Simulator, Vendor};
-
-const ELSEWHERE: &str = "http://127.0.0.1:9/elsewhere";
-
-/// What is to become of a source at which a fault strikes.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Effect {
-    /// Up, with the right numbers: the fault is none.
-    None,
-    /// Down for this reason, and complete again at the next scrape.
-    Once(&'static str),
-    /// Down for this reason, and still held back at the next scrape.
-    HeldBack(&'static str),
-    /// Up or down, but honest: right numbers or none at all.
-    Honest,
-    /// Up, with what could be counted: the answer looks like one the vendor might give.
-    Plausible,
-}
-
-use Effect::{HeldBack, Honest, None as Harmless, Once, Plausible};
-
-/// The faults that mean the same at every call.
-fn faults() -> Vec<(&'static str, Fault, Effect)> {
-    vec![
-        ("status-500", Fault::Status(500), Once("http_5xx")),
-        ("status-503", Fault::Status(503), Once("http_5xx")),
-        ("status-404", Fault::Status(404), Once("http_4xx")),
-        ("status-429", Fault::Status(429), HeldBack("rate_limited")),
-        (
-            "retry-after",
-            Fault::RetryAfter { status: 429, value: "120".into() },
-            HeldBack("rate_limited"),
-        ),
-        ("hang", Fault::Hang, Once("timeout")),
-        ("drip", Fault::Drip, Once("timeout")),
-        ("endless", Fault::Endless, Once("too_large")),
-        ("large", Fault::Large(300 * 1024), Once("too_large")),
-        ("gzip-bomb", Fault::GzipBomb(50 * 1024 * 1024), Once("too_large")),
-        ("truncate", Fault::Truncate, Once("connect")),
-        ("close", Fault::CloseBeforeAnswer, Once("connect")),
-        ("reset", Fault::ResetInsideBody, Once("connect")),
-        ("redirect", Fault::Redirect(ELSEWHERE.into()), Once("redirect")),
-        ("html", Fault::Html, Once("decode")),
-        ("empty", Fault::Empty, Once("decode")),
-        ("not-utf-8", Fault::InvalidUtf8, Once("decode")),
-        ("deep", Fault::DeepNesting(100_000), Once("decode")),
-        ("deep-ignored", Fault::DeepNestingIgnoredKey(100_000), Once("decode")),
-        ("wrong-types", Fault::WrongTypes, Once("decode")),
-        ("missing-key", Fault::MissingKey, Once("decode")),
-        ("duplicate-keys", Fault::DuplicateKeys, Once("decode")),
-        ("nan", Fault::NotJson, Once("decode")),
-        ("wrong-content-type", Fault::WrongContentType, Harmless),
-        ("bom", Fault::Bom, Harmless),
-        ("delay", Fault::Delay(Duration::from_millis(50)), Harmless),
-        ("duplicate-items", Fault::DuplicateItems, Harmless),
-        ("lying-total", Fault::LyingTotal(1_000_000), Harmless),
-        ("repeat-pages", Fault::RepeatPages, Plausible),
-        ("huge-numbers", Fault::HugeNumbers, Honest),
-        ("negative-numbers", Fault::NegativeNumbers, Honest),
-    ]
-}
 
 /// The calls of a vendor in an ordinary collection, and what the source needs to make them.
 fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
@@ -85,6 +31,7 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
         ],
         Vendor::HuaweiMeeting => vec![
             ("appauth", &[]),
+            ("account_login", &[]),
             ("conferences", &[]),
             ("conferences/online", &[]),
             ("confDetail", &["details: true"]),
@@ -101,7 +48,8 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
 /// The vendors' own failure answers.
 fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect)> {
     let answer = |code: &str| Fault::VendorError(code.to_owned());
-    let login = matches!(call, "login" | "get_token" | "appauth" | "access_token");
+    let login =
+        matches!(call, "login" | "get_token" | "appauth" | "account_login" | "access_token");
     match (vendor, login) {
         (Vendor::OpenvoxUc | Vendor::YeastarS, true) => vec![
             ("refused", answer("20003"), HeldBack("auth")),
@@ -165,8 +113,11 @@ struct Cell {
     effect: Effect,
 }
 
-fn credentials(vendor: Vendor) -> &'static [&'static str] {
+fn credentials(vendor: Vendor, call: &str) -> &'static [&'static str] {
     match vendor {
+        Vendor::HuaweiMeeting if call == "account_login" => {
+            &["account: demo@example.com", "password: demo-password-not-secret", "min_interval: 0s"]
+        }
         Vendor::OpenvoxUc | Vendor::YeastarS => {
             &["username: api", "password: demo-password-not-secret"]
         }
@@ -213,7 +164,7 @@ fn matrix(simulator: &Simulator) -> (Vec<Cell>, String) {
                     .collect();
                 let hosts = format!("hosts: [{}]", hosts.join(", "));
                 let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
-                lines.extend(credentials(vendor));
+                lines.extend(credentials(vendor, call));
                 lines
                     .extend(needs.iter().map(|line| if *line == "HOSTS" { &hosts } else { *line }));
                 sources.push(entry(&name, vendor, &simulator.instance_url(vendor, &name), &lines));

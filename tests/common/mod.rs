@@ -6,6 +6,7 @@
 
 pub mod binary;
 pub mod exposition;
+pub mod faults;
 pub mod tls;
 
 use std::{path::Path, sync::Arc};
