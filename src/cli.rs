@@ -11,7 +11,7 @@ use std::{
 };
 
 use clap::{
-    Args, Parser, Subcommand, ValueEnum,
+    Arg, Args, Parser, Subcommand, ValueEnum,
     builder::{BoolishValueParser, OsStringValueParser, TypedValueParser},
 };
 use url::Url;
@@ -83,16 +83,17 @@ impl From<Exit> for ExitCode {
 
 /// Options of all commands.
 #[derive(Args, Clone, Debug)]
-#[command(next_help_heading = "Options (also as CONFERENCING_EXPORTER_CONFIG_FILE and so on)")]
+#[command(
+    next_help_heading = "Options (also as CONFERENCING_EXPORTER_CONFIG_FILE and so on)",
+    mut_args = before_or_after_the_command
+)]
 pub struct Options {
     /// Configuration file
     #[arg(
         long = "config.file",
         value_name = "PATH",
         env = "CONFERENCING_EXPORTER_CONFIG_FILE",
-        default_value = "exporter.yaml",
-        global = true,
-        hide_env = true
+        default_value = "exporter.yaml"
     )]
     pub config_file: PathBuf,
 
@@ -102,9 +103,7 @@ pub struct Options {
         value_name = "ADDR",
         env = "CONFERENCING_EXPORTER_WEB_LISTEN_ADDRESS",
         default_value = ":19680",
-        value_delimiter = ',',
-        global = true,
-        hide_env = true
+        value_delimiter = ','
     )]
     pub listen_addresses: Vec<ListenAddress>,
 
@@ -114,9 +113,7 @@ pub struct Options {
         value_name = "PATH",
         env = "CONFERENCING_EXPORTER_WEB_TELEMETRY_PATH",
         default_value = "/metrics",
-        value_parser = parse_telemetry_path,
-        global = true,
-        hide_env = true
+        value_parser = parse_telemetry_path
     )]
     pub telemetry_path: String,
 
@@ -128,9 +125,7 @@ pub struct Options {
         env = "CONFERENCING_EXPORTER_WEB_CONFIG_FILE",
         default_value = "",
         hide_default_value = true,
-        value_parser = OsStringValueParser::new().map(OptionalPath::from),
-        global = true,
-        hide_env = true
+        value_parser = OsStringValueParser::new().map(OptionalPath::from)
     )]
     pub web_config_file: OptionalPath,
 
@@ -141,9 +136,7 @@ pub struct Options {
         env = "CONFERENCING_EXPORTER_WEB_EXTERNAL_URL",
         default_value = "",
         hide_default_value = true,
-        value_parser = parse_external_url,
-        global = true,
-        hide_env = true
+        value_parser = parse_external_url
     )]
     pub external_url: ExternalUrl,
 
@@ -152,9 +145,7 @@ pub struct Options {
         long = "web.route-prefix",
         value_name = "PATH",
         env = "CONFERENCING_EXPORTER_WEB_ROUTE_PREFIX",
-        value_parser = parse_route_prefix,
-        global = true,
-        hide_env = true
+        value_parser = parse_route_prefix
     )]
     pub route_prefix: Option<String>,
 
@@ -162,9 +153,7 @@ pub struct Options {
     #[arg(
         long = "web.enable-lifecycle",
         env = "CONFERENCING_EXPORTER_WEB_ENABLE_LIFECYCLE",
-        value_parser = BoolishValueParser::new(),
-        global = true,
-        hide_env = true
+        value_parser = BoolishValueParser::new()
     )]
     pub enable_lifecycle: bool,
 
@@ -174,9 +163,7 @@ pub struct Options {
         value_name = "N",
         env = "CONFERENCING_EXPORTER_WEB_MAX_REQUESTS",
         default_value_t = 40,
-        value_parser = clap::value_parser!(u32).range(1..=100_000),
-        global = true,
-        hide_env = true
+        value_parser = clap::value_parser!(u32).range(1..=100_000)
     )]
     pub max_requests: u32,
 
@@ -184,9 +171,7 @@ pub struct Options {
     #[arg(
         long = "web.systemd-socket",
         env = "CONFERENCING_EXPORTER_WEB_SYSTEMD_SOCKET",
-        value_parser = BoolishValueParser::new(),
-        global = true,
-        hide_env = true
+        value_parser = BoolishValueParser::new()
     )]
     pub systemd_socket: bool,
 
@@ -196,9 +181,7 @@ pub struct Options {
         value_name = "DURATION",
         env = "CONFERENCING_EXPORTER_SCRAPE_TIMEOUT_OFFSET",
         default_value = "500ms",
-        value_parser = parse_offset,
-        global = true,
-        hide_env = true
+        value_parser = parse_offset
     )]
     pub timeout_offset: Duration,
 
@@ -208,9 +191,7 @@ pub struct Options {
         value_name = "LEVEL",
         env = "CONFERENCING_EXPORTER_LOG_LEVEL",
         default_value = "info",
-        value_enum,
-        global = true,
-        hide_env = true
+        value_enum
     )]
     pub log_level: LogLevel,
 
@@ -220,9 +201,7 @@ pub struct Options {
         value_name = "FORMAT",
         env = "CONFERENCING_EXPORTER_LOG_FORMAT",
         default_value = "logfmt",
-        value_enum,
-        global = true,
-        hide_env = true
+        value_enum
     )]
     pub log_format: LogFormat,
 }
@@ -335,6 +314,11 @@ impl ListenAddress {
             Self::Name(name, port) => (name.clone(), *port),
         }
     }
+}
+
+/// The heading of the help says how the variables are called; it need not say so 14 times.
+fn before_or_after_the_command(option: Arg) -> Arg {
+    option.global(true).hide_env(true)
 }
 
 fn parse_offset(text: &str) -> Result<Duration, InvalidDuration> {

@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{binary::Exporter, config, source};
+use common::{binary::Exporter, config, hosts, source};
 use simulator::{Fault, Options, Simulator, Vendor};
 
 /// Scrapes and looks at everything a client can see.
@@ -25,12 +25,7 @@ async fn seen(exporter: &Exporter) -> String {
 #[tokio::test]
 async fn no_canary_is_seen_or_logged() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    let hosts: Vec<_> = simulator
-        .host_passwords("")
-        .into_iter()
-        .map(|(id, password)| format!("{{ conference_id: \"{id}\", password: {password} }}"))
-        .collect();
-    let hosts = format!("hosts: [{}]", hosts.join(", "));
+    let hosts = hosts(&simulator.host_passwords(""));
     let sources: Vec<_> = Vendor::ALL
         .into_iter()
         .map(|vendor| {

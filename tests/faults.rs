@@ -14,6 +14,7 @@ use common::{
         Effect::{self, HeldBack, Honest, None as Harmless, Once, Plausible},
         faults,
     },
+    hosts,
 };
 use simulator::{Fault, Options, Simulator, Vendor};
 
@@ -155,14 +156,7 @@ fn matrix(simulator: &Simulator) -> (Vec<Cell>, String) {
                 let stalls = matches!(fault, Fault::Hang | Fault::Drip);
                 // Long enough for hundreds of sources at once on a slow machine.
                 let timeout = if stalls { "timeout: 5s" } else { "timeout: 60s" };
-                let hosts: Vec<_> = simulator
-                    .host_passwords(&name)
-                    .into_iter()
-                    .map(|(id, password)| {
-                        format!("{{conference_id: \"{id}\", password: \"{password}\"}}")
-                    })
-                    .collect();
-                let hosts = format!("hosts: [{}]", hosts.join(", "));
+                let hosts = hosts(&simulator.host_passwords(&name));
                 let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
                 lines.extend(credentials(vendor, call));
                 lines

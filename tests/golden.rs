@@ -7,7 +7,7 @@ mod common;
 
 use std::fmt::Write as _;
 
-use common::{Bench, config, entry, exposition::Exposition, source};
+use common::{Bench, config, entry, exposition::Exposition, hosts, source};
 use conferencing_exporter::{
     metrics::{scrape, text::Writer},
     vendor,
@@ -16,12 +16,7 @@ use simulator::{Options, Request, Simulator, Vendor};
 
 /// Each vendor with everything it can do switched on, and the other ways to log in.
 fn variants(simulator: &Simulator) -> Vec<(&'static str, Vendor, String)> {
-    let hosts: Vec<_> = simulator
-        .host_passwords("")
-        .into_iter()
-        .map(|(id, password)| format!("{{ conference_id: \"{id}\", password: {password} }}"))
-        .collect();
-    let hosts = format!("hosts: [{}]", hosts.join(", "));
+    let hosts = hosts(&simulator.host_passwords(""));
     let url = |vendor| simulator.base_url(vendor);
     let full = |vendor, extra: &[&str]| {
         let extra =

@@ -8,7 +8,7 @@ mod common;
 
 use std::{collections::HashSet, time::Duration};
 
-use common::{Bench, config, entry, exposition::Exposition, source};
+use common::{Bench, config, entry, exposition::Exposition, hosts, source};
 use conferencing_exporter::{
     api::{
         Reason,
@@ -438,15 +438,8 @@ fn lines(simulator: &Simulator, vendor: Vendor, instance: &str) -> Vec<String> {
         Vendor::YeastarP => lines.push("room_details: true".to_owned()),
         Vendor::Dingtalk => lines.push("conference_ids: [\"known-1\"]".to_owned()),
         Vendor::HuaweiMeeting => {
-            let hosts: Vec<_> = simulator
-                .host_passwords(instance)
-                .into_iter()
-                .map(|(id, password)| {
-                    format!("{{conference_id: \"{id}\", password: \"{password}\"}}")
-                })
-                .collect();
             lines.extend(["attendees: true".to_owned(), "details: true".to_owned()]);
-            lines.push(format!("hosts: [{}]", hosts.join(", ")));
+            lines.push(hosts(&simulator.host_passwords(instance)));
         }
     }
     lines

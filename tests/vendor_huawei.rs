@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Bench, assert_truth, config, entry, exposition::Exposition, source};
+use common::{Bench, assert_truth, config, entry, exposition::Exposition, hosts, source};
 use simulator::{
     Conference, Fault, Options, Participant, Presence, Request, Role, Scheduled, Simulator, Vendor,
 };
@@ -43,13 +43,6 @@ fn yaml(simulator: &Simulator, extra: &[&str]) -> String {
 }
 
 /// The `hosts` key for these meetings.
-fn hosts(known: &[(String, String)]) -> String {
-    let entry = |(id, password): &(String, String)| {
-        format!("{{ conference_id: \"{id}\", password: \"{password}\" }}")
-    };
-    format!("hosts: [{}]", known.iter().map(entry).collect::<Vec<_>>().join(", "))
-}
-
 fn requests(simulator: &Simulator) -> Vec<Request> {
     simulator.requests(HUAWEI, "")
 }

@@ -98,6 +98,14 @@ pub fn entry(name: &str, vendor: Vendor, url: &str, lines: &[&str]) -> String {
     yaml
 }
 
+/// The `hosts` key for these meetings and their passwords.
+pub fn hosts(known: &[(String, String)]) -> String {
+    let entry = |(id, password): &(String, String)| {
+        format!("{{ conference_id: \"{id}\", password: \"{password}\" }}")
+    };
+    format!("hosts: [{}]", known.iter().map(entry).collect::<Vec<_>>().join(", "))
+}
+
 /// A configuration of these sources.
 pub fn config(sources: &[String]) -> String {
     format!("sources:\n{}", sources.concat())
