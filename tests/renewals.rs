@@ -49,7 +49,17 @@ async fn every_fault(vendor: Vendor, call: &'static str, due: Duration) {
         let is_up = up(&bench, stalls).await;
         match effect {
             Harmless | Plausible => assert!(is_up, "{name}"),
-            Once(reason) | HeldBack(reason) => {
+            // The answer is lost, and with it the only pair of tokens the PBX knows.
+            Once("connect") if vendor == Vendor::YeastarP => {
+                assert!(bench.errors("connect") >= 1.0, "{name}");
+            }
+            Once(reason) => {
+                // The token is still good, and what is asked with it is answered: only time that
+                // is lost is lost for the collection.
+                assert_eq!(is_up, !stalls, "{name}");
+                assert_eq!(bench.errors(reason), 1.0, "{name}");
+            }
+            HeldBack(reason) => {
                 assert!(!is_up, "{name}");
                 assert_eq!(bench.errors(reason), 1.0, "{name}");
             }
@@ -75,4 +85,80 @@ async fn yeastar_s_heartbeat() {
 #[tokio::test]
 async fn yeastar_p_refresh_token() {
     every_fault(Vendor::YeastarP, "refresh_token", Duration::from_secs(24 * 60)).await;
+}
+
+/// Logs in anew where a token cannot be renewed, and is not blamed for an early attempt that fails.
+#[tokio::test]
+async fn a_token_is_used_to_its_end() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    // Vendor, its login, when the next one is due, and how long the token is good from then on.
+    let due = [
+        (Vendor::HuaweiMeeting, "appauth", 56_326 * 9 / 10 + 1, 56_326 / 10),
+        (Vendor::Dingtalk, "access_token", 7_200 - 300, 300),
+    ];
+    for (vendor, login, due, rest) in due {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        assert!(up(&bench, false).await);
+        simulator.inject(vendor, "", Some(login), Fault::Status(500), None);
+        let logins = || bench.own().sum("conferencing_logins_total", &[]);
+        let expiry = bench.own().value("conferencing_token_expiry_timestamp_seconds", &[]);
+        later(Duration::from_secs(due)).await;
+        assert!(up(&bench, false).await, "{vendor:?}");
+        assert!(up(&bench, false).await, "{vendor:?}");
+        assert_eq!((logins(), bench.errors("http_5xx")), (2.0, 1.0), "{vendor:?}: once a minute");
+        assert!(expiry.is_some());
+        later(Duration::from_secs(61)).await;
+        assert!(up(&bench, false).await, "{vendor:?}");
+        assert_eq!((logins(), bench.errors("http_5xx")), (3.0, 2.0), "{vendor:?}");
+        later(Duration::from_secs(rest)).await;
+        assert!(!up(&bench, false).await, "{vendor:?}: the token has ended");
+        simulator.clear_faults();
+        assert!(up(&bench, false).await, "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refresh_that_fails_for_good_is_followed_by_a_login() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let bench = Bench::new(&yaml).await;
+    assert!(up(&bench, false).await);
+    for fault in [Fault::Status(404), Fault::Status(500), Fault::Html] {
+        simulator.inject(vendor, "", Some("refresh_token"), fault, None);
+        // Long after the access token, long before the refresh token ends.
+        later(Duration::from_secs(3_600)).await;
+        assert!(up(&bench, false).await);
+        simulator.clear_faults();
+    }
+    assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 4.0);
+}
+
+/// Tokens that are refused in the very collection that got them: revoked in between, say.
+#[tokio::test]
+async fn a_new_token_that_is_refused_is_replaced_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let calls = [
+        (Vendor::OpenvoxUc, "conference/query_in_session", "20004"),
+        (Vendor::YeastarS, "conference/query", "20006"),
+        (Vendor::YeastarP, "conference/query_ongoing_conference", "10004"),
+        (Vendor::HuaweiMeeting, "conferences", "USG.206020000"),
+        (Vendor::Dingtalk, "videoConferences/query", "InvalidAuthentication"),
+    ];
+    for (vendor, call, code) in calls {
+        let refused = || Fault::VendorError(code.to_owned());
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        simulator.inject(vendor, "", Some(call), refused(), Some(1));
+        let bench = Bench::new(&yaml).await;
+        assert!(up(&bench, false).await, "{vendor:?}");
+        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
+
+        simulator.inject(vendor, "", Some(call), refused(), None);
+        let bench = Bench::new(&yaml).await;
+        assert!(!up(&bench, false).await, "{vendor:?}");
+        assert_eq!(bench.errors("auth"), 2.0, "{vendor:?}: no more than once a collection");
+        simulator.clear_faults();
+        assert!(up(&bench, false).await, "{vendor:?}");
+    }
 }

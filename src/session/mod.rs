@@ -122,6 +122,9 @@ pub struct LoginState {
     pub token_expiry: Option<SystemTime>,
 }
 
+/// How long after a failed renewal of a token that is still good the next one is tried.
+const NEXT_RENEWAL: Duration = Duration::from_secs(60);
+
 /// The session of one source.
 pub struct Session<D: Dialect> {
     dialect: D,
@@ -129,11 +132,11 @@ pub struct Session<D: Dialect> {
     state: RwLock<LoginState>,
 }
 
-/// One collection's use of the session: at most one new login in it.
+/// One collection's use of the session: at most one refused token is replaced in it.
 pub struct Visit<'a, D: Dialect> {
     session: &'a Session<D>,
     api: &'a Api,
-    logged_in: AtomicBool,
+    replaced: AtomicBool,
 }
 
 impl<D: Dialect> Session<D> {
@@ -175,7 +178,7 @@ impl<D: Dialect> Session<D> {
 
     /// Starts one collection's use of the session.
     pub const fn visit<'a>(&'a self, api: &'a Api) -> Visit<'a, D> {
-        Visit { session: self, api, logged_in: AtomicBool::new(false) }
+        Visit { session: self, api, replaced: AtomicBool::new(false) }
     }
 
     /// The key for conference ids. Known since the first login.
@@ -213,7 +216,8 @@ impl<D: Dialect> Session<D> {
     pub async fn refused(&self, fault: &ApiError) -> Result<(), Failure> {
         let secrets = self.dialect.secrets().await?;
         let mut inner = self.inner.lock().await;
-        self.note_refusal(&mut inner, D::fingerprint(&secrets), fault.fault.consequence);
+        let Fault { reason, consequence, .. } = fault.fault;
+        self.note_refusal(&mut inner, D::fingerprint(&secrets), reason, consequence);
         Ok(())
     }
 
@@ -244,6 +248,7 @@ impl<D: Dialect> Session<D> {
         &self,
         inner: &mut Inner<D::Token>,
         refused: Fingerprint,
+        reason: Reason,
         consequence: Consequence,
     ) {
         let now = Instant::now();
@@ -253,7 +258,7 @@ impl<D: Dialect> Session<D> {
                 inner.held = None;
                 inner.hold_off.wait(pause, Reason::LockedOut, now);
             }
-            Consequence::HoldLogin(pause) => inner.hold_off.wait(pause, Reason::Auth, now),
+            Consequence::HoldLogin(pause) => inner.hold_off.wait(pause, reason, now),
             Consequence::None | Consequence::RenewToken | Consequence::HoldRequests(_) => {}
         }
         self.publish(inner);
@@ -340,7 +345,7 @@ impl<D: Dialect> Visit<'_, D> {
     async fn note_lock_out(&self, told: Consequence) {
         if matches!(told, Consequence::LockedOut(_)) {
             let mut inner = self.session.inner.lock().await;
-            self.session.note_refusal(&mut inner, [0; 32], told);
+            self.session.note_refusal(&mut inner, [0; 32], Reason::LockedOut, told);
         }
     }
 
@@ -355,7 +360,8 @@ impl<D: Dialect> Visit<'_, D> {
         if let Err(Failure::Request(error)) = &outcome
             && matches!(error.fault.consequence, Consequence::LockedOut(_))
         {
-            self.session.note_refusal(inner, [0; 32], error.fault.consequence);
+            let Fault { reason, consequence, .. } = error.fault;
+            self.session.note_refusal(inner, [0; 32], reason, consequence);
         }
         outcome
     }
@@ -368,25 +374,50 @@ impl<D: Dialect> Visit<'_, D> {
             let secrets = self.session.dialect.secrets().await?;
             self.session.check_hold_off(&mut inner, D::fingerprint(&secrets))?;
         }
-        let due = match &inner.held {
-            Some(held) if now < held.renew_at => {
+        if let Some(held) = &mut inner.held {
+            if now < held.renew_at {
                 return Ok((Arc::clone(&held.token), held.generation));
             }
-            Some(held) if now < held.renewable_until => Some(Arc::clone(&held.token)),
-            Some(_) | None => None,
+            // At once: a collection that waits for the answer in vain is not followed by another.
+            held.renew_at = (now + NEXT_RENEWAL).min(held.expires_at);
+        }
+        let failure = match self.next_token(&mut inner, now).await {
+            Err(failure) => failure,
+            token => return token,
         };
-        let renewed = match due {
-            Some(token) => self.renewed(&mut inner, &token, Renewal::Due).await?,
-            None => None,
-        };
-        match renewed {
-            Some(grant) => Ok(self.session.store(&mut inner, grant)),
-            None => self.login(&mut inner).await,
+        match &inner.held {
+            // What was to be renewed early is still good.
+            Some(held)
+                if Instant::now() < held.expires_at
+                    && inner.hold_off.blocked_until(now).is_none() =>
+            {
+                Ok((Arc::clone(&held.token), held.generation))
+            }
+            Some(_) | None => Err(failure),
         }
     }
 
+    /// The token that follows the one held: prolonged where that can be done, else of a new login.
+    async fn next_token(
+        &self,
+        inner: &mut Inner<D::Token>,
+        now: Instant,
+    ) -> Result<(Arc<D::Token>, u64), Failure> {
+        let due = inner.held.as_ref().filter(|held| now < held.renewable_until);
+        if let Some(token) = due.map(|held| Arc::clone(&held.token)) {
+            if let Some(grant) = self.renewed(inner, &token, Renewal::Due).await? {
+                return Ok(self.session.store(inner, grant));
+            }
+            if let Some(held) = &mut inner.held {
+                // Not to be asked a second time, should the login fail.
+                held.renewable_until = now;
+            }
+        }
+        self.login(inner).await
+    }
+
     /// A token instead of the one of `refused`, which the vendor no longer accepts. `None`: this
-    /// collection has had its new login.
+    /// collection has had its new token.
     async fn replace(&self, refused: u64) -> Result<Option<Arc<D::Token>>, Failure> {
         let mut inner = self.session.inner.lock().await;
         match &inner.held {
@@ -396,13 +427,12 @@ impl<D: Dialect> Visit<'_, D> {
         }
         let old = inner.held.take();
         self.session.publish(&inner);
-        if self.logged_in.load(Ordering::Relaxed) {
+        if self.replaced.swap(true, Ordering::Relaxed) {
             return Ok(None);
         }
         if let Some(old) = old
             && let Some(grant) = self.renewed(&mut inner, &old.token, Renewal::Refused).await?
         {
-            self.logged_in.store(true, Ordering::Relaxed);
             return Ok(Some(self.session.store(&mut inner, grant).0));
         }
         self.login(&mut inner).await.map(|(token, _)| Some(token))
@@ -417,11 +447,9 @@ impl<D: Dialect> Visit<'_, D> {
 
     async fn login(&self, inner: &mut Inner<D::Token>) -> Result<(Arc<D::Token>, u64), Failure> {
         let session = self.session;
-        inner.held = None;
         let secrets = session.dialect.secrets().await?;
         let fingerprint = D::fingerprint(&secrets);
         session.check_hold_off(inner, fingerprint)?;
-        self.logged_in.store(true, Ordering::Relaxed);
         let mut attempt = Attempt::new(&self.api.meters);
         match session.dialect.login(self.api, &secrets).await {
             Ok(grant) => {
@@ -444,7 +472,7 @@ impl<D: Dialect> Visit<'_, D> {
                     if let Consequence::LockedOut(pause) = consequence {
                         inner.hold_off.locked_out(pause, Instant::now());
                     } else {
-                        session.note_refusal(inner, fingerprint, consequence);
+                        session.note_refusal(inner, fingerprint, error.fault.reason, consequence);
                     }
                 }
                 session.publish(inner);

@@ -42,6 +42,29 @@ fn login_fault(errcode: i64) -> Fault {
     fault.with_code(&errcode.to_string())
 }
 
+/// Whether a refresh that failed says nothing about a login: the PBX answered, and did not send us
+/// away. A refresh token outlives its access token by a day, so that without a login the same
+/// failure could last as long.
+const fn is_only_about_the_refresh(reason: Reason) -> bool {
+    match reason {
+        Reason::Auth
+        | Reason::Http4xx
+        | Reason::Http5xx
+        | Reason::Vendor
+        | Reason::Decode
+        | Reason::TooLarge => true,
+        Reason::Timeout
+        | Reason::Dns
+        | Reason::Connect
+        | Reason::Tls
+        | Reason::LockedOut
+        | Reason::Forbidden
+        | Reason::RateLimited
+        | Reason::Quota
+        | Reason::Redirect => false,
+    }
+}
+
 /// The pair of tokens.
 pub(super) struct Tokens {
     pub(super) access: SecretString,
@@ -138,9 +161,7 @@ impl session::Dialect for Login {
             api.send(call, |answer| unwrap::<Granted<'_>>(answer, query_fault)?.grant()).await;
         match renewed {
             Ok(grant) => Ok(Some(grant)),
-            Err(Failure::Request(error))
-                if matches!(error.fault.reason, Reason::Auth | Reason::Vendor) =>
-            {
+            Err(Failure::Request(error)) if is_only_about_the_refresh(error.fault.reason) => {
                 Ok(None)
             }
             Err(failure) => Err(failure),
