@@ -358,6 +358,33 @@ async fn a_listed_meeting_that_has_ended_is_left_alone_for_a_day() {
     assert_eq!(queries(1).await, 1);
 }
 
+/// A parameter error for what the vendor has just listed itself says nothing about the meetings.
+#[tokio::test]
+async fn nothing_but_refusals_of_listed_meetings_is_a_failure() {
+    let codes = [("paramsError", Reason::Vendor), ("orgAccessForbidden", Reason::Forbidden)];
+    for ((code, reason), count) in codes.into_iter().zip([1, 5]) {
+        let bench = Bench::new(settings()).await;
+        bench.hold(meetings(count));
+        let refused = Fault::VendorError(code.to_owned());
+        bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused, None);
+        for failures in 1..=2 {
+            let failure = bench.fail().await;
+            assert_eq!((failure.reason(), failure.code()), (reason, Some(code)));
+            assert_eq!(bench.errors(), [(reason, failures)], "not forgotten, not remembered");
+        }
+        bench.simulator.clear_faults();
+        assert_true(&bench.observe().await, &bench.truth());
+    }
+
+    // What somebody configured may be wrong, or over.
+    let watched = Dingtalk { discover: false, conference_ids: ended(3), ..settings() };
+    let bench = Bench::new(watched).await;
+    let refused = Fault::VendorError("paramsError".to_owned());
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused, None);
+    assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(0));
+    assert_eq!(bench.errors(), []);
+}
+
 #[tokio::test]
 async fn ids_left_out_or_ended_are_not_in_progress() {
     for unknown_ids in [UnknownIds::Omit, UnknownIds::Ended] {

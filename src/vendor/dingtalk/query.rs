@@ -74,7 +74,10 @@ impl Learnt {
 enum Refusal {
     /// A meeting in it has ended.
     Ended,
-    /// A meeting in it is unknown, or not of this organisation.
+    /// A meeting in it does not exist.
+    NotFound,
+    /// A meeting in it is unknown, or not of this organisation; or so the vendor says of whatever
+    /// is wrong with the request.
     Unknown,
     /// It is too long.
     TooLong,
@@ -84,10 +87,9 @@ impl Refusal {
     fn of(fault: &Fault) -> Option<Self> {
         match fault.code.as_deref()?.to_ascii_lowercase().as_str() {
             "resourceclose" => Some(Self::Ended),
-            "roomnotfound" | "orgaccessforbidden" | "unknownusererror" | "paramserror"
-            | "paramerror" | "param.error" | "missingroomid" | "invalidroomcode" => {
-                Some(Self::Unknown)
-            }
+            "roomnotfound" => Some(Self::NotFound),
+            "orgaccessforbidden" | "unknownusererror" | "paramserror" | "paramerror"
+            | "param.error" | "missingroomid" | "invalidroomcode" => Some(Self::Unknown),
             "sizetoolarge" => Some(Self::TooLong),
             _ => None,
         }
@@ -97,6 +99,18 @@ impl Refusal {
 enum Outcome {
     Meetings(Vec<Meeting>),
     Refused(Refusal, Fault),
+}
+
+/// What the queries of one collection found so far.
+#[derive(Default)]
+struct Found<'a> {
+    meetings: Vec<Meeting>,
+    /// Batches that were refused, to be asked in halves.
+    spoilt: Vec<(&'a [&'a str], Fault)>,
+    /// Meetings that were listed as in progress, and refused as unknown.
+    doubtful: Vec<(&'a str, Fault)>,
+    /// Some batch was answered.
+    answered: bool,
 }
 
 /// One collection's queries.
@@ -116,31 +130,41 @@ impl Queries<'_> {
     /// The meetings of `ids` that are in progress.
     ///
     /// # Errors
-    /// The first query that failed, or too many spoilt batches. What was learnt until then stays,
-    /// so that the next collection gets further.
+    /// The first query that failed, or too many spoilt batches: what was learnt until then stays,
+    /// so that the next collection gets further. Or nothing but refusals of meetings that were
+    /// listed a moment ago: then it is not the ids that are wrong.
     pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
         self.learnt.sift(&mut ids);
         let largest = self.learnt.largest_batch.load(Ordering::Relaxed);
-        let mut meetings = Vec::new();
-        let mut spoilt = Vec::new();
+        let mut found = Found::default();
         let batches = ids.chunks(self.batch_size.min(largest).max(1));
         // Unordered: the first failure ends all of them, whichever it is.
         let mut asked: FuturesUnordered<_> = batches.map(|batch| self.ask(batch)).collect();
         while let Some((batch, outcome)) = asked.try_next().await? {
-            self.settle(batch, outcome, &mut meetings, &mut spoilt);
+            self.settle(batch, outcome, &mut found);
         }
         // Depth first: a span that ends before all is found out has at least found something.
         let mut extra = MOST_EXTRA;
-        while let Some((batch, fault)) = spoilt.pop() {
-            let Some(rest) = extra.checked_sub(2) else { return Err(self.give_up(fault)) };
+        while let Some((batch, fault)) = found.spoilt.pop() {
+            let Some(rest) = extra.checked_sub(2) else {
+                self.learn(&found.doubtful);
+                let fault = Fault { reason: Reason::Vendor, ..fault };
+                return Err(self.give_up(fault, "too many ids were refused"));
+            };
             extra = rest;
             let (left, right) = batch.split_at(batch.len() / 2);
             let halves = try_join(self.ask(left), self.ask(right)).await?;
             for (half, outcome) in <[_; 2]>::from(halves) {
-                self.settle(half, outcome, &mut meetings, &mut spoilt);
+                self.settle(half, outcome, &mut found);
             }
         }
-        Ok(meetings)
+        if !found.answered
+            && let Some((_, fault)) = found.doubtful.pop()
+        {
+            return Err(self.give_up(fault, "every listed meeting was refused"));
+        }
+        self.learn(&found.doubtful);
+        Ok(found.meetings)
     }
 
     async fn ask<'b>(&self, ids: &'b [&'b str]) -> Result<(&'b [&'b str], Outcome), Failure> {
@@ -167,34 +191,38 @@ impl Queries<'_> {
     }
 
     /// Notes what came of a batch.
-    fn settle<'b>(
-        &self,
-        batch: &'b [&'b str],
-        outcome: Outcome,
-        meetings: &mut Vec<Meeting>,
-        spoilt: &mut Vec<(&'b [&'b str], Fault)>,
-    ) {
+    fn settle<'b>(&self, batch: &'b [&'b str], outcome: Outcome, found: &mut Found<'b>) {
         let (refusal, fault) = match outcome {
-            Outcome::Meetings(more) => return meetings.extend(more),
+            Outcome::Meetings(more) => {
+                found.answered = true;
+                return found.meetings.extend(more);
+            }
             Outcome::Refused(refusal, fault) => (refusal, fault),
         };
         if refusal == Refusal::TooLong {
             self.learnt.largest_batch.fetch_min(batch.len() / 2, Ordering::Relaxed);
         }
         match batch {
-            [id] => {
-                let ended = refusal == Refusal::Ended && !self.configured.contains(id);
-                self.learnt.refuse(id, if ended { ENDED } else { self.pause });
-            }
-            _ => spoilt.push((batch, fault)),
+            [id] if self.configured.contains(id) => self.learnt.refuse(id, self.pause),
+            [id] => match refusal {
+                Refusal::Ended => self.learnt.refuse(id, ENDED),
+                Refusal::NotFound => self.learnt.refuse(id, self.pause),
+                Refusal::Unknown | Refusal::TooLong => found.doubtful.push((id, fault)),
+            },
+            _ => found.spoilt.push((batch, fault)),
+        }
+    }
+
+    fn learn(&self, refused: &[(&str, Fault)]) {
+        for (id, _) in refused {
+            self.learnt.refuse(id, self.pause);
         }
     }
 
     /// After all, a refusal was a failure.
-    fn give_up(&self, fault: Fault) -> Failure {
-        self.api.meters.request_failed(Reason::Vendor);
-        let fault = Fault { reason: Reason::Vendor, ..fault };
-        ApiError { endpoint: QUERY, fault, detail: Some("too many ids were refused") }.into()
+    fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
+        self.api.meters.request_failed(fault.reason);
+        ApiError { endpoint: QUERY, fault, detail: Some(detail) }.into()
     }
 }
 
@@ -224,8 +252,8 @@ mod tests {
     fn only_codes_about_ids_split_a_batch() {
         let refusal = |code: &str| Refusal::of(&Fault::new(Reason::Vendor).with_code(code));
         assert_eq!(refusal("resourceClose"), Some(Refusal::Ended));
+        assert_eq!(refusal("roomNotFound"), Some(Refusal::NotFound));
         for code in [
-            "roomNotFound",
             "orgAccessForbidden",
             "unknownUserError",
             "paramsError",
