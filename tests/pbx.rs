@@ -144,3 +144,46 @@ async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
     bench.scrape().await;
     assert_eq!(asked(), 2);
 }
+
+#[tokio::test]
+async fn an_error_page_is_judged_by_its_status_unless_its_code_is_documented() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (documented, unknown) = (["10003", "10003", "40002"], ["99999", "99999", "99999"]);
+    for (at, vendor) in PBXS.into_iter().enumerate() {
+        let call = if vendor == Vendor::YeastarP { "conference/list" } else { "conference/query" };
+        for (status, code, reason) in [
+            (500, unknown[at], "http_5xx"),
+            (404, unknown[at], "http_4xx"),
+            (200, unknown[at], "vendor"),
+            (500, documented[at], "vendor"),
+            (404, documented[at], "vendor"),
+        ] {
+            let fault = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(vendor, "", Some(call), fault, None);
+            let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+            let bench = Bench::new(&yaml).await;
+            bench.scrape().await;
+            assert_eq!(bench.errors(reason), 1.0, "{vendor:?} {status} {code}");
+            simulator.clear_faults();
+        }
+    }
+}
+
+#[tokio::test]
+async fn logins_are_held_back_for_the_reason_the_pbx_gave() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    for (code, reason) in [("60002", "vendor"), ("70087", "forbidden"), ("70004", "locked_out")] {
+        let fault = Fault::VendorError(code.to_owned());
+        simulator.inject(vendor, code, Some("get_token"), fault, None);
+        let yaml = config(&[source(vendor, &simulator.instance_url(vendor, code), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..3 {
+            let reports = bench.reports().await;
+            let failure = reports[0].outcome.as_ref().unwrap_err();
+            assert_eq!(failure.reason().as_str(), reason, "{code}");
+        }
+        assert_eq!(bench.errors(reason), 1.0, "{code}");
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0), "{code}");
+    }
+}

@@ -102,7 +102,12 @@ impl Body<'_> {
             None => by_code(code, on),
         };
         match documented {
-            Some(fault) => fault.with_code(&text),
+            Some(fault) => {
+                let reason = fault.reason;
+                let weighed = Answer::weigh(by_status, fault);
+                // Where the status comes first, the code must not be acted upon.
+                if weighed.reason == reason { weighed.with_code(&text) } else { weighed }
+            }
             None => undocumented(&text, status, by_status, on),
         }
     }
@@ -273,6 +278,9 @@ mod tests {
             (400, "somethingNew", Http4xx, None),
             (418, "", Http4xx, None),
             (403, "90020", Quota, hold(3600)),
+            (401, "resourceClose", Auth, RenewToken),
+            (429, "paramsError", RateLimited, hold(7)),
+            (403, "roomNotFound", Forbidden, None),
         ];
         for (status, code, reason, consequence) in table {
             for key in ["code", "Code"] {

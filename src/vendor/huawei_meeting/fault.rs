@@ -137,11 +137,12 @@ pub(super) fn query(refusal: &Refusal) -> Fault {
 
 /// What it means that a host password yields no control token.
 pub(super) fn host_password(refusal: &Refusal) -> Fault {
-    let fault = if refusal.is(&[HOST_LOCKED]) {
-        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(HOST_LOCK))
+    let fault = if let Some(locked) = refusal.host_locked() {
+        locked
     } else if let Some(documented) = refusal.documented() {
         documented
     } else if refusal.is(&[HOST_REFUSED, NOT_AUTHENTICATED, CREDENTIALS[0]])
+        || refusal.is(&TOKEN_REFUSED)
         || refusal.status == 401
     {
         // Passwords that are tried again and again lock the meeting.
@@ -155,8 +156,8 @@ pub(super) fn host_password(refusal: &Refusal) -> Fault {
 /// What it means that the live view is refused. [`Consequence::RenewToken`] is about the control
 /// token here.
 pub(super) fn control(refusal: &Refusal) -> Fault {
-    let fault = if refusal.is(&[HOST_LOCKED]) {
-        Fault::new(Reason::LockedOut).then(Consequence::LockedOut(HOST_LOCK))
+    let fault = if let Some(locked) = refusal.host_locked() {
+        locked
     } else if refusal.is(&TOKEN_REFUSED) || refusal.is(&[NOT_AUTHENTICATED, HOST_REFUSED]) {
         Fault::new(Reason::Auth).then(Consequence::RenewToken)
     } else {
@@ -172,6 +173,18 @@ impl Refusal {
         numbers.contains(&number)
     }
 
+    /// Of the calls about a meeting's live view.
+    fn host_locked(&self) -> Option<Fault> {
+        let pause = if self.is(&[HOST_LOCKED]) {
+            HOST_LOCK
+        } else if self.is(&[USER_LOCKED]) {
+            USER_LOCK
+        } else {
+            return None;
+        };
+        Some(Fault::new(Reason::LockedOut).then(Consequence::LockedOut(pause)))
+    }
+
     fn is_over(&self) -> bool {
         self.status == 400 && self.is(&OVER)
     }
@@ -184,18 +197,31 @@ impl Refusal {
         throttled.then(|| Fault::new(Reason::RateLimited).then(self.pause))
     }
 
-    /// What the documented codes mean whatever was called.
+    /// What the documented codes mean whatever was called. With HTTP 401 they only tell that a new
+    /// login would not help.
     fn documented(&self) -> Option<Fault> {
-        self.throttled().or_else(|| self.is(&NO_PERMISSION).then(|| Fault::new(Reason::Forbidden)))
+        let fault = self
+            .throttled()
+            .or_else(|| self.is(&NO_PERMISSION).then(|| Fault::new(Reason::Forbidden)))?;
+        Some(if self.status == 401 { Fault { reason: Reason::Auth, ..fault } } else { fault })
     }
 
-    /// What the status means, unless it says too little and the body has a code.
+    /// What the status means, unless it says too little and the body has a code of the vendor's.
     fn plain(&self) -> Fault {
         match self.status {
             401 | 403 => self.plain.clone(),
+            400.. if !self.is_coded_by_vendor() => self.plain.clone(),
             _ if self.code.is_some() => Fault::new(Reason::Vendor),
             _ => self.plain.clone(),
         }
+    }
+
+    /// Whether the code has the form of those the vendor documents: nine digits, whatever stands
+    /// before them, or one of the gateway's.
+    fn is_coded_by_vendor(&self) -> bool {
+        let code = self.code.as_deref().unwrap_or_default();
+        let digits = code.bytes().rev().take_while(u8::is_ascii_digit).count();
+        digits == 9 || code.get(..5).is_some_and(|api| api.eq_ignore_ascii_case("APIG."))
     }
 
     fn coded(&self, fault: Fault) -> Fault {
@@ -326,7 +352,8 @@ mod tests {
                 (200, "MMC.111070111", Reason::Auth, renew),
                 (403, "", Reason::Forbidden, Consequence::None),
                 (400, "MMC.111070002", Reason::Forbidden, Consequence::None),
-                (401, "MMC.111070010", Reason::Forbidden, Consequence::None),
+                (401, "MMC.111070010", Reason::Auth, Consequence::None),
+                (401, "MMC.100000429", Reason::Auth, PAUSE),
                 (429, "", Reason::RateLimited, PAUSE),
                 (429, "APIG.0308", Reason::RateLimited, PAUSE),
                 (500, "USG.100000429", Reason::RateLimited, PAUSE),
@@ -335,8 +362,11 @@ mod tests {
                 (500, "MMC.111070003", Reason::Vendor, Consequence::None),
                 (200, "MMC.111071008", Reason::Vendor, Consequence::None),
                 (400, "", Reason::Http4xx, Consequence::None),
+                (400, "invalid", Reason::Http4xx, Consequence::None),
                 (502, "", Reason::Http5xx, Consequence::None),
+                (502, "13", Reason::Http5xx, Consequence::None),
                 (200, "", Reason::Decode, Consequence::None),
+                (200, "13", Reason::Vendor, Consequence::None),
             ],
         );
     }
@@ -344,11 +374,14 @@ mod tests {
     #[test]
     fn of_the_control_calls() {
         let locked = Consequence::LockedOut(Duration::from_secs(15 * 60));
+        let user_locked = Consequence::LockedOut(Duration::from_secs(60));
         check(
             host_password,
             &[
                 (400, "MMC.111072065", Reason::Auth, Consequence::LoginRejected),
                 (401, "", Reason::Auth, Consequence::LoginRejected),
+                (400, "USG.206020000", Reason::Auth, Consequence::LoginRejected),
+                (400, "USG.206030015", Reason::LockedOut, user_locked),
                 (400, "MMC.111072064", Reason::LockedOut, locked),
                 (403, "MMC.111070002", Reason::Forbidden, Consequence::None),
                 (403, "", Reason::Forbidden, Consequence::None),
@@ -362,6 +395,7 @@ mod tests {
             &[
                 (400, "MMC.111070004", Reason::Auth, Consequence::RenewToken),
                 (401, "", Reason::Auth, Consequence::RenewToken),
+                (400, "USG.206030015", Reason::LockedOut, user_locked),
                 (400, "MMC.111072064", Reason::LockedOut, locked),
                 (403, "", Reason::Forbidden, Consequence::None),
                 (429, "", Reason::RateLimited, PAUSE),
