@@ -59,6 +59,28 @@ async fn certificates_are_verified() {
 }
 
 #[tokio::test]
+async fn a_system_may_present_the_very_certificate_that_is_trusted() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    for (name, expired, expected) in [
+        ("localhost", false, "up"),
+        ("elsewhere.example", false, "tls"),
+        ("localhost", true, "tls"),
+    ] {
+        let (issued, file) = authority.self_signed(name, expired);
+        let front = authority.front(&issued, address(&simulator), false).await;
+        let url = format!("https://localhost:{}", front.port());
+        let tls = format!("tls: {{ ca_file: {} }}", file.display());
+        assert_eq!(outcome(&url, &[&tls]).await, expected, "{name}, expired: {expired}");
+
+        let (other, _) = Authority::new().self_signed(name, expired);
+        let front = authority.front(&other, address(&simulator), false).await;
+        let url = format!("https://localhost:{}", front.port());
+        assert_eq!(outcome(&url, &[&tls]).await, "tls", "another of the same name");
+    }
+}
+
+#[tokio::test]
 async fn a_client_certificate_is_presented() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let authority = Authority::new();

@@ -11,7 +11,7 @@ use std::{
 };
 
 use reqwest::{
-    Certificate, Identity, Proxy,
+    Identity, Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
@@ -20,6 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
+use super::trust::{self, Unusable};
 use crate::config::Source;
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
@@ -169,26 +170,35 @@ fn build(source: &Source, material: &Material) -> Result<reqwest::Client, Client
         .dns_resolver(Arc::new(Resolver {
             host: tls.server_name.as_ref().map(|_| resolvable(source)),
         }));
-    if let (Some(pem), Some(path)) = (&material.ca, &tls.ca_file) {
-        let unusable = || ClientError::Unusable { path: path.clone(), what: "CA certificate" };
-        let certificates = Certificate::from_pem_bundle(pem).map_err(|_| unusable())?;
-        if certificates.is_empty() {
-            return Err(unusable());
+    let identity = material.identity.as_ref().map(|pem| pem.as_slice());
+    let unusable_identity = || ClientError::Unusable {
+        path: tls.client_certificate.iter().map(|files| files.key_file.clone()).collect(),
+        what: "client certificate and key",
+    };
+    match (&material.ca, &tls.ca_file) {
+        (Some(pem), Some(path)) if !tls.insecure_skip_verify => {
+            let config =
+                trust::client_config(pem, identity).map_err(|unusable| match unusable {
+                    Unusable::Trusted => {
+                        ClientError::Unusable { path: path.clone(), what: "CA certificate" }
+                    }
+                    Unusable::Identity => unusable_identity(),
+                })?;
+            builder = builder.tls_backend_preconfigured(config);
         }
-        builder = builder.tls_certs_only(certificates);
-    } else if source.proxy_url.is_none()
-        && (source.base_url.scheme() == "http" || tls.insecure_skip_verify)
-    {
-        // No certificate is ever verified: do without the system's root store, which a minimal
-        // container may not even have.
-        builder = builder.tls_certs_only([]);
-    }
-    if let (Some(pem), Some(files)) = (&material.identity, &tls.client_certificate) {
-        let identity = Identity::from_pem(pem).map_err(|_| ClientError::Unusable {
-            path: files.key_file.clone(),
-            what: "client certificate and key",
-        })?;
-        builder = builder.identity(identity);
+        _ => {
+            if source.proxy_url.is_none()
+                && (source.base_url.scheme() == "http" || tls.insecure_skip_verify)
+            {
+                // No certificate is ever verified: do without the system's root store, which a
+                // minimal container may not even have.
+                builder = builder.tls_certs_only([]);
+            }
+            if let Some(pem) = identity {
+                let identity = Identity::from_pem(pem).map_err(|_| unusable_identity())?;
+                builder = builder.identity(identity);
+            }
+        }
     }
     if let Some(url) = &source.proxy_url {
         builder = builder.proxy(Proxy::all(url.0.expose_secret()).map_err(|_| ClientError::Proxy)?);

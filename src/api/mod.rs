@@ -8,6 +8,7 @@ mod exchange;
 pub mod lenient;
 mod nesting;
 mod throttle;
+mod trust;
 mod wiped;
 
 pub use error::{ApiError, Consequence, Failure, Fault, Reason};

@@ -37,6 +37,20 @@ impl Authority {
         self.issue_with(CertificateParams::new(vec![name.to_owned()]).unwrap())
     }
 
+    /// A certificate for `name` that signed itself and says that it is an authority's, as PBXs
+    /// come with; and its file.
+    pub fn self_signed(&self, name: &str, expired: bool) -> (Issued, PathBuf) {
+        let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        if expired {
+            params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        }
+        let key = KeyPair::generate().unwrap();
+        let certificate = params.self_signed(&key).unwrap();
+        let file = self.file("self-signed.pem", &certificate.pem());
+        (Issued { certificate, key }, file)
+    }
+
     /// A certificate for `name` that expired long ago.
     pub fn issue_expired(&self, name: &str) -> Issued {
         let mut params = CertificateParams::new(vec![name.to_owned()]).unwrap();
