@@ -327,6 +327,18 @@ fn durations_have_one_grammar() {
 }
 
 #[test]
+fn every_documented_duration_and_any_size_are_possible() {
+    for (text, millis) in [("500ms", 500), ("10s", 10_000), ("15m", 900_000), ("1h30m", 5_400_000)]
+    {
+        let source = only_source(&pbx(&format!("    timeout: {text}\n    min_interval: {text}\n")));
+        let expected = Duration::from_millis(millis);
+        assert_eq!((source.timeout, source.min_interval), (expected, expected), "{text}");
+    }
+    let smallest = only_source(&pbx("    max_response_bytes: 1\n"));
+    assert_eq!(smallest.max_response_bytes, 1);
+}
+
+#[test]
 fn warnings_name_what_is_allowed_but_doubtful() {
     let warnings = |text: &str| {
         let mut shown: Vec<_> = Vec::new();

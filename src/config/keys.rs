@@ -85,8 +85,6 @@ pub struct VendorKeys {
     pub keys: &'static [&'static Key],
 }
 
-const SECOND: Duration = Duration::from_secs(1);
-const HOUR: Duration = Duration::from_secs(3600);
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
 /// Characters of a Huawei or DingTalk meeting id besides letters and digits.
@@ -116,13 +114,13 @@ keys! {
     API_PATH = "api_path" Kind::ApiPath, None, "Path prefix of the vendor's API version.";
     LABELS = "labels" Kind::Labels, None,
         "Static labels for all series of the source; not one the exporter sets itself.";
-    TIMEOUT = "timeout" Kind::Duration(Duration::from_millis(1), HOUR), Some("10s"),
+    TIMEOUT = "timeout" Kind::Duration(Duration::from_millis(1), DAY), Some("10s"),
         "Longest a collection of this source may take.";
     MIN_INTERVAL = "min_interval" Kind::Duration(Duration::ZERO, Duration::from_secs(31 * 24 * 3600)), None,
         "A younger snapshot is served instead of asking again; `0s` asks at every scrape.";
     MAX_CONCURRENCY = "max_concurrency" Kind::Integer(1, 256), Some("4"),
         "Requests of one collection in flight at once.";
-    MAX_RESPONSE_BYTES = "max_response_bytes" Kind::Size(1 << 10, 1 << 30), Some("8MiB"),
+    MAX_RESPONSE_BYTES = "max_response_bytes" Kind::Size(1, 1 << 30), Some("8MiB"),
         "A larger answer, after decompression, is an error.";
     TLS = "tls" Kind::Section(TLS_KEYS), None,
         "How to verify the system and how to present ourselves; without it the system's roots are trusted.";
@@ -155,8 +153,8 @@ keys! {
     PAGE_SIZE = "page_size" Kind::Integer(1, 1000), Some("100"), "Rooms per page of conference/list.";
     ROOM_DETAILS = "room_details" Kind::Flag, Some("false"),
         "Ask for each room's settings too, one call a room.";
-    ROOM_DETAILS_INTERVAL = "room_details_interval" Kind::Duration(SECOND, DAY), Some("30m"),
-        "How often to ask for them.";
+    ROOM_DETAILS_INTERVAL = "room_details_interval" Kind::Duration(Duration::ZERO, DAY), Some("30m"),
+        "How often to ask for them; `0s` asks at every collection.";
 
     APP_ID = "app_id" Kind::Text, None, "App ID of the application.";
     APP_ID_KEY = "app_key" Kind::Secret, None, "Key of the App ID.";
