@@ -21,7 +21,7 @@ use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
 use super::trust::{self, Unusable};
-use crate::config::Source;
+use crate::{config::Source, model::Vendor};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
@@ -104,6 +104,15 @@ impl ClientPool {
     }
 }
 
+/// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
+/// do not always say so: the next request would be lost on it.
+const fn keeps_connections(source: &Source) -> bool {
+    match source.vendor() {
+        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => false,
+        Vendor::HuaweiMeeting | Vendor::Dingtalk => true,
+    }
+}
+
 fn authority(source: &Source) -> String {
     let host = source.base_url.host_str().unwrap_or_default();
     match source.base_url.port() {
@@ -141,7 +150,11 @@ impl Material {
         };
         part(self.ca.as_deref().unwrap_or_default());
         part(self.identity.as_ref().map_or(&[], |pem| pem.as_slice()));
-        part(&[u8::from(source.tls.insecure_skip_verify), u8::from(self.ca.is_some())]);
+        part(&[
+            u8::from(source.tls.insecure_skip_verify),
+            u8::from(self.ca.is_some()),
+            u8::from(keeps_connections(source)),
+        ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
         if let Some(name) = &source.tls.server_name {
             part(name.as_bytes());
@@ -165,7 +178,7 @@ fn build(source: &Source, material: &Material) -> Result<reqwest::Client, Client
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
         .pool_idle_timeout(Duration::from_secs(75))
-        .pool_max_idle_per_host(MOST_IDLE)
+        .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
         .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
         .dns_resolver(Arc::new(Resolver {
             host: tls.server_name.as_ref().map(|_| resolvable(source)),
