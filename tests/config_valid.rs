@@ -458,6 +458,11 @@ fn tls_files_are_checked_for_what_they_hold() {
         fault("{ cert_file: one.pem, key_file: two.key }"),
         "sources[0].tls.key_file: the key does not belong to the certificate of `cert_file`"
     );
+    write("empty.pem", "-----BEGIN CERTIFICATE-----\nMAA=\n-----END CERTIFICATE-----\n".to_owned());
+    assert_eq!(
+        fault("{ cert_file: empty.pem, key_file: one.key }"),
+        "sources[0].tls.cert_file: the certificate cannot be used for TLS"
+    );
     assert_eq!(
         fault("{ ca_file: one.key }"),
         "sources[0].tls.ca_file: `./one.key` holds no PEM certificate"

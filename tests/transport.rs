@@ -136,6 +136,23 @@ async fn what_is_not_http_is_not_decodable() {
     assert_eq!(outcome(&url, &[]).await, "decode");
 }
 
+#[tokio::test]
+async fn headers_are_spelt_as_the_vendors_spell_them() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let asked = tokio::spawn(async move {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut request = [0; 4096];
+        let read = socket.read(&mut request).await.unwrap();
+        String::from_utf8_lossy(&request[..read]).into_owned()
+    });
+    outcome(&url, &[]).await;
+    let request = asked.await.unwrap();
+    for name in ["\r\nHost: ", "\r\nUser-Agent: ", "\r\nContent-Type: ", "\r\nContent-Length: "] {
+        assert!(request.contains(name), "{request}");
+    }
+}
+
 /// The PBXs close each connection after its answer, and need not announce it.
 #[tokio::test]
 async fn each_request_to_a_pbx_has_a_connection_of_its_own() {

@@ -177,6 +177,8 @@ fn build(source: &Source, material: &Material) -> Result<reqwest::Client, Client
         .referer(false)
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
+        // As in the vendors' samples: not every embedded server knows that the case is all one.
+        .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
         .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
         .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)

@@ -51,9 +51,16 @@ fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
         }
     }
     let (cert_file, key_file) = (certificate?, key?);
-    if !belong_together(&cert_file, &key_file) {
-        let message = "the key does not belong to the certificate of `cert_file`";
-        fault(tls, &keys::KEY_FILE, message, None);
+    match pair(&cert_file, &key_file) {
+        Ok(()) => {}
+        Err(rustls::Error::InconsistentKeys(_)) => {
+            let message = "the key does not belong to the certificate of `cert_file`";
+            fault(tls, &keys::KEY_FILE, message, None);
+        }
+        Err(_) => {
+            let remedy = "it must be whole, and of X.509 version 3: `openssl x509 -req` makes those with `-extfile`";
+            fault(tls, &keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
+        }
     }
     Some(ClientCertificate { cert_file, key_file })
 }
@@ -114,12 +121,15 @@ fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
         .map_err(|_| "holds no PEM private key, or an encrypted one")
 }
 
-fn belong_together(cert_file: &Path, key_file: &Path) -> bool {
+/// Whether certificate and key make a pair that can be presented.
+fn pair(cert_file: &Path, key_file: &Path) -> Result<(), rustls::Error> {
     let certificates = read_file(cert_file).ok().and_then(|bytes| certificates(&bytes).ok());
     let key = read_file(key_file).ok().and_then(|bytes| private_key(&bytes).ok());
-    let Some((certificates, key)) = certificates.zip(key) else { return false };
+    let Some((certificates, key)) = certificates.zip(key) else {
+        return Err(rustls::Error::NoCertificatesPresented);
+    };
     let provider = rustls::crypto::aws_lc_rs::default_provider();
-    CertifiedKey::from_der(certificates, key, &provider).is_ok()
+    CertifiedKey::from_der(certificates, key, &provider).map(drop)
 }
 
 /// Reports a problem at the value of a key.
