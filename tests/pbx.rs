@@ -1,5 +1,7 @@
 //! OpenVox UC and both Yeastar series against the simulator.
 
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
 mod common;
 
 use common::{Bench, assert_truth, config, source};
@@ -185,5 +187,38 @@ async fn logins_are_held_back_for_the_reason_the_pbx_gave() {
         }
         assert_eq!(bench.errors(reason), 1.0, "{code}");
         assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0), "{code}");
+    }
+}
+
+/// What `answer` makes of the live query: conferences, joined, waiting.
+async fn live(vendor: Vendor, answer: &str) -> [Option<f64>; 3] {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let call = "conference/query_in_session";
+    let fault = Fault::StatusJson(200, answer.to_owned());
+    simulator.inject(vendor, "", Some(call), fault, None);
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let scraped = Bench::new(&yaml).await.scrape().await;
+    [("conferences", "active"), ("participants", "joined"), ("participants", "waiting")]
+        .map(|(name, state)| scraped.value(&format!("conferencing_{name}"), &[("state", state)]))
+}
+
+#[tokio::test]
+async fn members_count_however_they_are_wrapped() {
+    let members = [
+        r#"{"ext":{"number":"1","channelid":"a","memberstatus":"ANSWERED"}},
+           {"inbound":{"from":"2","channelid":"b","memberstatus":"ANSWER"}},
+           {"outbound":{"to":"3","channelid":"c","memberstatus":"HOLD"}}"#,
+        r#"{"ext":[{"channelid":"a","memberstatus":"ANSWERED"},
+                   {"channelid":"b","memberstatus":"ANSWERED"}]},
+           {"inbound":[{"channelid":"c","memberstatus":"HOLD"}]}"#,
+        r#"{"number":"1","channelid":"a","memberstatus":"ANSWERED"},
+           {"number":"2","channelid":"b","memberstatus":"ANSWER"},
+           {"number":"3","channelid":"c","memberstatus":"HOLD"}"#,
+    ];
+    for members in members {
+        let answer = format!(
+            r#"{{"status":"Success","conference":[{{"callid":"1","conferencenumber":6401,"members":[{members}]}}]}}"#
+        );
+        assert_eq!(live(Vendor::YeastarS, &answer).await, [1.0, 2.0, 1.0].map(Some), "{answer}");
     }
 }

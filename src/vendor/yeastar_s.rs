@@ -87,9 +87,15 @@ struct Entry<'a> {
     members: List<Member<'a>>,
 }
 
-/// The table types the wrapped values as lists, the sample of the sibling event as objects.
+/// The table types the wrapped values as lists, the sample of the sibling event as objects. No
+/// sample of this answer was ever published: members without a wrapper, as the vendor's other
+/// systems send them, are taken as well.
 #[derive(Deserialize)]
 struct Member<'a> {
+    #[serde(borrow, default)]
+    channelid: Text<'a>,
+    #[serde(default)]
+    memberstatus: Presence,
     #[serde(borrow, default)]
     ext: OneOrMany<Leg<'a>>,
     #[serde(borrow, default)]
@@ -254,6 +260,7 @@ fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, 
     for entry in entries {
         let mut members = Members::default();
         for member in entry.members.0 {
+            members.add(member.channelid.0, member.memberstatus);
             for leg in [member.ext.0, member.inbound.0, member.outbound.0].into_iter().flatten() {
                 members.add(leg.channelid.0, leg.memberstatus);
             }
