@@ -234,8 +234,8 @@ async fn memory_and_descriptors_do_not_grow() {
     println!("{scrapes} scrapes in {:?}: {before:?}, then {after:?}", started.elapsed());
 
     assert!(after.resident_kib <= before.resident_kib * 11 / 10, "{before:?}, then {after:?}");
-    // A handful more or less are connections that happen to be open.
-    assert!(after.descriptors <= before.descriptors * 11 / 10 + 4, "{before:?}, then {after:?}");
+    // Some more or less are connections to the clouds that happen to be kept open.
+    assert!(after.descriptors <= before.descriptors * 11 / 10 + 10, "{before:?}, then {after:?}");
     assert!(after.threads <= before.threads + AT_ONCE, "{before:?}, then {after:?}");
 
     // And all of it still works. (Tokens refused by a 401 that was a lie are not given back.)
