@@ -20,15 +20,10 @@ use zeroize::Zeroizing;
 use super::{
     ApiError, Consequence, Endpoint, Failure, Fault, Reason,
     client::{DnsError, SharedClient},
-    nesting::nests_at_most,
-    retry_after,
+    json, retry_after,
     wiped::Wiped,
 };
 use crate::{config, limits, metrics::own::SourceMeters};
-
-/// Deepest nesting of an answer: what the JSON parser itself accepts, extended to the parts of an
-/// answer that are skipped.
-const MAX_DEPTH: usize = 128;
 
 /// Room made for an answer before it is there: an announcement is not trusted further.
 const LARGEST_ROOM: usize = 64 * 1024;
@@ -172,17 +167,7 @@ impl Answer {
     /// # Errors
     /// [`Reason::Decode`] for anything but a UTF-8 JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        let decode = || Fault::new(Reason::Decode);
-        let bytes = self.body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(&self.body);
-        let text = std::str::from_utf8(bytes).map_err(|_| decode())?;
-        // A derived decoder would take a list for an object by the order of its fields.
-        if !text.trim_start().starts_with('{') {
-            return Err(decode());
-        }
-        if !nests_at_most(text.as_bytes(), MAX_DEPTH) {
-            return Err(decode());
-        }
-        serde_json::from_str(text).map_err(|_| decode())
+        json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
     }
 
     /// The answer's raw bytes, for what is not JSON.

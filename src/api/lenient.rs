@@ -167,6 +167,12 @@ impl<'de> Deserialize<'de> for Flag {
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<Flag, E> {
+                // What is nearly always sent, told apart at once.
+                match value {
+                    "yes" => return Ok(Flag(Some(true))),
+                    "no" => return Ok(Flag(Some(false))),
+                    _ => {}
+                }
                 let value = value.trim();
                 if value.is_empty() {
                     return Ok(Flag(None));

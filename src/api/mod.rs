@@ -5,8 +5,10 @@
 pub mod client;
 mod error;
 mod exchange;
+pub(crate) mod json;
 pub mod lenient;
 mod nesting;
+mod quick;
 mod throttle;
 mod trust;
 mod wiped;

@@ -224,7 +224,7 @@ fn rooms(answer: Rooms<'_>, settings: Conferences) -> Result<RoomTally, Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
     // A name may be a person's: it is kept only where it is to be shown.
     let named = settings.enabled && settings.identify == Identify::Name;
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(rooms.len());
     let mut tally = RoomTally {
         numbers: Vec::new(),
         names: HashMap::new(),

@@ -218,7 +218,7 @@ impl YeastarS {
 
 fn rooms(answer: Rooms<'_>) -> Result<Observation, Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
-    let mut seen = HashSet::new();
+    let mut seen = HashSet::with_capacity(rooms.len());
     let mut settings = [Setting::default(); 6];
     for room in &rooms {
         if !seen.insert(room.number.as_str()) {
