@@ -6,7 +6,7 @@ use hyper::StatusCode;
 use serde_json::Value;
 
 use crate::{
-    api::{Api, Endpoint, client::ClientPool, json},
+    api::{Api, Endpoint, client, json},
     config::Config,
     metrics::own::{Own, SourceMeters},
     vendor::{System, endpoints, user_agent},
@@ -22,7 +22,7 @@ pub fn json(answer: &[u8]) -> [Option<Value>; 2] {
 /// The one source of a configuration, and the way to it.
 pub struct Target {
     config: crate::config::Source,
-    client: crate::api::client::SharedClient,
+    client: client::SharedClient,
     own: Arc<Own>,
 }
 
@@ -30,7 +30,7 @@ impl Target {
     /// The source that `yaml` configures; `None` without one.
     pub fn new(yaml: &str) -> Option<Self> {
         let config = Config::parse(yaml, Path::new("fuzz.yaml")).ok()?.config.sources.pop()?;
-        let client = ClientPool::default().client(&config).ok()?;
+        let client = client::clients(std::slice::from_ref(&config)).ok()?.pop()?;
         Some(Self { config, client, own: Own::new().ok()? })
     }
 

@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use common::{Bench, config, source, tls::Authority};
+use common::{Bench, config, entry, source, tls::Authority};
 use simulator::{Options, Simulator, Vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -38,6 +38,41 @@ async fn outcome(url: &str, extra: &[&str]) -> String {
 
 fn address(simulator: &Simulator) -> SocketAddr {
     simulator.base_url(PBX).trim_start_matches("http://").parse().unwrap()
+}
+
+#[tokio::test]
+async fn tls_sessions_of_many_hosts_are_resumed() {
+    // More hosts than the TLS library remembers by itself: 32.
+    const HOSTS: usize = 40;
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let hosts: Vec<_> = (1..=HOSTS).map(|number| format!("127.0.0.{number}")).collect();
+    let certificate = authority.issue_for(hosts.clone());
+    let (front, handshakes) =
+        authority.noting_front(&certificate, address(&simulator), false).await;
+    let tls = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+    // These systems close the connection after each answer.
+    let sources: Vec<_> = hosts
+        .iter()
+        .map(|host| {
+            let url = format!("https://{host}:{}", front.port());
+            let credentials = source(PBX, &url, &[]);
+            let mut lines: Vec<_> = credentials.lines().skip(3).map(str::trim).collect();
+            lines.extend(["min_interval: 0s", "timeout: 30s", tls.as_str()]);
+            entry(host, PBX, &url, &lines)
+        })
+        .collect();
+    let bench = Bench::new(&config(&sources)).await;
+    let mut connections = 0;
+    for scrape in 1..=3 {
+        let text = bench.scrape().await;
+        let up = text.matching("conferencing_up", &[]).filter(|sample| sample.value == 1.0);
+        assert_eq!(up.count(), HOSTS, "scrape {scrape}");
+        let (full, resumed) = handshakes.full_and_resumed();
+        assert_eq!(full, HOSTS, "one each, ever; {resumed} resumed in scrape {scrape}");
+        assert!(resumed >= connections + HOSTS, "{resumed} resumed in scrape {scrape}");
+        connections = resumed;
+    }
 }
 
 #[tokio::test]

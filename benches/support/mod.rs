@@ -14,7 +14,7 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::{Api, client::ClientPool},
+    api::{Api, client},
     collect::{Engine, Report, Row, Rows, Snapshot},
     config::Config,
     metrics::{
@@ -81,7 +81,8 @@ impl Decoding {
         let source = &configuration(&yaml).sources[0];
         let own = Own::new().expect("metrics");
         let meters = SourceMeters::new(&own, vendor, vendor::endpoints(vendor)).expect("metrics");
-        let client = ClientPool::default().client(source).expect("a client");
+        let clients = client::clients(std::slice::from_ref(source));
+        let client = clients.ok().and_then(|mut clients| clients.pop()).expect("a client");
         let api = Api::new(source, client, vendor::user_agent(vendor), meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);

@@ -2,7 +2,7 @@
 //! parsed a thousand times.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt, io,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -11,7 +11,7 @@ use std::{
 };
 
 use reqwest::{
-    Identity, Proxy,
+    Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
     redirect::Policy,
 };
@@ -20,7 +20,7 @@ use sha2::{Digest, Sha256};
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-use super::trust::{self, Unusable};
+use super::tls::{self, Accept};
 use crate::{config::Source, model::Vendor};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
@@ -58,13 +58,6 @@ pub enum ClientError {
     Tls,
 }
 
-/// Makes clients and shares them between sources. One pool a configuration: certificates are
-/// read again on each load.
-#[derive(Default)]
-pub struct ClientPool {
-    clients: HashMap<[u8; 32], reqwest::Client>,
-}
-
 /// An HTTP client and the fingerprint of all that went into it.
 #[derive(Clone)]
 pub struct SharedClient {
@@ -78,30 +71,54 @@ pub struct SharedClient {
     pub url_host: Option<String>,
 }
 
-impl ClientPool {
-    /// The client for `source`.
-    ///
-    /// # Errors
-    /// Certificates or keys that cannot be read or used.
-    pub fn client(&mut self, source: &Source) -> Result<SharedClient, ClientError> {
-        let material = Material::read(source)?;
+/// The clients of `sources`, in their order: sources with equal settings share one. Certificates
+/// are read anew with each call.
+///
+/// # Errors
+/// Certificates or keys that cannot be read or used, and the position of the source they belong to.
+pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientError)> {
+    let mut groups: HashMap<[u8; 32], Group<'_>> = HashMap::new();
+    let mut fingerprints = Vec::with_capacity(sources.len());
+    for (position, source) in sources.iter().enumerate() {
+        let material = Material::read(source).map_err(|error| (position, error))?;
         let fingerprint = material.fingerprint(source);
-        let http = match self.clients.get(&fingerprint) {
-            Some(client) => client.clone(),
-            None => {
-                let client = build(source, &material)?;
-                self.clients.insert(fingerprint, client.clone());
-                client
-            }
-        };
+        fingerprints.push(fingerprint);
+        let group = groups.entry(fingerprint).or_insert_with(|| Group {
+            position,
+            source,
+            material,
+            tls_hosts: HashSet::new(),
+        });
+        if source.base_url.scheme() == "https" {
+            group.tls_hosts.extend(source.base_url.host_str());
+        }
+    }
+    let mut built = HashMap::with_capacity(groups.len());
+    for (fingerprint, group) in groups {
+        let http = build(group.source, &group.material, group.tls_hosts.len())
+            .map_err(|error| (group.position, error))?;
+        built.insert(fingerprint, http);
+    }
+    let shared = sources.iter().zip(fingerprints).filter_map(|(source, fingerprint)| {
         let renamed = source.tls.server_name.is_some();
-        Ok(SharedClient {
-            http,
+        Some(SharedClient {
+            http: built.get(&fingerprint)?.clone(),
             fingerprint,
             host_header: renamed.then(|| authority(source)),
             url_host: source.tls.server_name.clone(),
         })
-    }
+    });
+    Ok(shared.collect())
+}
+
+/// Sources that share a client.
+struct Group<'a> {
+    /// Position and settings of the first of them.
+    position: usize,
+    source: &'a Source,
+    material: Material,
+    /// The hosts they reach by TLS.
+    tls_hosts: HashSet<&'a str>,
 }
 
 /// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
@@ -169,8 +186,11 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
 }
 
-fn build(source: &Source, material: &Material) -> Result<reqwest::Client, ClientError> {
-    let tls = &source.tls;
+fn build(
+    source: &Source,
+    material: &Material,
+    tls_hosts: usize,
+) -> Result<reqwest::Client, ClientError> {
     let mut builder = reqwest::Client::builder()
         // Redirects would carry tokens in headers and queries to another origin.
         .redirect(Policy::none())
@@ -181,47 +201,42 @@ fn build(source: &Source, material: &Material) -> Result<reqwest::Client, Client
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
         .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
-        .tls_danger_accept_invalid_certs(tls.insecure_skip_verify)
+        .tls_backend_preconfigured(tls_config(source, material, tls_hosts)?)
         .dns_resolver(Arc::new(Resolver {
-            host: tls.server_name.as_ref().map(|_| resolvable(source)),
+            host: source.tls.server_name.as_ref().map(|_| resolvable(source)),
         }));
-    let identity = material.identity.as_ref().map(|pem| pem.as_slice());
-    let unusable_identity = || ClientError::Unusable {
-        path: tls.client_certificate.iter().map(|files| files.key_file.clone()).collect(),
-        what: "client certificate and key",
-    };
-    match (&material.ca, &tls.ca_file) {
-        (Some(pem), Some(path)) if !tls.insecure_skip_verify => {
-            let config =
-                trust::client_config(pem, identity).map_err(|unusable| match unusable {
-                    Unusable::Trusted => {
-                        ClientError::Unusable { path: path.clone(), what: "CA certificate" }
-                    }
-                    Unusable::Identity => unusable_identity(),
-                })?;
-            builder = builder.tls_backend_preconfigured(config);
-        }
-        _ => {
-            if source.proxy_url.is_none()
-                && (source.base_url.scheme() == "http" || tls.insecure_skip_verify)
-            {
-                // No certificate is ever verified: do without the system's root store, which a
-                // minimal container may not even have.
-                builder = builder.tls_certs_only([]);
-            }
-            if let Some(pem) = identity {
-                let identity = Identity::from_pem(pem).map_err(|_| unusable_identity())?;
-                builder = builder.identity(identity);
-            }
-        }
-    }
     if let Some(url) = &source.proxy_url {
         builder = builder.proxy(Proxy::all(url.0.expose_secret()).map_err(|_| ClientError::Proxy)?);
-    } else if tls.server_name.is_some() {
+    } else if source.tls.server_name.is_some() {
         // A proxy would be asked for the announced name instead of the real host.
         builder = builder.no_proxy();
     }
     builder.build().map_err(|_| ClientError::Tls)
+}
+
+fn tls_config(
+    source: &Source,
+    material: &Material,
+    hosts: usize,
+) -> Result<rustls::ClientConfig, ClientError> {
+    let settings = &source.tls;
+    let unusable = |path: &PathBuf, what| ClientError::Unusable { path: path.clone(), what };
+    let accept = match (&material.ca, &settings.ca_file) {
+        _ if settings.insecure_skip_verify => Accept::Anyone,
+        (Some(pem), Some(path)) => tls::only(pem).ok_or(unusable(path, "CA certificate"))?,
+        // No certificate is ever verified: do without the system's root store, which a minimal
+        // container may not even have.
+        _ if source.proxy_url.is_none() && source.base_url.scheme() == "http" => Accept::Nobody,
+        _ => Accept::System,
+    };
+    let identity = match (&material.identity, &settings.client_certificate) {
+        (Some(pem), Some(files)) => {
+            let what = "client certificate and key";
+            Some(tls::identity(pem).ok_or(unusable(&files.key_file, what))?)
+        }
+        _ => None,
+    };
+    tls::config(accept, identity, hosts).map_err(|_| ClientError::Tls)
 }
 
 fn resolvable(source: &Source) -> String {

@@ -10,6 +10,7 @@ pub mod lenient;
 mod nesting;
 mod quick;
 mod throttle;
+mod tls;
 mod trust;
 mod wiped;
 

@@ -3,66 +3,29 @@
 use std::{fmt, sync::Arc};
 
 use rustls::{
-    CertificateError, ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
     client::{
         WebPkiServerVerifier,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_name,
     },
-    crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    crypto::CryptoProvider,
+    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
     server::ParsedCertificate,
 };
-
-/// The TLS settings of a client that trusts the PEM certificates `trusted`, and presents the PEM
-/// certificate chain and key `identity`. `Err` says which of the two cannot be used.
-pub(super) fn client_config(
-    trusted: &[u8],
-    identity: Option<&[u8]>,
-) -> Result<ClientConfig, Unusable> {
-    let provider = Arc::new(aws_lc_rs::default_provider());
-    let verifier = Trust::new(trusted, &provider).ok_or(Unusable::Trusted)?;
-    let builder = ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .map_err(|_| Unusable::Trusted)?
-        .dangerous()
-        .with_custom_certificate_verifier(Arc::new(verifier));
-    let mut config = match identity {
-        None => builder.with_no_client_auth(),
-        Some(pem) => {
-            let chain = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>();
-            let key = PrivateKeyDer::from_pem_slice(pem);
-            chain
-                .ok()
-                .zip(key.ok())
-                .and_then(|(chain, key)| builder.with_client_auth_cert(chain, key).ok())
-                .ok_or(Unusable::Identity)?
-        }
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    Ok(config)
-}
-
-/// What cannot be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
-    /// The certificates to trust.
-    Trusted,
-    /// The client's own certificate and key.
-    Identity,
-}
 
 /// Verifies as everybody does, and accepts a trusted certificate that the system itself presents.
 ///
 /// PBXs come with a self-signed certificate that says that it is an authority's. As an authority
 /// it would verify others, but not itself.
-struct Trust {
+pub(super) struct Trust {
     trusted: Vec<CertificateDer<'static>>,
     webpki: Arc<WebPkiServerVerifier>,
 }
 
 impl Trust {
-    fn new(pem: &[u8], provider: &Arc<CryptoProvider>) -> Option<Self> {
+    /// Trust in the PEM certificates `pem`; `None` if there are none, or they are broken.
+    pub(super) fn new(pem: &[u8], provider: &Arc<CryptoProvider>) -> Option<Self> {
         let trusted: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
         let mut roots = RootCertStore::empty();
         for certificate in &trusted {

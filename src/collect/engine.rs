@@ -16,7 +16,7 @@ use super::{Budget, Report, Source};
 use crate::{
     api::{
         Api, Deadline,
-        client::{ClientError, ClientPool},
+        client::{self, ClientError},
     },
     config::Config,
     metrics::own::{Own, SourceMeters},
@@ -127,12 +127,12 @@ impl Engine {
         let old = self.sources.load_full();
         let by_name: HashMap<&str, &Arc<Source>> =
             old.iter().map(|source| (source.name(), source)).collect();
-        let mut clients = ClientPool::default();
+        let clients = client::clients(&config.sources).map_err(|(position, error)| {
+            let name = config.sources.get(position).map(|source| source.name.clone());
+            EngineError::Client { name: name.unwrap_or_default(), error }
+        })?;
         let mut sources = Vec::with_capacity(config.sources.len());
-        for config in config.sources {
-            let client = clients
-                .client(&config)
-                .map_err(|error| EngineError::Client { name: config.name.clone(), error })?;
+        for (config, client) in config.sources.into_iter().zip(clients) {
             let old = by_name.get(config.name.as_str()).copied();
             if let Some(old) = old
                 && old.config == config

@@ -1,10 +1,17 @@
 //! A TLS front before the simulator, with certificates made for the occasion.
 
-use std::{net::SocketAddr, path::PathBuf, sync::Arc};
+use std::{
+    net::SocketAddr,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
-    RootCertStore, ServerConfig,
+    HandshakeKind, RootCertStore, ServerConfig,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
@@ -23,6 +30,25 @@ pub struct Issued {
     key: KeyPair,
 }
 
+/// How the connections to a front began.
+#[derive(Debug, Default)]
+pub struct Handshakes {
+    full: AtomicUsize,
+    resumed: AtomicUsize,
+}
+
+impl Handshakes {
+    /// How many shook hands in full, and how many resumed a session.
+    pub fn full_and_resumed(&self) -> (usize, usize) {
+        (self.full.load(Ordering::Relaxed), self.resumed.load(Ordering::Relaxed))
+    }
+
+    fn note(&self, kind: Option<HandshakeKind>) {
+        let counter = if kind == Some(HandshakeKind::Resumed) { &self.resumed } else { &self.full };
+        counter.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 impl Authority {
     /// A new authority.
     pub fn new() -> Self {
@@ -34,7 +60,12 @@ impl Authority {
 
     /// A certificate for `name`.
     pub fn issue(&self, name: &str) -> Issued {
-        self.issue_with(CertificateParams::new(vec![name.to_owned()]).unwrap())
+        self.issue_for([name.to_owned()])
+    }
+
+    /// A certificate for `names`, IP addresses among them.
+    pub fn issue_for(&self, names: impl IntoIterator<Item = String>) -> Issued {
+        self.issue_with(CertificateParams::new(names.into_iter().collect::<Vec<_>>()).unwrap())
     }
 
     /// A certificate for `name` that signed itself and says that it is an authority's, as PBXs
@@ -84,6 +115,16 @@ impl Authority {
     /// Listens with the certificate and passes everything on to `to`; with `demand`, only for
     /// clients with a certificate of this authority.
     pub async fn front(&self, issued: &Issued, to: SocketAddr, demand: bool) -> SocketAddr {
+        self.noting_front(issued, to, demand).await.0
+    }
+
+    /// The same on every address of this machine, noting how connections begin.
+    pub async fn noting_front(
+        &self,
+        issued: &Issued,
+        to: SocketAddr,
+        demand: bool,
+    ) -> (SocketAddr, Arc<Handshakes>) {
         let builder = ServerConfig::builder();
         let builder = if demand {
             let mut roots = RootCertStore::empty();
@@ -96,18 +137,21 @@ impl Authority {
         let chain: Vec<CertificateDer<'static>> = vec![issued.certificate.der().clone()];
         let key = PrivateKeyDer::try_from(issued.key.serialize_der()).unwrap();
         let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
+        let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
+        let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
+        let handshakes = Arc::new(Handshakes::default());
+        let noted = Arc::clone(&handshakes);
         tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
-                let acceptor = acceptor.clone();
+                let (acceptor, noted) = (acceptor.clone(), Arc::clone(&noted));
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(socket).await else { return };
+                    noted.note(client.get_ref().1.handshake_kind());
                     let Ok(mut server) = TcpStream::connect(to).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });
             }
         });
-        address
+        (address, handshakes)
     }
 }
