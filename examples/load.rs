@@ -38,6 +38,10 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["bare", plan] => bare::run(Path::new(plan)),
+        ["one", size, scrapes] => match (size.parse(), scrapes.parse()) {
+            (Ok(size), Ok(scrapes)) => one(size, scrapes),
+            _ => Err("one SIZE SCRAPES".into()),
+        },
         ["quick"] => load(&[10, 100, 1_000], 20),
         [] => load(&[10, 100, 1_000, 10_000], 100),
         _ => Err("usage: load [quick]".into()),
@@ -76,6 +80,12 @@ async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
         row(&exporter, size, scrapes).await?;
     }
     Ok(())
+}
+
+#[tokio::main]
+async fn one(size: usize, scrapes: usize) -> Outcome<()> {
+    process_limits();
+    row(&binary()?, size, scrapes).await
 }
 
 /// Ten sources without latency, and five for a long time.
