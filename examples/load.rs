@@ -3,7 +3,7 @@
 //!
 //! Three processes, so that CPU time and memory are each one's own: this one simulates the
 //! systems and scrapes, one is the exporter's release binary, one (this program again) is the bare
-//! client. `docs/performance.md` says how to read the table.
+//! client. At the end stands each target of `docs/performance.md` with what was found.
 //!
 //! ```sh
 //! cargo build --release && cargo run --release --example load
@@ -13,6 +13,7 @@ mod support {
     pub(crate) mod bare;
     pub(crate) mod process;
     pub(crate) mod sources;
+    pub(crate) mod tls;
 }
 
 use std::{
@@ -22,11 +23,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use simulator::{Options, Simulator};
+use simulator::{Options, Simulator, Vendor};
 use support::{
     bare::{self, Bare},
     process::{Exporter, Usage},
     sources,
+    tls::Front,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -34,17 +36,21 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// The latency of the simulated systems, where they have one.
 const LATENCY: Duration = Duration::from_millis(50);
 
+/// Sources that are reached by TLS.
+const TLS_SOURCES: usize = 250;
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["bare", plan] => bare::run(Path::new(plan)),
+        ["quick"] => load(&[10, 100, 1_000], 20),
+        ["tls"] => only_tls(20),
         ["one", size, scrapes] => match (size.parse(), scrapes.parse()) {
             (Ok(size), Ok(scrapes)) => one(size, scrapes),
-            _ => Err("one SIZE SCRAPES".into()),
+            _ => Err("load one SOURCES SCRAPES: two numbers".into()),
         },
-        ["quick"] => load(&[10, 100, 1_000], 20),
         [] => load(&[10, 100, 1_000, 10_000], 100),
-        _ => Err("usage: load [quick]".into()),
+        _ => Err("usage: load [quick | tls | one SOURCES SCRAPES]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -60,11 +66,39 @@ async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
     process_limits();
     let exporter = binary()?;
     println!("exporter: {}", exporter.display());
-    let size = exporter.metadata()?.len();
-    verdict("release binary", format!("{:.1} MiB", mib(size)), mib(size) <= 12.0, "12 MiB");
+    head();
+    let mut rows = Vec::new();
+    for &size in sizes {
+        rows.push(row(&exporter, size, scrapes).await?);
+    }
+    println!();
+    tls(&exporter, scrapes).await?;
+    println!();
+    let size = mib(exporter.metadata()?.len());
+    verdict("release binary, stripped", format!("{size:.1} MiB"), size <= 12.0, "12 MiB");
     small(&exporter, scrapes * 10).await?;
+    judge(&rows, scrapes);
+    Ok(())
+}
+
+#[tokio::main]
+async fn only_tls(scrapes: usize) -> Outcome<()> {
+    process_limits();
+    tls(&binary()?, scrapes).await
+}
+
+/// One line of the table, to look at one size or to let a profiler look.
+#[tokio::main]
+async fn one(size: usize, scrapes: usize) -> Outcome<()> {
+    process_limits();
+    head();
+    row(&binary()?, size, scrapes).await?;
+    Ok(())
+}
+
+fn head() {
     println!(
-        "\n{:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9}",
+        "{:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9}",
         "sources",
         "wall ms",
         "bare ms",
@@ -76,16 +110,114 @@ async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
         "RSS MiB",
         "ready ms"
     );
-    for &size in sizes {
-        row(&exporter, size, scrapes).await?;
+}
+
+/// What a line of the table says.
+struct Row {
+    size: usize,
+    /// Wall time of a scrape, in times of the bare client's: median of the scrapes.
+    wall_ratio: f64,
+    /// CPU time of a scrape, in milliseconds.
+    cpu: f64,
+    /// The bare client's.
+    bare_cpu: f64,
+    /// Resident memory after the last scrape, in MiB.
+    resident: f64,
+    /// From the start to the first answer of `/-/ready`, in milliseconds.
+    ready: f64,
+}
+
+/// The targets of the table.
+fn judge(rows: &[Row], scrapes: usize) {
+    if let Some(row) = rows.iter().find(|row| row.size == 1_000) {
+        let wall = row.wall_ratio;
+        verdict("1,000 sources, wall time", format!("{wall:.2} x bare"), wall <= 1.25, "1.25");
+        let cpu = row.cpu / row.bare_cpu;
+        verdict("1,000 sources, CPU time", format!("{cpu:.2} x bare"), cpu <= 1.6, "1.6");
+        verdict(
+            &format!("1,000 sources, resident after {scrapes} scrapes"),
+            format!("{:.1} MiB", row.resident),
+            row.resident <= 96.0,
+            "96 MiB",
+        );
+        verdict(
+            "1,000 sources, start to /-/ready",
+            format!("{:.0} ms", row.ready),
+            row.ready <= 150.0,
+            "150 ms",
+        );
+    }
+    // What each source adds, from one size to the next: a fixed part is no growth.
+    for (first, less, more) in
+        rows.windows(3).filter_map(|rows| Some((rows.first()?, rows.get(1)?, rows.get(2)?)))
+    {
+        let growth = |value: fn(&Row) -> f64| {
+            let slope = |less: &Row, more: &Row| {
+                (value(more) - value(less)) / (more.size - less.size) as f64
+            };
+            (slope(less, more) / slope(first, less) - 1.0) * 100.0
+        };
+        let (cpu, bare) = (growth(|row| row.cpu), growth(|row| row.bare_cpu));
+        let what = format!("a source more, {} to {} beside before", less.size, more.size);
+        verdict(
+            &format!("{what}: CPU time"),
+            format!("{cpu:+.0} % (bare client {bare:+.0} %)"),
+            cpu <= 20.0,
+            "+20 %",
+        );
+        let memory = growth(|row| row.resident);
+        verdict(&format!("{what}: memory"), format!("{memory:+.0} %"), memory <= 20.0, "+20 %");
+    }
+}
+
+/// Systems that close the connection after each answer, behind TLS: once as it is, and once with
+/// servers that never resume a session.
+async fn tls(exporter: &Path, scrapes: usize) -> Outcome<()> {
+    let options = Options { latency: LATENCY, record: false, ..Options::default() };
+    let simulator = Simulator::start(options).await?;
+    for resumes in [true, false] {
+        let front =
+            Front::start(simulator.base_url(Vendor::YeastarS), TLS_SOURCES, resumes).await?;
+        let yaml = front.yaml(TLS_SOURCES);
+        let running = Exporter::start(exporter, &yaml).await?;
+        running.warm_up().await?;
+        let (full, resumed) = front.full_and_resumed();
+        let before = running.usage()?;
+        for _ in 0..scrapes {
+            ups(&running.scrape().await?, TLS_SOURCES)?;
+        }
+        let after = running.usage()?;
+        let (all_full, all_resumed) = front.full_and_resumed();
+        let a_scrape = |count: usize| count as f64 / scrapes as f64;
+        println!(
+            "TLS, {TLS_SOURCES} hosts that {}: {:.1} full handshakes and {:.1} resumed sessions a scrape, \
+             CPU {:.1} ms a scrape, {:.1} MiB",
+            if resumes { "resume" } else { "do not resume" },
+            a_scrape(all_full - full),
+            a_scrape(all_resumed - resumed),
+            (after.cpu - before.cpu).as_secs_f64() * 1e3 / scrapes as f64,
+            mib(after.resident),
+        );
+        if resumes {
+            let hosts = full as f64 / TLS_SOURCES as f64;
+            verdict(
+                "TLS, full handshakes a host, ever",
+                format!("{hosts:.2}"),
+                full == TLS_SOURCES && all_full == full,
+                "1",
+            );
+        }
     }
     Ok(())
 }
 
-#[tokio::main]
-async fn one(size: usize, scrapes: usize) -> Outcome<()> {
-    process_limits();
-    row(&binary()?, size, scrapes).await
+/// All sources are up, or the scrape does not count.
+fn ups(text: &str, size: usize) -> Outcome<()> {
+    let up = text
+        .lines()
+        .filter(|line| line.starts_with("conferencing_up{") && line.ends_with(" 1"))
+        .count();
+    if up == size { Ok(()) } else { Err(format!("{up} of {size} sources are up").into()) }
 }
 
 /// Ten sources without latency, and five for a long time.
@@ -122,7 +254,7 @@ async fn small(exporter: &Path, scrapes: usize) -> Outcome<()> {
 }
 
 /// One line of the table.
-async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<()> {
+async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
     // Enough of the few small ones for the clock of /proc, which ticks every 10 ms.
     let scrapes = if size >= 10_000 { scrapes.min(20) } else { scrapes };
     let options = Options { latency: LATENCY, record_limit: 16, ..Options::default() };
@@ -139,13 +271,7 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<()> {
         let started = Instant::now();
         let text = running.scrape().await?;
         let wall = started.elapsed().as_secs_f64();
-        let up = text
-            .lines()
-            .filter(|line| line.starts_with("conferencing_up{") && line.ends_with(" 1"))
-            .count();
-        if up != size {
-            return Err(format!("{up} of {size} sources are up").into());
-        }
+        ups(&text, size)?;
         let bare_wall = bare.pass().await?.as_secs_f64();
         walls.push(wall * 1e3);
         bare_walls.push(bare_wall * 1e3);
@@ -155,17 +281,25 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<()> {
     let cpu =
         |before: Usage, after: Usage| (after.cpu - before.cpu).as_secs_f64() * 1e3 / scrapes as f64;
     let (cpu, bare_cpu) = (cpu(before.0, after.0), cpu(before.1, after.1));
+    let row = Row {
+        size,
+        wall_ratio: median(&mut ratios),
+        cpu,
+        bare_cpu,
+        resident: mib(after.0.resident),
+        ready: running.ready_after.as_secs_f64() * 1e3,
+    };
     println!(
         "{size:>7} {:>9.1} {:>9.1} {:>6.2} {cpu:>10.2} {bare_cpu:>10.2} {:>6.2} {:>10.1} {:>9.1} {:>9.1}",
         median(&mut walls),
         median(&mut bare_walls),
-        median(&mut ratios),
+        row.wall_ratio,
         cpu / bare_cpu,
         cpu * 1e3 / size as f64,
-        mib(after.0.resident),
-        running.ready_after.as_secs_f64() * 1e3,
+        row.resident,
+        row.ready,
     );
-    Ok(())
+    Ok(row)
 }
 
 fn verdict(what: &str, found: String, met: bool, target: &str) {

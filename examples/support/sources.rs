@@ -15,16 +15,21 @@ pub(crate) fn yaml(simulator: &Simulator, size: usize) -> String {
     for index in 0..size {
         let (vendor, name) = instance(index);
         let url = simulator.instance_url(vendor, &name);
-        // Writing to a String cannot fail.
-        let _ = write!(
-            yaml,
-            "  - name: {name}\n    vendor: {}\n    base_url: {url}\n    labels: {{ site: site-{} }}\n",
-            vendor.as_str(),
-            index % 100
-        );
-        for (key, value) in credentials(vendor).ways[0] {
-            let _ = writeln!(yaml, "    {key}: {value}");
-        }
+        source(&mut yaml, vendor, &name, &url, index);
     }
     yaml
+}
+
+/// Adds source number `index` to a configuration.
+pub(crate) fn source(yaml: &mut String, vendor: Vendor, name: &str, url: &str, index: usize) {
+    // Writing to a String cannot fail.
+    let _ = write!(
+        yaml,
+        "  - name: {name}\n    vendor: {}\n    base_url: {url}\n    labels: {{ site: site-{} }}\n",
+        vendor.as_str(),
+        index % 100
+    );
+    for (key, value) in credentials(vendor).ways[0] {
+        let _ = writeln!(yaml, "    {key}: {value}");
+    }
 }

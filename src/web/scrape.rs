@@ -93,8 +93,9 @@ async fn scrape(site: &Site, asked: Asked<'_>, sources: Vec<Arc<Source>>, own: b
     }
     let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
     let budget = Budget::from_header(header, site.timeout_offset);
-    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE);
     let reports = Engine::collect(sources.clone(), budget).await;
+    // Only now: the memory of the connections is free again.
+    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE);
     write_reports(&mut writer, &reports);
     if own {
         write_own(&mut writer, &site.own, &sources);
