@@ -4,10 +4,12 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . checks/lib.sh
-need amtool debootstrap dpkg-deb dpkg-shlibdeps jq lintian npm promtool python3 shellcheck systemd-analyze
+need amtool bwrap curl debootstrap docker-compose dpkg-deb dpkg-shlibdeps ip jq lintian npm prometheus \
+    prometheus-alertmanager promtool python3 shellcheck systemd-analyze unshare
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 
 cargo build --release --locked --quiet --bin conferencing_exporter
+cargo build --release --locked --quiet --package simulator
 exporter_binary=$PWD/target/release/conferencing_exporter
 
 # Validators with their schemas, kubectl and helm, kept for the next run.
@@ -50,6 +52,9 @@ amtool check-config deploy/compose/alertmanager.yaml >/dev/null
 [ "$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["global"]["scrape_interval"])' deploy/compose/prometheus.yaml)" \
     = "$("$python" -c 'import sys, yaml; print(yaml.safe_load(open(sys.argv[1]))["datasources"][0]["jsonData"]["timeInterval"])' deploy/compose/datasource.yaml)" ] \
     || fail "Grafana's timeInterval is not Prometheus' scrape_interval"
+for file in deploy/compose.yaml deploy/compose.production.yaml; do
+    $sudo unshare --net "$python" checks/deploy/stack.py "$file" "$exporter_binary" target/release/simulator
+done
 
 echo "Kubernetes manifests"
 deploy/kubernetes/generate.sh "$work/generated"
