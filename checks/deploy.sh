@@ -4,7 +4,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . checks/lib.sh
-need amtool bwrap curl debootstrap docker-compose dpkg-deb dpkg-shlibdeps ip jq lintian npm prometheus \
+need amtool buildah bwrap curl debootstrap docker-compose dpkg-deb dpkg-shlibdeps ip jq lintian npm prometheus \
     prometheus-alertmanager promtool python3 shellcheck systemd-analyze unshare
 if [ "$(id -u)" = 0 ]; then sudo=; else sudo=sudo; fi
 
@@ -101,7 +101,8 @@ python3 checks/deploy/build_deb.py 0.1.1-1 "$work/newer.deb"
 lintian --fail-on error --tag-display-limit 0 --allow-root "$package" || fail "lintian"
 $sudo checks/deploy/install_deb.sh "$package" "$work/newer.deb" "$PWD/target/deploy-checks"
 
-echo "the image's recipe"
+echo "image"
 checks/deploy/context.sh
+$sudo checks/deploy/image.sh
 
 echo "deploy: ok"

@@ -5,20 +5,13 @@
 set -euo pipefail
 package=$(realpath "$1") newer=$(realpath "$2") cache=$3
 . "$(dirname "$0")/../lib.sh"
+. "$(dirname "$0")/debian.sh"
 need debootstrap chroot
 
-# A minimal Debian of the release the packages are for, kept for the next run.
-base=$cache/debian.tar
-if [ ! -s "$base" ]; then
-    mkdir -p "$cache"
-    debootstrap --variant=minbase --include=adduser,ca-certificates,init-system-helpers,procps bookworm "$work/base" >"$work/debootstrap" \
-        || { tail -n 5 "$work/debootstrap"; fail "debootstrap"; }
-    tar --create --one-file-system --file "$base.part" --directory "$work/base" .
-    mv "$base.part" "$base"
-fi
+debian_base "$cache"
 root=$work/root
 mkdir "$root"
-tar --extract --file "$base" --directory "$root"
+tar --extract --file "$cache/debian.tar" --directory "$root"
 cp "$package" "$root/package.deb"
 cp "$newer" "$root/newer.deb"
 run() { chroot "$root" env DEBIAN_FRONTEND=noninteractive PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"; }
