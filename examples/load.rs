@@ -17,12 +17,14 @@ mod support {
 }
 
 use std::{
-    env, io,
+    env,
+    io::{self, Write as _},
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
 };
 
+use flate2::{Compression, write::GzEncoder};
 use simulator::{Options, Simulator, Vendor};
 use support::{
     bare::{self, Bare},
@@ -98,7 +100,7 @@ async fn one(size: usize, scrapes: usize) -> Outcome<()> {
 
 fn head() {
     println!(
-        "{:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9}",
+        "{:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9} {:>8} {:>8}",
         "sources",
         "wall ms",
         "bare ms",
@@ -108,7 +110,9 @@ fn head() {
         "ratio",
         "us/source",
         "RSS MiB",
-        "ready ms"
+        "ready ms",
+        "samples",
+        "gzip kB"
     );
 }
 
@@ -266,6 +270,7 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
     let mut bare = Bare::start(&simulator, size).await?;
     bare.pass().await?;
     let (mut walls, mut bare_walls, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
+    let mut last = String::new();
     let before = (running.usage()?, bare.usage()?);
     for _ in 0..scrapes {
         let started = Instant::now();
@@ -276,6 +281,7 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
         walls.push(wall * 1e3);
         bare_walls.push(bare_wall * 1e3);
         ratios.push(wall / bare_wall);
+        last = text;
     }
     let after = (running.usage()?, bare.usage()?);
     let cpu =
@@ -290,7 +296,7 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
         ready: running.ready_after.as_secs_f64() * 1e3,
     };
     println!(
-        "{size:>7} {:>9.1} {:>9.1} {:>6.2} {cpu:>10.2} {bare_cpu:>10.2} {:>6.2} {:>10.1} {:>9.1} {:>9.1}",
+        "{size:>7} {:>9.1} {:>9.1} {:>6.2} {cpu:>10.2} {bare_cpu:>10.2} {:>6.2} {:>10.1} {:>9.1} {:>9.1} {:>8} {:>8.0}",
         median(&mut walls),
         median(&mut bare_walls),
         row.wall_ratio,
@@ -298,6 +304,8 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
         cpu * 1e3 / size as f64,
         row.resident,
         row.ready,
+        last.lines().filter(|line| !line.starts_with('#')).count(),
+        gzipped(&last)? as f64 / 1e3,
     );
     Ok(row)
 }
@@ -313,6 +321,13 @@ fn slowest(text: &str) -> f64 {
         .filter(|line| line.starts_with("conferencing_scrape_duration_seconds{"))
         .filter_map(|line| line.rsplit_once(' ')?.1.parse().ok())
         .fold(0.0, f64::max)
+}
+
+/// How many bytes `text` takes on its way to Prometheus.
+fn gzipped(text: &str) -> io::Result<usize> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes())?;
+    Ok(encoder.finish()?.len())
 }
 
 fn median(values: &mut [f64]) -> f64 {
