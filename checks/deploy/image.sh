@@ -19,6 +19,8 @@ build() {
 }
 clean() {
     for container in "${containers[@]}"; do run_buildah rm "$container" >/dev/null || true; done
+    # Without a driver that shares layers this is some 15 GB, too much to keep for the next run.
+    rm -rf --one-file-system "$storage"
     finish
 }
 trap clean EXIT
