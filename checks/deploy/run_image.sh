@@ -45,7 +45,7 @@ pids+=("$!")
 wait_for "the name server" "grep -q ready $work/dns"
 wait_for "the simulator" "grep -q ^control $work/simulator"
 
-inside=(env --ignore-environment CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml
+inside=(env --ignore-environment CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml MALLOC_ARENA_MAX=1
     "$(command -v chroot)" --userspec=65532:65532 "$image" /usr/bin/conferencing_exporter)
 "${inside[@]}" --version | grep -q "revision $revision" || fail "it does not know its revision"
 "${inside[@]}" healthcheck >/dev/null 2>&1 && fail "it is healthy before it runs"

@@ -17,6 +17,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import shutil
 import socket
 import struct
@@ -115,8 +116,9 @@ class Stack:
             arguments += ["--ro-bind", str(pathlib.Path(self.own[name]).resolve()), f"/image/{name}"]
         if name == "exporter":
             arguments += ["--ro-bind", "/etc/ssl/certs", "/etc/ssl/certs"]
-            image = re.search(r"(?m)^ENV (CONFERENCING_EXPORTER_CONFIG_FILE)=(\S+)$", pathlib.Path("Dockerfile").read_text())
-            arguments += ["--setenv", image[1], image[2]]
+            stage = pathlib.Path("Dockerfile").read_text().partition("FROM scratch AS exporter\n")[2]
+            for setting in shlex.split(" ".join(re.findall(r"(?m)^ENV (.+)$", stage))):
+                arguments += ["--setenv", *setting.split("=", 1)]
         for key, value in (service.get("environment") or {}).items():
             arguments += ["--setenv", key, value]
         for volume in service.get("volumes", []):
