@@ -2,12 +2,7 @@
 
 use std::{io, sync::Arc, time::Duration};
 
-use rustls::{
-    AlertDescription, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
-    client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
-    crypto::aws_lc_rs,
-    pki_types::{CertificateDer, ServerName, UnixTime},
-};
+use rustls::{AlertDescription, ClientConfig, Error, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
     net::TcpStream,
@@ -17,6 +12,7 @@ use tokio::{
 use tokio_rustls::TlsConnector;
 
 use crate::{
+    api::tls::Trusting,
     cli::{Exit, Options},
     serve::fail,
 };
@@ -62,7 +58,8 @@ async fn status(host: &str, port: u16, prefix: &str, over_tls: bool) -> io::Resu
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        .with_custom_certificate_verifier(Arc::new(Ourselves))
+        // The connection does not leave the machine, and nothing secret is said.
+        .with_custom_certificate_verifier(Arc::new(Trusting))
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;
     let answered = match TlsConnector::from(Arc::new(config)).connect(name, stream).await {
@@ -103,43 +100,4 @@ async fn request(
         .filter(|line| line.starts_with("HTTP/1."))
         .and_then(|line| line.get(9..)?.parse().ok())
         .ok_or_else(|| io::Error::other("not an HTTP answer"))
-}
-
-/// Trusts whoever answers: the connection does not leave the machine, and nothing secret is said.
-#[derive(Debug)]
-struct Ourselves;
-
-impl ServerCertVerifier for Ourselves {
-    fn verify_server_cert(
-        &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: &ServerName<'_>,
-        _: &[u8],
-        _: UnixTime,
-    ) -> Result<ServerCertVerified, Error> {
-        Ok(ServerCertVerified::assertion())
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        _: &[u8],
-        _: &CertificateDer<'_>,
-        _: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        Ok(HandshakeSignatureValid::assertion())
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        aws_lc_rs::default_provider().signature_verification_algorithms.supported_schemes()
-    }
 }

@@ -10,7 +10,7 @@ pub mod lenient;
 mod nesting;
 mod quick;
 mod throttle;
-mod tls;
+pub(crate) mod tls;
 mod trust;
 mod wiped;
 
