@@ -58,9 +58,12 @@ for dashboard in grafana/dashboards/*.json; do
     jq --compact-output . "$dashboard" >"$chart/files/dashboards/$(basename "$dashboard")"
 done
 # The chart's `config` is an exporter.yaml: the same mistakes are refused, save those of patterns that look ahead, which
-# Helm's regular expressions cannot.
+# Helm's regular expressions cannot. Helm 3.17 knows draft 7 of JSON Schema only and passes over what is newer.
 jq --slurpfile exporter exporter.schema.json '
     ($exporter[0] | walk(if type == "object" and (.pattern? | type == "string" and test("[(][?]")) then del(.pattern) else . end)) as $config
     | .["$defs"] += $config["$defs"]
     | .properties.config = ($config | del(.["$defs"], .["$schema"]))
+    | walk(if type == "object" and has("dependentRequired")
+        then .allOf += [.dependentRequired | to_entries[] | { if: { required: [.key] }, then: { required: .value } }] | del(.dependentRequired)
+        else . end)
 ' deploy/helm/values.schema.json >"$chart/values.schema.json"
