@@ -71,7 +71,7 @@ sed -i 's|components/servicemonitor|components/probe|' "$work/kubernetes/example
 echo "Helm chart"
 mkdir "$work/chart"
 "$python" checks/deploy/helm.py "$tools/bin/helm" "$work/base.yaml" "$exporter_binary" "$work/chart"
-"$python" checks/deploy/kubernetes.py "$work"/chart/chart-{default,everything,probe}.yaml \
+"$python" checks/deploy/kubernetes.py "$work"/chart/chart-{default,everything,probe,certificate}.yaml \
     --given ConfigMap/company-ca Secret/{exporter-tls,my-exporter,my-secrets}
 
 echo "configurations"

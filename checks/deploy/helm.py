@@ -40,6 +40,15 @@ NEWER = {
     "unevaluatedProperties", "$anchor", "$dynamicRef",
 }
 BESIDE_REFERENCE = {"$ref", "description"}
+# client_auth_type, and whether the kubelet, which has no certificate, is let in.
+CLIENT_AUTH = {
+    "NoClientCert": True,
+    "RequestClientCert": True,
+    "VerifyClientCertIfGiven": True,
+    "RequireAnyClientCert": False,
+    "RequireClientCert": False,
+    "RequireAndVerifyClientCert": False,
+}
 
 
 def main(helm: str, base: str, exporter: str, folder: str) -> None:
@@ -52,6 +61,7 @@ def main(helm: str, base: str, exporter: str, folder: str) -> None:
         ("default", "conferencing-exporter", []),
         ("everything", "hq", ["--values", str(VALUES / "everything.yaml")]),
         ("probe", "conferencing-exporter", ["--values", str(VALUES / "probe.yaml")]),
+        ("certificate", "conferencing-exporter", ["--values", str(VALUES / "certificate.yaml")]),
     ):
         result = run(helm, "template", release, CHART, "--namespace", "monitoring", *options)
         if result.returncode:
@@ -63,10 +73,16 @@ def main(helm: str, base: str, exporter: str, folder: str) -> None:
         *same_version(),
         *configurations(rendered["everything"], yaml.safe_load((VALUES / "everything.yaml").read_text()), exporter, into),
         *refusals(helm),
+        *probes(helm, exporter),
         *newer_than_helm("", json.loads(pathlib.Path(CHART, "values.schema.json").read_text())),
     ]
     for kind in ("ServiceMonitor", "Probe", "PrometheusRule"):
-        for name, expected in (("default", []), ("everything", ["ServiceMonitor", "PrometheusRule"]), ("probe", ["ServiceMonitor", "Probe"])):
+        for name, expected in (
+            ("default", []),
+            ("everything", ["ServiceMonitor", "PrometheusRule"]),
+            ("probe", ["ServiceMonitor", "Probe"]),
+            ("certificate", ["ServiceMonitor"]),
+        ):
             if any(one["kind"] == kind for one in rendered[name]) != (kind in expected):
                 problems.append(f"{name}: {kind} is {'missing' if kind in expected else 'not asked for'}")
     sys.exit("\n".join(problems) or 0)
@@ -144,6 +160,28 @@ def refusals(helm: str):
             yield f"--set {values} is accepted"
         elif reason not in result.stderr:
             yield f"--set {values} is refused without naming {reason}: {result.stderr}"
+
+
+def probes(helm: str, exporter: str):
+    """The kubelet asks where it is let in; elsewhere the exporter asks itself, as in the image, with its own options."""
+    health = json.loads(re.findall(r"(?m)^HEALTHCHECK .*CMD (\[.*\])$", pathlib.Path("Dockerfile").read_text())[-1])
+    for kind, is_let_in in CLIENT_AUTH.items():
+        result = run(
+            helm, "template", "x", CHART, "--values", str(VALUES / "certificate.yaml"),
+            "--set", f"web.config.tls_server_config.client_auth_type={kind}", "--show-only", "templates/deployment.yaml",
+        )
+        if result.returncode:
+            yield f"{kind}: {result.stderr}"
+            continue
+        container = yaml.safe_load(result.stdout)["spec"]["template"]["spec"]["containers"][0]
+        command = [*health, *container["args"]]
+        for probe, path in (("startupProbe", "/-/ready"), ("readinessProbe", "/-/ready"), ("livenessProbe", "/-/healthy")):
+            asks = {key: value for key, value in container[probe].items() if key in ("exec", "httpGet")}
+            by_request = {"httpGet": {"path": path, "port": "http", "scheme": "HTTPS"}}
+            if asks != (by_request if is_let_in else {"exec": {"command": command}}):
+                yield f"{kind}: the {probe} is {asks}"
+        if run(exporter, *command[1:]).returncode == 2:
+            yield f"{kind}: the exporter knows no {' '.join(command[1:])}"
 
 
 def newer_than_helm(path: str, schema):

@@ -51,10 +51,41 @@ helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" }}
 {{- if .Values.web.config.tls_server_config }}https{{ else }}http{{ end }}
 {{- end }}
 
+{{- /* The exporter's options, one an item. */ -}}
+{{- define "conferencing-exporter.args" -}}
+{{- if .Values.web.config }}
+- --web.config.file=/run/secrets/web/web.yaml
+{{- end }}
+{{- with .Values.extraArgs }}
+{{ toYaml . }}
+{{- end }}
+{{- end }}
+
+{{- /* Not empty where a client without a certificate is turned away. */ -}}
+{{- define "conferencing-exporter.wantsCertificate" -}}
+{{- $tls := default (dict) .Values.web.config.tls_server_config }}
+{{- if has $tls.client_auth_type (list "RequireAnyClientCert" "RequireClientCert" "RequireAndVerifyClientCert") }}true{{ end }}
+{{- end }}
+
+{{- /*
+How the kubelet asks; takes the path as well. The kubelet has no certificate: where one is wanted, the exporter asks itself,
+with the options it runs with. It listens only with a valid configuration, so to be healthy is to be ready.
+*/ -}}
 {{- define "conferencing-exporter.probe" -}}
-port: http
-{{- if eq (include "conferencing-exporter.scheme" .) "https" }}
-scheme: HTTPS
+{{- $root := index . 0 }}
+{{- if include "conferencing-exporter.wantsCertificate" $root -}}
+exec:
+  command:
+    - /usr/bin/conferencing_exporter
+    - healthcheck
+    {{- include "conferencing-exporter.args" $root | trim | nindent 4 }}
+{{- else -}}
+httpGet:
+  path: {{ index . 1 }}
+  port: http
+  {{- if eq (include "conferencing-exporter.scheme" $root) "https" }}
+  scheme: HTTPS
+  {{- end }}
 {{- end }}
 {{- end }}
 
