@@ -85,6 +85,11 @@ def main(helm: str, base: str, exporter: str, folder: str) -> None:
         ):
             if any(one["kind"] == kind for one in rendered[name]) != (kind in expected):
                 problems.append(f"{name}: {kind} is {'missing' if kind in expected else 'not asked for'}")
+    dashboards = len(list(pathlib.Path("grafana/dashboards").glob("*.json")))
+    for name, expected in (("default", 0), ("everything", dashboards), ("probe", 0), ("certificate", 0)):
+        found = sum("grafana_dashboard" in one["metadata"]["labels"] for one in rendered[name] if one["kind"] == "ConfigMap")
+        if found != expected:
+            problems.append(f"{name}: {found} dashboards, not {expected}")
     sys.exit("\n".join(problems) or 0)
 
 

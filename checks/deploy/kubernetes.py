@@ -1,8 +1,8 @@
 """Checks manifests as `kubectl kustomize` and `helm template` render them.
 
-    python3 checks/deploy/kubernetes.py FILE... [--given KIND/NAME...]
+    python3 checks/deploy/kubernetes.py FILE... [--given KIND/NAME...] [--monitored]
 
-What is given is made by somebody else and may be referred to.
+What is given is made by somebody else and may be referred to. What is monitored has rules and dashboards.
 
 Kubernetes' own kinds against its published schemas, the Prometheus operator's against its CRDs (checks/deploy/crd), both
 strictly: an unknown key is an error. Then what no schema knows: the pods pass the Pod Security Standard "restricted",
@@ -27,17 +27,18 @@ def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("files", nargs="+")
     parser.add_argument("--given", nargs="+", default=[])
+    parser.add_argument("--monitored", action="store_true")
     arguments = parser.parse_args()
     given = {tuple(one.split("/")) for one in arguments.given}
     problems = []
     for file in arguments.files:
         objects = [one for one in yaml.safe_load_all(pathlib.Path(file).read_text()) if one]
-        problems += [f"{file}: {problem}" for problem in check(objects, given)]
+        problems += [f"{file}: {problem}" for problem in check(objects, given, arguments.monitored)]
         print(f"{file}: {len(objects)} objects")
     sys.exit("\n".join(problems) or 0)
 
 
-def check(objects: list[dict], given: set[tuple[str, str]]):
+def check(objects: list[dict], given: set[tuple[str, str]], monitored: bool):
     there = given | {(one["kind"], one["metadata"]["name"]) for one in objects}
     for one in objects:
         name = f"{one['kind']} {one['metadata']['name']}"
@@ -66,7 +67,9 @@ def check(objects: list[dict], given: set[tuple[str, str]]):
         for key, value in one["data"].items()
     }
     recorded = {path.name: json.loads(path.read_text()) for path in pathlib.Path("grafana/dashboards").glob("*.json")}
-    if shipped and shipped != recorded:
+    if monitored and not any(one["kind"] == "PrometheusRule" for one in objects):
+        yield "there are no rules"
+    if (shipped or monitored) and shipped != recorded:
         yield "dashboards: not those of grafana/dashboards; run deploy/kubernetes/generate.sh"
 
 
