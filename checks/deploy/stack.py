@@ -240,6 +240,9 @@ def look(compose: dict, names: set[str]) -> None:
             json.load(answer)
     if not get("alertmanagers")["activeAlertmanagers"]:
         sys.exit("Prometheus has no Alertmanager")
+    # An alert that is not there does not fire either.
+    if "ConferencingExporterDown" not in {rule["name"] for group in get("rules")["groups"] for rule in group["rules"]}:
+        sys.exit("there is no alert ConferencingExporterDown")
     wait("ConferencingExporterDown to see the job", lambda: not query('ALERTS{alertname="ConferencingExporterDown"}'))
 
 
