@@ -84,5 +84,6 @@ echo "$((size / 1024)) MiB"
 
 echo "run it"
 # In a network and among mounts of its own: no port is taken before, and nothing is left behind.
-unshare --net --mount checks/deploy/run_image.sh "$root" "$simulator" 0123456789ab
+mapfile -t environment < <(jq -r '.Env // [] | .[]' <<<"$config")
+unshare --net --mount checks/deploy/run_image.sh "$root" "$simulator" 0123456789ab "${environment[@]}"
 echo "image: ok"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Runs the image's file system as a container engine would: read-only, as its user, without an environment, with /proc and
-# a few devices, /etc/hosts, /etc/resolv.conf and a configuration. It shall start, resolve names, be healthy, be scraped
-# and stop. Part of checks/deploy/image.sh:
+# Runs the image's file system as a container engine would: read-only, as its user, with its environment and no other,
+# with /proc and a few devices, /etc/hosts, /etc/resolv.conf and a configuration. It shall start, resolve names, be healthy,
+# be scraped and stop. Part of checks/deploy/image.sh:
 #
-#     unshare --net --mount checks/deploy/run_image.sh ROOT ROOT-OF-SIMULATOR EXPECTED-REVISION
+#     unshare --net --mount checks/deploy/run_image.sh ROOT ROOT-OF-SIMULATOR EXPECTED-REVISION [NAME=VALUE...]
 set -euo pipefail
-image=$1 simulator=$2 revision=$3
+image=$1 simulator=$2 revision=$3 environment=("${@:4}")
 . "$(dirname "$0")/../lib.sh"
 need chroot curl ip mount python3
 
@@ -45,8 +45,7 @@ pids+=("$!")
 wait_for "the name server" "grep -q ready $work/dns"
 wait_for "the simulator" "grep -q ^control $work/simulator"
 
-inside=(env --ignore-environment CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml MALLOC_ARENA_MAX=1
-    "$(command -v chroot)" --userspec=65532:65532 "$image" /usr/bin/conferencing_exporter)
+inside=(env --ignore-environment "${environment[@]}" "$(command -v chroot)" --userspec=65532:65532 "$image" /usr/bin/conferencing_exporter)
 "${inside[@]}" --version | grep -q "revision $revision" || fail "it does not know its revision"
 "${inside[@]}" healthcheck >/dev/null 2>&1 && fail "it is healthy before it runs"
 "${inside[@]}" 2>"$work/log" &
