@@ -20,12 +20,13 @@ need() {
     done
 }
 
-# wait_for WHAT COMMAND: evaluates COMMAND until it holds, for a minute at most.
+# wait_for WHAT COMMAND [LOG]: evaluates COMMAND until it holds, for a minute at most; then shows LOG and fails.
 wait_for() {
     for _ in $(seq 120); do
         if eval "$2" >/dev/null 2>&1; then return 0; fi
         sleep 0.5
     done
+    [ -z "${3:-}" ] || cat "$3" >&2
     fail "waited in vain for: $1"
 }
 
@@ -34,7 +35,7 @@ start_demo() {
     target/release/examples/demo >"$work/demo.out" 2>"$work/demo.err" &
     demo=$!
     pids+=("$demo")
-    wait_for "the demo" "curl -fsS $exporter/-/ready" || { cat "$work/demo.err"; exit 1; }
+    wait_for "the demo" "curl -fsS $exporter/-/ready" "$work/demo.err"
 }
 
 stop_demo() {
@@ -48,7 +49,7 @@ start_prometheus() {
     command prometheus --config.file="$1" --storage.tsdb.path="$work/tsdb" \
         --web.listen-address="127.0.0.1:$port" >"$work/prometheus.log" 2>&1 &
     pids+=("$!")
-    wait_for "Prometheus" "curl -fsS $prometheus/-/ready"
+    wait_for "Prometheus" "curl -fsS $prometheus/-/ready" "$work/prometheus.log"
 }
 
 # query EXPRESSION: the value of the first series of an instant query; empty without one.

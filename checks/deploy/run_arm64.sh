@@ -19,7 +19,7 @@ emulated check --config.file="$work/exporter.yaml" --live >"$work/check" 2>&1 ||
 qemu-aarch64-static "$binary" --config.file="$work/exporter.yaml" 2>"$work/log" &
 running=$!
 pids+=("$running")
-wait_for "the exporter" "curl -fsS $exporter/-/ready" || { cat "$work/log"; exit 1; }
+wait_for "the exporter" "curl -fsS $exporter/-/ready" "$work/log"
 emulated healthcheck || fail "it is not healthy"
 curl -fsS "$exporter/metrics" >"$work/metrics"
 [ "$(grep -c '^conferencing_up{.*} 1$' "$work/metrics")" = 5 ] || { grep '^conferencing_up' "$work/metrics"; cat "$work/log"; fail "not all five are up"; }

@@ -51,7 +51,7 @@ inside=(env --ignore-environment "${environment[@]}" "$(command -v chroot)" --us
 "${inside[@]}" 2>"$work/log" &
 running=$!
 pids+=("$running")
-wait_for "the exporter" "curl -fsS $exporter/-/ready" || { cat "$work/log"; exit 1; }
+wait_for "the exporter" "curl -fsS $exporter/-/ready" "$work/log"
 "${inside[@]}" healthcheck || fail "it is not healthy"
 "${inside[@]}" check --live >"$work/check" 2>&1 || { cat "$work/check"; fail "check --live"; }
 curl -fsS "$exporter/metrics" >"$work/metrics"
