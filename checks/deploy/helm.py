@@ -30,6 +30,8 @@ REFUSED = {
     "config.sources[0].name=pbx,config.sources[0].vendor=yeastar_x": "/config/sources/0/vendor",
     "config.sorces[0].name=pbx": "sorces",
     "config.defaults.tls.cert_file=tls.crt": "/config/defaults/tls",
+    "extraArgs={--web.route-prefix=/pbx}": "/extraArgs/0",
+    "extraArgs={--web.external-url=https://example.com/pbx}": "/extraArgs/0",
     "probe.enabled=true": "name the sources in probe.sources",
     "probe.enabled=true,serviceMonitor.enabled=true,probe.sources={pbx}": "enable one of them",
 }
