@@ -25,15 +25,15 @@ fn main() -> ExitCode {
         "render-conferences" => {
             let rendering = Rendering::new(10, 500);
             for _ in 0..times {
-                black_box(rendering.render(1 << 20));
+                black_box(rendering.render());
             }
             return ExitCode::SUCCESS;
         }
         "render-sources" => {
             let rendering = Rendering::new(100, 0);
             for _ in 0..times {
-                black_box(rendering.render(1 << 20));
-                black_box(rendering.render_own(1 << 20));
+                black_box(rendering.render());
+                black_box(rendering.render_own());
             }
             return ExitCode::SUCCESS;
         }

@@ -38,21 +38,22 @@ fn skip(bencher: Bencher<'_, '_>, name: &str) {
 #[divan::bench]
 fn render_10000_conference_series(bencher: Bencher<'_, '_>) {
     let rendering = Rendering::new(10, 500);
-    bencher.counter(ItemsCount::new(10_000_usize)).bench_local(|| rendering.render(1 << 20));
+    bencher.counter(ItemsCount::new(10_000_usize)).bench_local(|| rendering.render());
 }
 
 #[divan::bench]
 fn render_1000_sources(bencher: Bencher<'_, '_>) {
     let rendering = Rendering::new(1_000, 0);
-    let series = rendering.render(0).lines().filter(|line| !line.starts_with('#')).count();
-    bencher.counter(ItemsCount::new(series)).bench_local(|| rendering.render(8 << 20));
+    let series = rendering.render().concat().lines().filter(|line| !line.starts_with('#')).count();
+    bencher.counter(ItemsCount::new(series)).bench_local(|| rendering.render());
 }
 
 #[divan::bench]
 fn render_own_1000_sources(bencher: Bencher<'_, '_>) {
     let rendering = Rendering::new(1_000, 0);
-    let series = rendering.render_own(0).lines().filter(|line| !line.starts_with('#')).count();
-    bencher.counter(ItemsCount::new(series)).bench_local(|| rendering.render_own(8 << 20));
+    let series =
+        rendering.render_own().concat().lines().filter(|line| !line.starts_with('#')).count();
+    bencher.counter(ItemsCount::new(series)).bench_local(|| rendering.render_own());
 }
 
 #[divan::bench]

@@ -148,7 +148,7 @@ async fn metrics_of_each_vendor() {
         let bench = Bench::new(&config(&[yaml])).await;
         let mut writer = Writer::default();
         scrape::write_reports(&mut writer, &bench.reports().await);
-        let text = writer.finish();
+        let text = writer.finish().concat();
         Exposition::parse(&text);
         let steady: String = text
             .lines()

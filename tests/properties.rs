@@ -169,7 +169,7 @@ proptest! {
         let mut writer = Writer::default();
         writer.sample(CONFERENCES, &labels, Some(("state", &extra)), 7_u64);
         writer.sample(UP, &Labels::default(), None, number);
-        let read = Exposition::parse(&writer.finish());
+        let read = Exposition::parse(&writer.finish().concat());
         for (name, value) in names.into_iter().zip(&values) {
             prop_assert_eq!(&read.samples[0].labels[name], value);
         }
@@ -515,7 +515,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
                     &mut writer,
                     &bench.reports().await,
                 );
-                let scrape = writer.finish();
+                let scrape = writer.finish().concat();
                 check(&scrape);
                 text.push_str(&scrape);
             }

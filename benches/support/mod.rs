@@ -169,16 +169,16 @@ impl Rendering {
         Self { own, engine, reports }
     }
 
-    /// The text of a scrape, into a buffer of the usual size.
-    pub(crate) fn render(&self, capacity: usize) -> String {
-        let mut writer = Writer::with_capacity(capacity);
+    /// The text of a scrape, in blocks.
+    pub(crate) fn render(&self) -> Vec<String> {
+        let mut writer = Writer::default();
         write_reports(&mut writer, black_box(&self.reports));
         writer.finish()
     }
 
     /// The exporter's own metrics with those of all sources.
-    pub(crate) fn render_own(&self, capacity: usize) -> String {
-        let mut writer = Writer::with_capacity(capacity);
+    pub(crate) fn render_own(&self) -> Vec<String> {
+        let mut writer = Writer::default();
         write_own(&mut writer, &self.own, &self.engine.sources());
         writer.finish()
     }

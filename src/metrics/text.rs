@@ -1,14 +1,21 @@
-//! The text writer: Prometheus' exposition format 0.0.4 into one growing buffer.
+//! The text writer: Prometheus' exposition format 0.0.4 into one growing text.
 //!
 //! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands
 //! of series a scrape that is where the time would go. It also writes `inf` where Prometheus
 //! wants `+Inf`.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, mem};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
 use super::Family;
+
+/// Above that a block of the text is full. One buffer of many megabytes would be copied whenever it grows, and once freed
+/// it would stay behind in the allocator as a hole of its size, in each thread that ever wrote a scrape.
+const BLOCK: usize = 64 * 1024;
+
+/// What the last line of a block may need beyond [`BLOCK`] before its buffer has to grow.
+const LINE: usize = 1024;
 
 /// Content type of what [`Writer`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -84,19 +91,16 @@ impl From<bool> for Value {
 /// Writes families one after the other. A family without series leaves no trace.
 #[derive(Default)]
 pub struct Writer {
+    full: Vec<String>,
     out: String,
     announced: Option<Family>,
 }
 
 impl Writer {
-    /// A writer with room for `capacity` bytes.
-    pub fn with_capacity(capacity: usize) -> Self {
-        Self { out: String::with_capacity(capacity), announced: None }
-    }
-
-    /// What was written.
-    pub fn finish(self) -> String {
-        self.out
+    /// What was written, in blocks that end with a line.
+    pub fn finish(mut self) -> Vec<String> {
+        self.full.push(self.out);
+        self.full
     }
 
     /// Writes one series of `family`. All series of a family must follow each other.
@@ -126,6 +130,9 @@ impl Writer {
         extra: Option<(&str, &str)>,
         value: Value,
     ) {
+        if self.out.len() >= BLOCK {
+            self.full.push(mem::replace(&mut self.out, String::with_capacity(BLOCK + LINE)));
+        }
         let out = &mut self.out;
         out.push_str(name);
         out.push_str(suffix);
@@ -216,6 +223,21 @@ mod tests {
     use crate::metrics::{CONFERENCES, UP};
 
     #[test]
+    fn blocks_end_with_a_line() {
+        let mut writer = Writer::default();
+        let labels = Labels::new([("source", "a")]);
+        for number in 0..10_000_u64 {
+            writer.sample(UP, &labels, None, number);
+        }
+        let blocks = writer.finish();
+        assert!(blocks.len() > 2, "{}", blocks.len());
+        assert!(blocks.iter().all(|block| block.ends_with('\n') && block.len() < BLOCK + LINE));
+        let text = blocks.concat();
+        let (help, series) = text.lines().partition::<Vec<_>, _>(|line| line.starts_with('#'));
+        assert_eq!((help.len(), series.len()), (2, 10_000));
+    }
+
+    #[test]
     fn writes_families_once_and_escapes_values() {
         let mut writer = Writer::default();
         let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "dingtalk")]);
@@ -223,7 +245,7 @@ mod tests {
         writer.sample(CONFERENCES, &labels, Some(("state", "scheduled")), 0_u64);
         writer.sample(UP, &Labels::default(), None, f64::INFINITY);
         assert_eq!(
-            writer.finish(),
+            writer.finish().concat(),
             "# HELP conferencing_conferences Conferences known to the source, by state: active or scheduled.\n\
              # TYPE conferencing_conferences gauge\n\
              conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",state=\"active\"} 3\n\

@@ -1,12 +1,18 @@
 //! Answers: content types, compression.
 
-use std::io::Write;
+use std::{
+    collections::VecDeque,
+    convert::Infallible,
+    io::Write,
+    mem,
+    pin::Pin,
+    task::{Context, Poll},
+};
 
 use flate2::{Compression, write::GzEncoder};
-use http_body_util::Full;
 use hyper::{
     HeaderMap, Response, StatusCode,
-    body::Bytes,
+    body::{Body, Bytes, Frame, SizeHint},
     header::{
         ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
         VARY,
@@ -14,13 +20,53 @@ use hyper::{
 };
 
 /// An answer.
-pub(super) type Answer = Response<Full<Bytes>>;
+pub(super) type Answer = Response<Blocks>;
+
+/// A body that is there as a whole, in one block or several.
+#[derive(Clone)]
+pub(super) struct Blocks(VecDeque<Bytes>);
+
+impl Blocks {
+    /// Its length in bytes.
+    fn len(&self) -> usize {
+        self.0.iter().map(Bytes::len).sum()
+    }
+}
+
+impl<T: Into<Bytes>> FromIterator<T> for Blocks {
+    fn from_iter<I: IntoIterator<Item = T>>(blocks: I) -> Self {
+        Self(blocks.into_iter().map(Into::into).filter(|block| !block.is_empty()).collect())
+    }
+}
+
+impl Body for Blocks {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.0.pop_front().map(|block| Ok(Frame::data(block))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len() as u64)
+    }
+}
 
 /// Content type of messages for people.
 const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Below that a compressed answer is hardly smaller.
 const LEAST_COMPRESSED: usize = 1024;
+
+/// A block of a compressed answer is at least that long.
+const COMPRESSED_BLOCK: usize = 64 * 1024;
 
 /// Compressing more than that would hold up the other connections of the thread.
 const MOST_COMPRESSED_INLINE: usize = 64 * 1024;
@@ -31,7 +77,11 @@ pub(super) fn answer(
     content_type: &'static str,
     body: impl Into<Bytes>,
 ) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
+    answer_of(status, content_type, Blocks::from_iter([body]))
+}
+
+fn answer_of(status: StatusCode, content_type: &'static str, body: Blocks) -> Answer {
+    let mut answer = Response::new(body);
     *answer.status_mut() = status;
     answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     answer
@@ -57,9 +107,9 @@ pub(super) async fn encoded(
     request: &HeaderMap,
     status: StatusCode,
     content_type: &'static str,
-    body: String,
+    body: impl IntoIterator<Item = String>,
 ) -> Answer {
-    let body = Bytes::from(body);
+    let body = Blocks::from_iter(body);
     let compressed = if body.len() >= LEAST_COMPRESSED && accepts_gzip(request) {
         compress(body.clone()).await
     } else {
@@ -67,9 +117,9 @@ pub(super) async fn encoded(
     };
     let mut answer = match compressed {
         Some(compressed) => {
-            with(answer(status, content_type, compressed), CONTENT_ENCODING, "gzip")
+            with(answer_of(status, content_type, compressed), CONTENT_ENCODING, "gzip")
         }
-        None => answer(status, content_type, body),
+        None => answer_of(status, content_type, body),
     };
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     answer
@@ -115,22 +165,56 @@ fn is_wanted(parameters: &str) -> bool {
 }
 
 /// `None`: it could not be done; the plain body will do.
-async fn compress(body: Bytes) -> Option<Vec<u8>> {
+async fn compress(body: Blocks) -> Option<Blocks> {
     if body.len() <= MOST_COMPRESSED_INLINE {
-        return gzip(&body);
+        return gzip(body);
     }
-    tokio::task::spawn_blocking(move || gzip(&body)).await.ok().flatten()
+    tokio::task::spawn_blocking(move || gzip(body)).await.ok().flatten()
 }
 
-fn gzip(body: &[u8]) -> Option<Vec<u8>> {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(body.len() / 8), Compression::fast());
-    encoder.write_all(body).ok()?;
-    encoder.finish().ok()
+fn gzip(body: Blocks) -> Option<Blocks> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    let mut full = Vec::new();
+    for block in body.0 {
+        encoder.write_all(&block).ok()?;
+        if encoder.get_ref().len() >= COMPRESSED_BLOCK {
+            full.push(mem::take(encoder.get_mut()));
+        }
+    }
+    full.push(encoder.finish().ok()?);
+    Some(full.into_iter().collect())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
+
+    use flate2::read::GzDecoder;
+
     use super::*;
+
+    fn bytes(blocks: &Blocks) -> Vec<u8> {
+        blocks.0.iter().flatten().copied().collect()
+    }
+
+    #[tokio::test]
+    async fn many_blocks_are_one_body() {
+        // Hardly compressible, so that the compressed body has several blocks as well.
+        let line = |number: u64| format!("{:016x}\n", number.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        let blocks: Vec<String> = (0..40)
+            .map(|block| (0..1_000).map(|number| line(block * 1_000 + number)).collect())
+            .collect();
+        let text = blocks.concat();
+        let plain = encoded(&HeaderMap::new(), StatusCode::OK, PLAIN, blocks.clone()).await;
+        assert_eq!(bytes(plain.body()), text.as_bytes());
+        assert_eq!(plain.body().size_hint().exact(), Some(text.len() as u64));
+        let gzip = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static("gzip"))]);
+        let compressed = encoded(&gzip, StatusCode::OK, PLAIN, blocks).await;
+        assert!(compressed.body().0.len() > 1, "one block proves nothing");
+        let mut unpacked = String::new();
+        GzDecoder::new(&*bytes(compressed.body())).read_to_string(&mut unpacked).unwrap();
+        assert_eq!(unpacked, text);
+    }
 
     fn accepts(values: &[&'static str]) -> bool {
         let mut headers = HeaderMap::new();

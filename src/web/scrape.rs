@@ -20,12 +20,6 @@ use crate::{
 /// Prometheus' own timeout, in seconds.
 const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 
-/// About what a source's series take.
-const BYTES_PER_SOURCE: usize = 8 * 1024;
-
-/// About what the exporter's own series and all help texts take.
-const BYTES_BESIDES: usize = 16 * 1024;
-
 /// A scrape as asked for.
 pub(super) struct Asked<'a> {
     /// The headers.
@@ -75,7 +69,7 @@ pub(super) async fn probe(site: &Site, asked: Asked<'_>) -> Answer {
 /// `/metrics/self`: the exporter's own metrics; no source is asked.
 pub(super) async fn own(site: &Site, headers: &HeaderMap) -> Answer {
     let sources = site.engine.sources();
-    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE / 2);
+    let mut writer = Writer::default();
     write_own(&mut writer, &site.own, &sources);
     encoded(headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
 }
@@ -94,8 +88,7 @@ async fn scrape(site: &Site, asked: Asked<'_>, sources: Vec<Arc<Source>>, own: b
     let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
     let budget = Budget::from_header(header, site.timeout_offset);
     let reports = Engine::collect(sources.clone(), budget).await;
-    // Only now: the memory of the connections is free again.
-    let mut writer = Writer::with_capacity(BYTES_BESIDES + sources.len() * BYTES_PER_SOURCE);
+    let mut writer = Writer::default();
     write_reports(&mut writer, &reports);
     if own {
         write_own(&mut writer, &site.own, &sources);

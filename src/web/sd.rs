@@ -39,7 +39,7 @@ pub(super) async fn sd(site: &Site, headers: &HeaderMap, uri: &Uri, over_tls: bo
             json!({ "targets": [target], "labels": labels })
         })
         .collect();
-    encoded(headers, StatusCode::OK, "application/json", Value::from(groups).to_string()).await
+    encoded(headers, StatusCode::OK, "application/json", [Value::from(groups).to_string()]).await
 }
 
 /// Host and port of this exporter: of the external URL, else as the client named them.

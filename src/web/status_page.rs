@@ -59,7 +59,7 @@ pub(super) async fn status(site: &Site, headers: &HeaderMap) -> Answer {
     // Stable: equals stay in the order of the configuration.
     rows.sort_by_key(|row| row.state);
     let page = page(site, &rows);
-    let answer = encoded(headers, StatusCode::OK, "text/html; charset=utf-8", page).await;
+    let answer = encoded(headers, StatusCode::OK, "text/html; charset=utf-8", [page]).await;
     let answer = with(answer, CONTENT_SECURITY_POLICY, &POLICY);
     let answer = with(answer, X_CONTENT_TYPE_OPTIONS, "nosniff");
     let answer = with(answer, X_FRAME_OPTIONS, "deny");

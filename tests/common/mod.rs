@@ -53,14 +53,14 @@ impl Bench {
     pub async fn scrape(&self) -> Exposition {
         let mut writer = Writer::default();
         scrape::write_reports(&mut writer, &self.reports().await);
-        Exposition::parse(&writer.finish())
+        Exposition::parse(&writer.finish().concat())
     }
 
     /// The exporter's own metrics.
     pub fn own(&self) -> Exposition {
         let mut writer = Writer::default();
         scrape::write_own(&mut writer, &self.own, &self.engine.sources());
-        Exposition::parse(&writer.finish())
+        Exposition::parse(&writer.finish().concat())
     }
 
     /// How many requests failed for `reason`, over all sources.
