@@ -45,10 +45,17 @@ pub struct Family {
     pub per_source: bool,
     /// Help.
     pub help: &'static str,
+    /// Its index in [`FAMILIES`].
+    place: usize,
 }
 
 macro_rules! families {
     ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $scope:ident $help:literal;)*) => {
+        /// Counts the families.
+        #[allow(clippy::upper_case_acronyms, reason = "the names of the constants")]
+        #[allow(non_camel_case_types, reason = "the names of the constants")]
+        enum Place { $($id,)* }
+
         $(
             #[doc = $help]
             pub const $id: Family = Family {
@@ -57,6 +64,7 @@ macro_rules! families {
                 labels: &[$($label),*],
                 per_source: families!(@$scope),
                 help: $help,
+                place: Place::$id as usize,
             };
         )*
 

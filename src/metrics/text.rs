@@ -8,7 +8,7 @@ use std::{fmt::Write as _, mem};
 
 use prometheus::proto::{MetricFamily, MetricType};
 
-use super::Family;
+use super::{FAMILIES, Family};
 
 /// Above that a block of the text is full. One buffer of many megabytes would be copied whenever it grows, and once freed
 /// it would stay behind in the allocator as a hole of its size, in each thread that ever wrote a scrape.
@@ -88,22 +88,36 @@ impl From<bool> for Value {
     }
 }
 
-/// Writes families one after the other. A family without series leaves no trace.
-#[derive(Default)]
+/// Writes series in any order: each family has a text of its own, so that all of a source can be written while it is at
+/// hand. A family without series leaves no trace.
 pub struct Writer {
-    full: Vec<String>,
-    out: String,
-    announced: Option<Family>,
+    /// By [`Family::place`].
+    families: Vec<Lines>,
+}
+
+impl Default for Writer {
+    fn default() -> Self {
+        Self { families: FAMILIES.iter().map(|_| Lines::default()).collect() }
+    }
 }
 
 impl Writer {
-    /// What was written, in blocks that end with a line.
-    pub fn finish(mut self) -> Vec<String> {
-        self.full.push(self.out);
-        self.full
+    /// What was written, in the table's order and in blocks that end with a line.
+    pub fn finish(self) -> Vec<String> {
+        let mut blocks: Vec<String> = Vec::new();
+        let written = self.families.into_iter().flat_map(|Lines { full, last }| {
+            full.into_iter().chain((!last.is_empty()).then_some(last))
+        });
+        for block in written {
+            match blocks.last_mut() {
+                Some(last) if last.len() + block.len() <= BLOCK => last.push_str(&block),
+                _ => blocks.push(block),
+            }
+        }
+        blocks
     }
 
-    /// Writes one series of `family`. All series of a family must follow each other.
+    /// Writes one series of `family`.
     pub fn sample(
         &mut self,
         family: Family,
@@ -111,42 +125,15 @@ impl Writer {
         extra: Option<(&str, &str)>,
         value: impl Into<Value>,
     ) {
-        self.announce(family);
-        self.series(family.name, "", labels.as_str(), extra, value.into());
+        self.lines(family).series(family.name, "", labels.as_str(), extra, value.into());
     }
 
-    fn announce(&mut self, family: Family) {
-        if self.announced != Some(family) {
-            header(&mut self.out, family.name, family.kind.as_str(), family.help);
-            self.announced = Some(family);
+    fn lines(&mut self, family: Family) -> &mut Lines {
+        let lines = &mut self.families[family.place];
+        if lines.last.is_empty() {
+            header(&mut lines.last, family.name, family.kind.as_str(), family.help);
         }
-    }
-
-    fn series(
-        &mut self,
-        name: &str,
-        suffix: &str,
-        labels: &str,
-        extra: Option<(&str, &str)>,
-        value: Value,
-    ) {
-        if self.out.len() >= BLOCK {
-            self.full.push(mem::replace(&mut self.out, String::with_capacity(BLOCK + LINE)));
-        }
-        let out = &mut self.out;
-        out.push_str(name);
-        out.push_str(suffix);
-        if !labels.is_empty() || extra.is_some() {
-            out.push('{');
-            out.push_str(labels);
-            if let Some((name, value)) = extra {
-                push_label(out, name, value);
-            }
-            out.push('}');
-        }
-        out.push(' ');
-        number(out, value);
-        out.push('\n');
+        lines
     }
 
     /// Writes one histogram of `family`.
@@ -156,28 +143,24 @@ impl Writer {
         labels: &Labels,
         histogram: &prometheus::proto::Histogram,
     ) {
-        self.announce(family);
-        self.buckets(family.name, labels.as_str(), histogram);
-    }
-
-    fn buckets(&mut self, name: &str, labels: &str, histogram: &prometheus::proto::Histogram) {
+        let (lines, name, labels) = (self.lines(family), family.name, labels.as_str());
         for bucket in histogram.get_bucket() {
             if bucket.upper_bound().is_infinite() {
                 continue;
             }
             let le = bucket.upper_bound().to_string();
             let count = Value::Whole(bucket.cumulative_count());
-            self.series(name, "_bucket", labels, Some(("le", &le)), count);
+            lines.series(name, "_bucket", labels, Some(("le", &le)), count);
         }
         let count = Value::Whole(histogram.get_sample_count());
-        self.series(name, "_bucket", labels, Some(("le", "+Inf")), count);
-        self.series(name, "_sum", labels, None, Value::Float(histogram.get_sample_sum()));
-        self.series(name, "_count", labels, None, count);
+        lines.series(name, "_bucket", labels, Some(("le", "+Inf")), count);
+        lines.series(name, "_sum", labels, None, Value::Float(histogram.get_sample_sum()));
+        lines.series(name, "_count", labels, None, count);
     }
 
-    /// Writes what a registry gathered, in the table's order and under the table's help.
+    /// Writes what a registry gathered, under the table's help.
     pub fn gathered(&mut self, gathered: &[MetricFamily]) {
-        for table in super::FAMILIES {
+        for table in FAMILIES {
             let Some(family) = gathered.iter().find(|family| family.name() == table.name) else {
                 continue;
             };
@@ -197,6 +180,43 @@ impl Writer {
                 }
             }
         }
+    }
+}
+
+/// The text of one family.
+#[derive(Default)]
+struct Lines {
+    full: Vec<String>,
+    /// Only empty before the first line: a full block makes room when the next line is there.
+    last: String,
+}
+
+impl Lines {
+    fn series(
+        &mut self,
+        name: &str,
+        suffix: &str,
+        labels: &str,
+        extra: Option<(&str, &str)>,
+        value: Value,
+    ) {
+        if self.last.len() >= BLOCK {
+            self.full.push(mem::replace(&mut self.last, String::with_capacity(BLOCK + LINE)));
+        }
+        let out = &mut self.last;
+        out.push_str(name);
+        out.push_str(suffix);
+        if !labels.is_empty() || extra.is_some() {
+            out.push('{');
+            out.push_str(labels);
+            if let Some((name, value)) = extra {
+                push_label(out, name, value);
+            }
+            out.push('}');
+        }
+        out.push(' ');
+        number(out, value);
+        out.push('\n');
     }
 }
 
