@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use common::{Bench, config, entry, source, tls::Authority};
+use common::{Bench, binary::Exporter, config, entry, source, tls::Authority};
 use simulator::{Options, Simulator, Vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -119,6 +119,30 @@ async fn a_system_may_present_the_very_certificate_that_is_trusted() {
         let url = format!("https://localhost:{}", front.port());
         assert_eq!(outcome(&url, &[&tls]).await, "tls", "another of the same name");
     }
+}
+
+/// Where some sources need no roots at all, the others still have those of the system.
+#[tokio::test]
+async fn the_system_is_trusted_beside_plain_sources_and_at_proxies() {
+    const LOGIN: [&str; 2] = ["username: api", "password: demo-password-not-secret"];
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let front = authority.front(&authority.issue("localhost"), address(&simulator), false).await;
+    let secure = format!("https://localhost:{}", front.port());
+    let ca = authority.ca_file();
+    let roots = ("SSL_CERT_FILE", ca.to_str().unwrap());
+    let up = async |sources: &[String], variables: &[_]| {
+        let exporter = Exporter::start_with(&config(sources), &[], variables);
+        let scraped = exporter.scrape().await;
+        scraped.matching("conferencing_up", &[]).all(|sample| sample.value == 1.0)
+    };
+    let plain = entry("plain", PBX, &simulator.base_url(PBX), &LOGIN);
+    let other = entry("secure", PBX, &secure, &LOGIN);
+    assert!(up(&[plain, other], &[roots]).await, "the plain one comes first");
+
+    // The system itself has no TLS, the proxy before it has. It is the simulator that answers.
+    let proxied = [entry("proxied", PBX, "http://pbx.invalid", &LOGIN)];
+    assert!(up(&proxied, &[roots, ("HTTP_PROXY", &secure)]).await);
 }
 
 #[tokio::test]

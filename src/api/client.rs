@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::proxy::matcher::Matcher;
 use reqwest::{
     Proxy,
     dns::{Addrs, Name, Resolve, Resolving},
@@ -79,8 +80,10 @@ pub struct SharedClient {
 pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientError)> {
     let mut groups: HashMap<[u8; 32], Group<'_>> = HashMap::new();
     let mut fingerprints = Vec::with_capacity(sources.len());
+    // What the HTTP client itself makes of it.
+    let environment = Matcher::from_system();
     for (position, source) in sources.iter().enumerate() {
-        let material = Material::read(source).map_err(|error| (position, error))?;
+        let material = Material::read(source, &environment).map_err(|error| (position, error))?;
         let fingerprint = material.fingerprint(source);
         fingerprints.push(fingerprint);
         let group = groups.entry(fingerprint).or_insert_with(|| Group {
@@ -130,6 +133,17 @@ const fn keeps_connections(source: &Source) -> bool {
     }
 }
 
+/// Whether a certificate may have to be verified: the source's, or that of a proxy before it.
+fn meets_tls(source: &Source, environment: &Matcher) -> bool {
+    if source.base_url.scheme() == "https" || source.proxy_url.is_some() {
+        return true;
+    }
+    let proxy = source.base_url.as_str().parse().ok().and_then(|url| environment.intercept(&url));
+    // With `server_name`, the environment does not count.
+    source.tls.server_name.is_none()
+        && proxy.is_some_and(|proxy| proxy.uri().scheme_str() == Some("https"))
+}
+
 fn authority(source: &Source) -> String {
     let host = source.base_url.host_str().unwrap_or_default();
     match source.base_url.port() {
@@ -138,14 +152,17 @@ fn authority(source: &Source) -> String {
     }
 }
 
-/// The contents of the files a source's TLS settings name.
+/// The contents of the files a source's TLS settings name, and whether they matter.
 struct Material {
     ca: Option<Vec<u8>>,
     identity: Option<Zeroizing<Vec<u8>>>,
+    /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
+    /// the others that nobody is trusted.
+    meets_tls: bool,
 }
 
 impl Material {
-    fn read(source: &Source) -> Result<Self, ClientError> {
+    fn read(source: &Source, environment: &Matcher) -> Result<Self, ClientError> {
         let ca = source.tls.ca_file.as_deref().map(read).transpose()?;
         let identity = match &source.tls.client_certificate {
             None => None,
@@ -156,7 +173,7 @@ impl Material {
                 Some(pem)
             }
         };
-        Ok(Self { ca, identity })
+        Ok(Self { ca, identity, meets_tls: meets_tls(source, environment) })
     }
 
     fn fingerprint(&self, source: &Source) -> [u8; 32] {
@@ -171,6 +188,7 @@ impl Material {
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
             u8::from(keeps_connections(source)),
+            u8::from(self.meets_tls),
         ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
         if let Some(name) = &source.tls.server_name {
@@ -226,7 +244,7 @@ fn tls_config(
         (Some(pem), Some(path)) => tls::only(pem).ok_or(unusable(path, "CA certificate"))?,
         // No certificate is ever verified: do without the system's root store, which a minimal
         // container may not even have.
-        _ if source.proxy_url.is_none() && source.base_url.scheme() == "http" => Accept::Nobody,
+        _ if !material.meets_tls => Accept::Nobody,
         _ => Accept::System,
     };
     let identity = match (&material.identity, &settings.client_certificate) {
