@@ -2,35 +2,28 @@
 //! parsed a thousand times.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    fmt, io,
-    net::{SocketAddr, ToSocketAddrs},
+    collections::{HashMap, HashSet},
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
 use hyper_util::client::proxy::matcher::Matcher;
-use reqwest::{
-    Proxy,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
+use reqwest::{Proxy, redirect::Policy};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::tls::{self, Accept};
+use super::{
+    resolver::Resolver,
+    tls::{self, Accept},
+};
 use crate::{config::Source, model::Vendor};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
 const MOST_IDLE: usize = 256;
-
-/// Names looked up at once. A lookup keeps a thread waiting, and the same threads read files and
-/// compress answers.
-const MOST_LOOKUPS: usize = 64;
 
 /// Why no HTTP client could be made for a source.
 #[derive(Debug, thiserror::Error)]
@@ -260,126 +253,4 @@ fn tls_config(
 fn resolvable(source: &Source) -> String {
     let host = source.base_url.host_str().unwrap_or_default();
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
-}
-
-/// The system's resolver, with errors that can be told from failed connections.
-struct Resolver {
-    /// Resolve this host, whatever is asked for.
-    host: Option<String>,
-}
-
-/// A name that waits to be looked up, and who waits for it.
-type Wanted = (String, oneshot::Sender<Option<Vec<SocketAddr>>>);
-
-/// The names that wait, in the order of asking, and the threads that look them up.
-struct Lookups {
-    wanted: VecDeque<Wanted>,
-    threads: usize,
-}
-
-static LOOKUPS: Mutex<Lookups> = Mutex::new(Lookups { wanted: VecDeque::new(), threads: 0 });
-
-/// Looks `host` up. Each thread takes one name after the other: with a blocking task for each name,
-/// the next one starts before the thread of the last one is free, on half as many threads more.
-async fn look_up(host: String) -> Option<Vec<SocketAddr>> {
-    let (tell, told) = oneshot::channel();
-    let one_more = {
-        let mut lookups = LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner);
-        lookups.wanted.push_back((host, tell));
-        let one_more = lookups.threads < MOST_LOOKUPS;
-        lookups.threads += usize::from(one_more);
-        one_more
-    };
-    if one_more {
-        let thread = LookupThread { ended: false };
-        tokio::task::spawn_blocking(move || thread.run());
-    }
-    told.await.ok().flatten()
-}
-
-/// One of the threads. Dropped before it ran, because the runtime stopped, it counts no longer.
-struct LookupThread {
-    ended: bool,
-}
-
-impl LookupThread {
-    /// Looks up what waits, until nothing does.
-    fn run(mut self) {
-        while let Some((host, tell)) = self.next() {
-            // Whoever ran out of time needs no answer.
-            if !tell.is_closed() {
-                let found = (host.as_str(), 0).to_socket_addrs().ok();
-                let _ = tell.send(found.map(Iterator::collect));
-            }
-        }
-    }
-
-    /// In one step with the end of the thread: what is wanted next must find another one.
-    fn next(&mut self) -> Option<Wanted> {
-        let mut lookups = LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = lookups.wanted.pop_front();
-        if next.is_none() {
-            lookups.threads -= 1;
-            self.ended = true;
-        }
-        next
-    }
-}
-
-impl Drop for LookupThread {
-    fn drop(&mut self) {
-        if !self.ended {
-            LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner).threads -= 1;
-        }
-    }
-}
-
-/// A name was not resolved.
-#[derive(Debug)]
-pub(super) struct DnsError;
-
-impl fmt::Display for DnsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("name not resolved")
-    }
-}
-
-impl std::error::Error for DnsError {}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
-        Box::pin(async move {
-            let addresses = look_up(host).await.ok_or(DnsError)?;
-            if addresses.is_empty() {
-                return Err(DnsError.into());
-            }
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::future::join_all;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_name_is_looked_up_and_threads_end() {
-        let many = (0..1_000).map(|number| {
-            // An address needs no name server.
-            look_up(format!("127.0.{}.{}", number / 250, number % 250))
-        });
-        let found = join_all(many).await;
-        for (number, addresses) in found.into_iter().enumerate() {
-            let expected = format!("127.0.{}.{}:0", number / 250, number % 250);
-            assert_eq!(addresses, Some(vec![expected.parse().unwrap()]));
-        }
-        while LOOKUPS.lock().unwrap().threads > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(LOOKUPS.lock().unwrap().wanted.is_empty());
-    }
 }
