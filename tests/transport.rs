@@ -162,6 +162,39 @@ async fn a_client_certificate_is_presented() {
     assert_eq!(outcome(&url, &[&tls]).await, "up");
 }
 
+/// A combined file may stand for both, and each is asked only for what it is there for.
+#[tokio::test]
+async fn certificates_and_key_come_each_from_its_own_file() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let (front, handshakes) =
+        authority.noting_front(&authority.issue("localhost"), address(&simulator), true).await;
+    let url = format!("https://localhost:{}", front.port());
+    let (_, stray) = authority.files(&authority.issue("another"));
+    let stray = std::fs::read_to_string(stray).unwrap();
+    let (certificate, key) = authority.files(&authority.issue("client"));
+    let [certificate, right] =
+        [certificate, key].map(|file| std::fs::read_to_string(file).unwrap());
+    for (what, cert_file, key_file) in [
+        ("a combined file", format!("{right}{certificate}"), format!("{right}{certificate}")),
+        ("a stray key", format!("{stray}{certificate}"), right.clone()),
+        ("a stray certificate", certificate.clone(), format!("{}{right}", authority.pem())),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let files = ["cert.pem", "key.pem"].map(|name| directory.path().join(name));
+        std::fs::write(&files[0], cert_file).unwrap();
+        std::fs::write(&files[1], key_file).unwrap();
+        let tls = format!(
+            "tls: {{ ca_file: {}, cert_file: {}, key_file: {} }}",
+            authority.ca_file().display(),
+            files[0].display(),
+            files[1].display()
+        );
+        assert_eq!(outcome(&url, &[&tls]).await, "up", "{what}");
+        assert_eq!(handshakes.presented(), 1, "{what}");
+    }
+}
+
 #[tokio::test]
 async fn connections_names_and_handshakes_fail_differently() {
     let simulator = Simulator::start(Options::default()).await.unwrap();

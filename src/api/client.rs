@@ -17,7 +17,7 @@ use zeroize::Zeroizing;
 
 use super::{
     resolver::Resolver,
-    tls::{self, Accept},
+    tls::{self, Accept, Identity},
 };
 use crate::{config::Source, model::Vendor};
 
@@ -148,7 +148,8 @@ fn authority(source: &Source) -> String {
 /// The contents of the files a source's TLS settings name, and whether they matter.
 struct Material {
     ca: Option<Vec<u8>>,
-    identity: Option<Zeroizing<Vec<u8>>>,
+    /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
+    identity: Option<[Zeroizing<Vec<u8>>; 2]>,
     /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
     /// the others that nobody is trusted.
     meets_tls: bool,
@@ -160,10 +161,8 @@ impl Material {
         let identity = match &source.tls.client_certificate {
             None => None,
             Some(files) => {
-                let mut pem = Zeroizing::new(read(&files.cert_file)?);
-                pem.push(b'\n');
-                pem.extend_from_slice(&Zeroizing::new(read(&files.key_file)?));
-                Some(pem)
+                let certificate = Zeroizing::new(read(&files.cert_file)?);
+                Some([certificate, Zeroizing::new(read(&files.key_file)?)])
             }
         };
         Ok(Self { ca, identity, meets_tls: meets_tls(source, environment) })
@@ -176,10 +175,13 @@ impl Material {
             hash.update(bytes);
         };
         part(self.ca.as_deref().unwrap_or_default());
-        part(self.identity.as_ref().map_or(&[], |pem| pem.as_slice()));
+        for pem in self.identity.iter().flatten() {
+            part(pem);
+        }
         part(&[
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
+            u8::from(self.identity.is_some()),
             u8::from(keeps_connections(source)),
             u8::from(self.meets_tls),
         ]);
@@ -241,10 +243,11 @@ fn tls_config(
         _ => Accept::System,
     };
     let identity = match (&material.identity, &settings.client_certificate) {
-        (Some(pem), Some(files)) => {
-            let what = "client certificate and key";
-            Some(tls::identity(pem).ok_or(unusable(&files.key_file, what))?)
-        }
+        (Some([certificate, key]), Some(files)) => Some(Identity {
+            chain: tls::certificates(certificate)
+                .ok_or(unusable(&files.cert_file, "client certificate"))?,
+            key: tls::key(key).ok_or(unusable(&files.key_file, "key"))?,
+        }),
         _ => None,
     };
     tls::config(accept, identity, hosts).map_err(|_| ClientError::Tls)

@@ -11,7 +11,7 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
-    HandshakeKind, RootCertStore, ServerConfig,
+    HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
@@ -35,6 +35,7 @@ pub struct Issued {
 pub struct Handshakes {
     full: AtomicUsize,
     resumed: AtomicUsize,
+    presented: AtomicUsize,
 }
 
 impl Handshakes {
@@ -43,9 +44,17 @@ impl Handshakes {
         (self.full.load(Ordering::Relaxed), self.resumed.load(Ordering::Relaxed))
     }
 
-    fn note(&self, kind: Option<HandshakeKind>) {
-        let counter = if kind == Some(HandshakeKind::Resumed) { &self.resumed } else { &self.full };
+    /// The most certificates that a client has presented.
+    pub fn presented(&self) -> usize {
+        self.presented.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, connection: &ServerConnection) {
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let counter = if resumed { &self.resumed } else { &self.full };
         counter.fetch_add(1, Ordering::Relaxed);
+        let presented = connection.peer_certificates().map_or(0, <[_]>::len);
+        self.presented.fetch_max(presented, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +106,12 @@ impl Authority {
 
     /// The authority's certificate as a file.
     pub fn ca_file(&self) -> PathBuf {
-        self.file("ca.pem", &self.issuer.pem())
+        self.file("ca.pem", &self.pem())
+    }
+
+    /// The authority's certificate.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     /// A certificate and its key as files.
@@ -146,7 +160,7 @@ impl Authority {
                 let (acceptor, noted) = (acceptor.clone(), Arc::clone(&noted));
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(socket).await else { return };
-                    noted.note(client.get_ref().1.handshake_kind());
+                    noted.note(client.get_ref().1);
                     let Ok(mut server) = TcpStream::connect(to).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });
