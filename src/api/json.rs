@@ -99,7 +99,9 @@ mod tests {
             let files = fs::read_dir(folder.unwrap().path()).unwrap();
             files.map(|file| fs::read(file.unwrap().path()).unwrap())
         };
-        folders.flat_map(below).collect()
+        let files: Vec<_> = folders.flat_map(below).collect();
+        assert!(!files.is_empty(), "{folder} is empty");
+        files
     }
 
     #[test]
