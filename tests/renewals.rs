@@ -123,6 +123,36 @@ async fn a_token_is_used_to_its_end() {
     }
 }
 
+/// Once the secret is no longer valid, the token still is: it is not asked for with the secret.
+#[tokio::test]
+async fn a_token_outlasts_a_login_that_is_refused() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let due = [
+        (Vendor::HuaweiMeeting, "appauth", "USG.206010025", 56_326 * 9 / 10 + 1, 56_326 / 10),
+        (Vendor::Dingtalk, "access_token", "invalidClientIdOrSecret", 7_200 - 300, 300),
+    ];
+    for (vendor, login, code, due, rest) in due {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        assert!(up(&bench, false).await);
+        let refused = Fault::VendorError(code.to_owned());
+        simulator.inject(vendor, "", Some(login), refused, None);
+        later(Duration::from_secs(due)).await;
+        let tried =
+            || simulator.requests(vendor, "").iter().filter(|r| r.endpoint == login).count();
+        for (wait, logins) in [(0, 2), (0, 2), (59, 2), (2, 3), (61, 3)] {
+            later(Duration::from_secs(wait)).await;
+            assert!(up(&bench, false).await, "{vendor:?}");
+            assert_eq!(tried(), logins, "{vendor:?}: held back as ever");
+            assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+        }
+        assert_eq!(bench.errors("auth"), 2.0, "{vendor:?}");
+        later(Duration::from_secs(rest)).await;
+        assert!(!up(&bench, false).await, "{vendor:?}: the token has ended");
+        simulator.clear_faults();
+    }
+}
+
 #[tokio::test]
 async fn a_refresh_that_fails_for_good_is_followed_by_a_login() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
