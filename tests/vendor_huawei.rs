@@ -42,7 +42,6 @@ fn yaml(simulator: &Simulator, extra: &[&str]) -> String {
     config(&[source(HUAWEI, &simulator.base_url(HUAWEI), extra)])
 }
 
-/// The `hosts` key for these meetings.
 fn requests(simulator: &Simulator) -> Vec<Request> {
     simulator.requests(HUAWEI, "")
 }
