@@ -15,7 +15,10 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsAcceptor;
 
 /// A certificate authority with its files.
@@ -139,6 +142,13 @@ impl Authority {
         to: SocketAddr,
         demand: bool,
     ) -> (SocketAddr, Arc<Handshakes>) {
+        let front = Front::start(self.server(issued, demand), to).await;
+        (front.address, front.handshakes)
+    }
+
+    /// What a server with the certificate is made of; with `demand`, for clients with a
+    /// certificate of this authority.
+    pub fn server(&self, issued: &Issued, demand: bool) -> ServerConfig {
         let builder = ServerConfig::builder();
         let builder = if demand {
             let mut roots = RootCertStore::empty();
@@ -150,12 +160,27 @@ impl Authority {
         };
         let chain: Vec<CertificateDer<'static>> = vec![issued.certificate.der().clone()];
         let key = PrivateKeyDer::try_from(issued.key.serialize_der()).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        builder.with_single_cert(chain, key).unwrap()
+    }
+}
+
+/// A server that passes on what it decrypts.
+pub struct Front {
+    pub address: SocketAddr,
+    pub handshakes: Arc<Handshakes>,
+    /// Goes on when this is dropped, until it is aborted.
+    pub accepting: JoinHandle<()>,
+}
+
+impl Front {
+    /// Listens on every address of this machine and passes everything on to `to`.
+    pub async fn start(server: ServerConfig, to: SocketAddr) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(server));
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let handshakes = Arc::new(Handshakes::default());
         let noted = Arc::clone(&handshakes);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, noted) = (acceptor.clone(), Arc::clone(&noted));
                 tokio::spawn(async move {
@@ -166,6 +191,6 @@ impl Authority {
                 });
             }
         });
-        (address, handshakes)
+        Self { address, handshakes, accepting }
     }
 }
