@@ -425,6 +425,14 @@ fn a_secret_in_a_file_others_may_read_is_a_warning() {
     assert!(warnings(0o644).is_empty());
 }
 
+/// A key of a curve that TLS knows nothing of, made for this test.
+const SECP256K1: &str = "-----BEGIN PRIVATE KEY-----
+MIGEAgEAMBAGByqGSM49AgEGBSuBBAAKBG0wawIBAQQg7UY8a265J2VKWfhQe3ws
+8HzGk3QzYZZC9n/snbEsUVihRANCAAQuYMUtbFVJtXd7tHIsmWt5+j73q2QHMzdI
+HQILLgcq+hAYhuNpn9qPP5K0447KPgOuYW6ipSor44JONarUyO2S
+-----END PRIVATE KEY-----
+";
+
 #[test]
 fn tls_files_are_checked_for_what_they_hold() {
     let directory = tempfile::tempdir().unwrap();
@@ -462,6 +470,12 @@ fn tls_files_are_checked_for_what_they_hold() {
     assert_eq!(
         fault("{ cert_file: empty.pem, key_file: one.key }"),
         "sources[0].tls.cert_file: the certificate cannot be used for TLS"
+    );
+    write("odd.key", SECP256K1.to_owned());
+    assert_eq!(
+        fault("{ cert_file: one.pem, key_file: odd.key }"),
+        "sources[0].tls.key_file: `./odd.key` holds a private key of a kind that cannot be used \
+         for TLS, or a damaged one"
     );
     assert_eq!(
         fault("{ ca_file: one.key }"),

@@ -44,14 +44,17 @@ async fn every_fault(vendor: Vendor, call: &'static str, due: Duration) {
         let bench = Bench::new(&yaml).await;
         assert!(up(&bench, false).await, "{name}");
         let stalls = matches!(fault, Fault::Hang | Fault::Drip);
+        let takes_effect = matches!(fault, Fault::Truncate | Fault::ResetInsideBody);
         simulator.inject(vendor, name, Some(call), fault, None);
         later(due).await;
         let is_up = up(&bench, stalls).await;
         match effect {
             Harmless | Plausible => assert!(is_up, "{name}"),
-            // The answer is lost, and with it the only pair of tokens the PBX knows.
-            Once("connect") if vendor == Vendor::YeastarP => {
-                assert!(bench.errors("connect") >= 1.0, "{name}");
+            // The answer is lost, and with it the only pair of tokens the PBX knows. The old one is
+            // refused then, and to refresh it once more strikes the fault once more.
+            Once("connect") if vendor == Vendor::YeastarP && takes_effect => {
+                assert!(!is_up, "{name}");
+                assert_eq!(bench.errors("connect"), 2.0, "{name}");
             }
             Once(reason) => {
                 // The token is still good, and what is asked with it is answered: only time that
@@ -102,19 +105,51 @@ async fn a_token_is_used_to_its_end() {
         assert!(up(&bench, false).await);
         simulator.inject(vendor, "", Some(login), Fault::Status(500), None);
         let logins = || bench.own().sum("conferencing_logins_total", &[]);
-        let expiry = bench.own().value("conferencing_token_expiry_timestamp_seconds", &[]);
+        let is_held =
+            || bench.own().value("conferencing_token_expiry_timestamp_seconds", &[]).is_some();
         later(Duration::from_secs(due)).await;
         assert!(up(&bench, false).await, "{vendor:?}");
         assert!(up(&bench, false).await, "{vendor:?}");
         assert_eq!((logins(), bench.errors("http_5xx")), (2.0, 1.0), "{vendor:?}: once a minute");
-        assert!(expiry.is_some());
+        assert!(is_held(), "{vendor:?}");
         later(Duration::from_secs(61)).await;
         assert!(up(&bench, false).await, "{vendor:?}");
         assert_eq!((logins(), bench.errors("http_5xx")), (3.0, 2.0), "{vendor:?}");
         later(Duration::from_secs(rest)).await;
         assert!(!up(&bench, false).await, "{vendor:?}: the token has ended");
+        assert!(!is_held(), "{vendor:?}");
         simulator.clear_faults();
         assert!(up(&bench, false).await, "{vendor:?}");
+    }
+}
+
+/// Once the secret is no longer valid, the token still is: it is not asked for with the secret.
+#[tokio::test]
+async fn a_token_outlasts_a_login_that_is_refused() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let due = [
+        (Vendor::HuaweiMeeting, "appauth", "USG.206010025", 56_326 * 9 / 10 + 1, 56_326 / 10),
+        (Vendor::Dingtalk, "access_token", "invalidClientIdOrSecret", 7_200 - 300, 300),
+    ];
+    for (vendor, login, code, due, rest) in due {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        assert!(up(&bench, false).await);
+        let refused = Fault::VendorError(code.to_owned());
+        simulator.inject(vendor, "", Some(login), refused, None);
+        later(Duration::from_secs(due)).await;
+        let tried =
+            || simulator.requests(vendor, "").iter().filter(|r| r.endpoint == login).count();
+        for (wait, logins) in [(0, 2), (0, 2), (59, 2), (2, 3), (61, 3)] {
+            later(Duration::from_secs(wait)).await;
+            assert!(up(&bench, false).await, "{vendor:?}");
+            assert_eq!(tried(), logins, "{vendor:?}: held back as ever");
+            assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+        }
+        assert_eq!(bench.errors("auth"), 2.0, "{vendor:?}");
+        later(Duration::from_secs(rest)).await;
+        assert!(!up(&bench, false).await, "{vendor:?}: the token has ended");
+        simulator.clear_faults();
     }
 }
 

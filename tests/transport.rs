@@ -12,7 +12,7 @@ use std::{
     },
 };
 
-use common::{Bench, config, entry, source, tls::Authority};
+use common::{Bench, binary::Exporter, config, entry, source, tls::Authority};
 use simulator::{Options, Simulator, Vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -121,6 +121,30 @@ async fn a_system_may_present_the_very_certificate_that_is_trusted() {
     }
 }
 
+/// Where some sources need no roots at all, the others still have those of the system.
+#[tokio::test]
+async fn the_system_is_trusted_beside_plain_sources_and_at_proxies() {
+    const LOGIN: [&str; 2] = ["username: api", "password: demo-password-not-secret"];
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let front = authority.front(&authority.issue("localhost"), address(&simulator), false).await;
+    let secure = format!("https://localhost:{}", front.port());
+    let ca = authority.ca_file();
+    let roots = ("SSL_CERT_FILE", ca.to_str().unwrap());
+    let up = async |sources: &[String], variables: &[_]| {
+        let exporter = Exporter::start_with(&config(sources), &[], variables);
+        let scraped = exporter.scrape().await;
+        scraped.matching("conferencing_up", &[]).all(|sample| sample.value == 1.0)
+    };
+    let plain = entry("plain", PBX, &simulator.base_url(PBX), &LOGIN);
+    let other = entry("secure", PBX, &secure, &LOGIN);
+    assert!(up(&[plain, other], &[roots]).await, "the plain one comes first");
+
+    // The system itself has no TLS, the proxy before it has. It is the simulator that answers.
+    let proxied = [entry("proxied", PBX, "http://pbx.invalid", &LOGIN)];
+    assert!(up(&proxied, &[roots, ("HTTP_PROXY", &secure)]).await);
+}
+
 #[tokio::test]
 async fn a_client_certificate_is_presented() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -136,6 +160,39 @@ async fn a_client_certificate_is_presented() {
         key.display()
     );
     assert_eq!(outcome(&url, &[&tls]).await, "up");
+}
+
+/// A combined file may stand for both, and each is asked only for what it is there for.
+#[tokio::test]
+async fn certificates_and_key_come_each_from_its_own_file() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let (front, handshakes) =
+        authority.noting_front(&authority.issue("localhost"), address(&simulator), true).await;
+    let url = format!("https://localhost:{}", front.port());
+    let (_, stray) = authority.files(&authority.issue("another"));
+    let stray = std::fs::read_to_string(stray).unwrap();
+    let (certificate, key) = authority.files(&authority.issue("client"));
+    let [certificate, right] =
+        [certificate, key].map(|file| std::fs::read_to_string(file).unwrap());
+    for (what, cert_file, key_file) in [
+        ("a combined file", format!("{right}{certificate}"), format!("{right}{certificate}")),
+        ("a stray key", format!("{stray}{certificate}"), right.clone()),
+        ("a stray certificate", certificate.clone(), format!("{}{right}", authority.pem())),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let files = ["cert.pem", "key.pem"].map(|name| directory.path().join(name));
+        std::fs::write(&files[0], cert_file).unwrap();
+        std::fs::write(&files[1], key_file).unwrap();
+        let tls = format!(
+            "tls: {{ ca_file: {}, cert_file: {}, key_file: {} }}",
+            authority.ca_file().display(),
+            files[0].display(),
+            files[1].display()
+        );
+        assert_eq!(outcome(&url, &[&tls]).await, "up", "{what}");
+        assert_eq!(handshakes.presented(), 1, "{what}");
+    }
 }
 
 #[tokio::test]

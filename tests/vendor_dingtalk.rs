@@ -362,18 +362,43 @@ async fn a_listed_meeting_that_has_ended_is_left_alone_for_a_day() {
 #[tokio::test]
 async fn nothing_but_refusals_of_listed_meetings_is_a_failure() {
     let codes = [("paramsError", Reason::Vendor), ("orgAccessForbidden", Reason::Forbidden)];
-    for ((code, reason), count) in codes.into_iter().zip([1, 5]) {
-        let bench = Bench::new(settings()).await;
-        bench.hold(meetings(count));
-        let refused = Fault::VendorError(code.to_owned());
-        bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused, None);
-        for failures in 1..=2 {
-            let failure = bench.fail().await;
-            assert_eq!((failure.reason(), failure.code()), (reason, Some(code)));
-            assert_eq!(bench.errors(), [(reason, failures)], "not forgotten, not remembered");
+    // With 33, each is asked for alone in the end; with 120 there are too many for that.
+    for (count, queries) in [(1, [1, 1]), (5, [9, 1]), (33, [65, 1]), (120, [67, 3])] {
+        for (code, reason) in codes {
+            let bench = Bench::new(settings()).await;
+            bench.hold(meetings(count));
+            let refused = || Fault::VendorError(code.to_owned());
+            bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), None);
+            let fails = async || {
+                let failure = bench.fail().await;
+                assert_eq!((failure.reason(), failure.code()), (reason, Some(code)));
+                bench.asked().queries.len()
+            };
+            assert_eq!([fails().await, fails().await], queries, "{code}, {count} meetings");
+            assert_eq!(bench.errors(), [(reason, 2)], "not forgotten, not remembered");
+            bench.simulator.clear_faults();
+            assert_true(&bench.observe().await, &bench.truth());
+
+            // Known to be answerable, they are looked into again; and after a while as well.
+            bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), None);
+            bench.asked();
+            assert_eq!([fails().await, fails().await], queries, "{code}, {count} meetings");
+            pass(Duration::from_secs(3_601)).await;
+            assert_eq!(fails().await, queries[0], "{code}, {count} meetings");
         }
-        bench.simulator.clear_faults();
-        assert_true(&bench.observe().await, &bench.truth());
+    }
+
+    // What is answered beside them tells that it is the ids after all.
+    let bench = Bench::new(settings()).await;
+    bench.hold(meetings(1));
+    bench.inject(QUERY, Fault::VendorError("paramsError".to_owned()));
+    bench.fail().await;
+    bench.hold(meetings(2));
+    bench.inject(QUERY, Fault::VendorError("paramsError".to_owned()));
+    bench.asked();
+    for queries in [2, 1] {
+        assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(1));
+        assert_eq!(bench.asked().queries.len(), queries);
     }
 
     // What somebody configured may be wrong, or over.

@@ -42,7 +42,6 @@ fn yaml(simulator: &Simulator, extra: &[&str]) -> String {
     config(&[source(HUAWEI, &simulator.base_url(HUAWEI), extra)])
 }
 
-/// The `hosts` key for these meetings.
 fn requests(simulator: &Simulator) -> Vec<Request> {
     simulator.requests(HUAWEI, "")
 }
@@ -500,6 +499,32 @@ async fn a_wrong_host_password_is_tried_once() {
     }
     assert!(up(&bench.scrape().await));
     assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(0.0));
+}
+
+/// The token is used on while its login is held back, but a wrong host password would count as one
+/// more refused login.
+#[tokio::test]
+async fn no_host_password_is_tried_while_logins_are_held_back() {
+    let simulator = simulator().await;
+    let known = hosts(&simulator.host_passwords(""));
+    let refused = || Fault::VendorError("USG.206010025".into());
+    for (extra, outlasts) in [("attendees: true", true), (known.as_str(), false)] {
+        let bench = Bench::new(&yaml(&simulator, &[extra])).await;
+        assert!(up(&bench.scrape().await));
+        let before = asked(&simulator, "control_token");
+        simulator.inject(HUAWEI, "", Some("appauth"), refused(), None);
+        tokio::time::pause();
+        // The control tokens have ended by then, too.
+        tokio::time::advance(Duration::from_secs(56_326 * 9 / 10 + 1)).await;
+        tokio::time::resume();
+        for _ in 0..2 {
+            assert_eq!(up(&bench.scrape().await), outlasts, "{extra}");
+            assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+        }
+        assert_eq!(asked(&simulator, "control_token"), before);
+        assert_eq!(reasons(&bench), BTreeMap::from([("auth".to_owned(), 1.0)]));
+        simulator.clear_faults();
+    }
 }
 
 #[tokio::test]

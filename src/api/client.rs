@@ -2,34 +2,28 @@
 //! parsed a thousand times.
 
 use std::{
-    collections::{HashMap, HashSet, VecDeque},
-    fmt, io,
-    net::{SocketAddr, ToSocketAddrs},
+    collections::{HashMap, HashSet},
+    io,
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
     time::Duration,
 };
 
-use reqwest::{
-    Proxy,
-    dns::{Addrs, Name, Resolve, Resolving},
-    redirect::Policy,
-};
+use hyper_util::client::proxy::matcher::Matcher;
+use reqwest::{Proxy, redirect::Policy};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
-use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::tls::{self, Accept};
+use super::{
+    resolver::Resolver,
+    tls::{self, Accept, Identity},
+};
 use crate::{config::Source, model::Vendor};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
 const MOST_IDLE: usize = 256;
-
-/// Names looked up at once. A lookup keeps a thread waiting, and the same threads read files and
-/// compress answers.
-const MOST_LOOKUPS: usize = 64;
 
 /// Why no HTTP client could be made for a source.
 #[derive(Debug, thiserror::Error)]
@@ -79,8 +73,10 @@ pub struct SharedClient {
 pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientError)> {
     let mut groups: HashMap<[u8; 32], Group<'_>> = HashMap::new();
     let mut fingerprints = Vec::with_capacity(sources.len());
+    // What the HTTP client itself makes of it.
+    let environment = Matcher::from_system();
     for (position, source) in sources.iter().enumerate() {
-        let material = Material::read(source).map_err(|error| (position, error))?;
+        let material = Material::read(source, &environment).map_err(|error| (position, error))?;
         let fingerprint = material.fingerprint(source);
         fingerprints.push(fingerprint);
         let group = groups.entry(fingerprint).or_insert_with(|| Group {
@@ -130,6 +126,17 @@ const fn keeps_connections(source: &Source) -> bool {
     }
 }
 
+/// Whether a certificate may have to be verified: the source's, or that of a proxy before it.
+fn meets_tls(source: &Source, environment: &Matcher) -> bool {
+    if source.base_url.scheme() == "https" || source.proxy_url.is_some() {
+        return true;
+    }
+    let proxy = source.base_url.as_str().parse().ok().and_then(|url| environment.intercept(&url));
+    // With `server_name`, the environment does not count.
+    source.tls.server_name.is_none()
+        && proxy.is_some_and(|proxy| proxy.uri().scheme_str() == Some("https"))
+}
+
 fn authority(source: &Source) -> String {
     let host = source.base_url.host_str().unwrap_or_default();
     match source.base_url.port() {
@@ -138,25 +145,27 @@ fn authority(source: &Source) -> String {
     }
 }
 
-/// The contents of the files a source's TLS settings name.
+/// The contents of the files a source's TLS settings name, and whether they matter.
 struct Material {
     ca: Option<Vec<u8>>,
-    identity: Option<Zeroizing<Vec<u8>>>,
+    /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
+    identity: Option<[Zeroizing<Vec<u8>>; 2]>,
+    /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
+    /// the others that nobody is trusted.
+    meets_tls: bool,
 }
 
 impl Material {
-    fn read(source: &Source) -> Result<Self, ClientError> {
+    fn read(source: &Source, environment: &Matcher) -> Result<Self, ClientError> {
         let ca = source.tls.ca_file.as_deref().map(read).transpose()?;
         let identity = match &source.tls.client_certificate {
             None => None,
             Some(files) => {
-                let mut pem = Zeroizing::new(read(&files.cert_file)?);
-                pem.push(b'\n');
-                pem.extend_from_slice(&Zeroizing::new(read(&files.key_file)?));
-                Some(pem)
+                let certificate = Zeroizing::new(read(&files.cert_file)?);
+                Some([certificate, Zeroizing::new(read(&files.key_file)?)])
             }
         };
-        Ok(Self { ca, identity })
+        Ok(Self { ca, identity, meets_tls: meets_tls(source, environment) })
     }
 
     fn fingerprint(&self, source: &Source) -> [u8; 32] {
@@ -166,11 +175,15 @@ impl Material {
             hash.update(bytes);
         };
         part(self.ca.as_deref().unwrap_or_default());
-        part(self.identity.as_ref().map_or(&[], |pem| pem.as_slice()));
+        for pem in self.identity.iter().flatten() {
+            part(pem);
+        }
         part(&[
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
+            u8::from(self.identity.is_some()),
             u8::from(keeps_connections(source)),
+            u8::from(self.meets_tls),
         ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
         if let Some(name) = &source.tls.server_name {
@@ -226,14 +239,15 @@ fn tls_config(
         (Some(pem), Some(path)) => tls::only(pem).ok_or(unusable(path, "CA certificate"))?,
         // No certificate is ever verified: do without the system's root store, which a minimal
         // container may not even have.
-        _ if source.proxy_url.is_none() && source.base_url.scheme() == "http" => Accept::Nobody,
+        _ if !material.meets_tls => Accept::Nobody,
         _ => Accept::System,
     };
     let identity = match (&material.identity, &settings.client_certificate) {
-        (Some(pem), Some(files)) => {
-            let what = "client certificate and key";
-            Some(tls::identity(pem).ok_or(unusable(&files.key_file, what))?)
-        }
+        (Some([certificate, key]), Some(files)) => Some(Identity {
+            chain: tls::certificates(certificate)
+                .ok_or(unusable(&files.cert_file, "client certificate"))?,
+            key: tls::key(key).ok_or(unusable(&files.key_file, "key"))?,
+        }),
         _ => None,
     };
     tls::config(accept, identity, hosts).map_err(|_| ClientError::Tls)
@@ -242,126 +256,4 @@ fn tls_config(
 fn resolvable(source: &Source) -> String {
     let host = source.base_url.host_str().unwrap_or_default();
     host.trim_start_matches('[').trim_end_matches(']').to_owned()
-}
-
-/// The system's resolver, with errors that can be told from failed connections.
-struct Resolver {
-    /// Resolve this host, whatever is asked for.
-    host: Option<String>,
-}
-
-/// A name that waits to be looked up, and who waits for it.
-type Wanted = (String, oneshot::Sender<Option<Vec<SocketAddr>>>);
-
-/// The names that wait, in the order of asking, and the threads that look them up.
-struct Lookups {
-    wanted: VecDeque<Wanted>,
-    threads: usize,
-}
-
-static LOOKUPS: Mutex<Lookups> = Mutex::new(Lookups { wanted: VecDeque::new(), threads: 0 });
-
-/// Looks `host` up. Each thread takes one name after the other: with a blocking task for each name,
-/// the next one starts before the thread of the last one is free, on half as many threads more.
-async fn look_up(host: String) -> Option<Vec<SocketAddr>> {
-    let (tell, told) = oneshot::channel();
-    let one_more = {
-        let mut lookups = LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner);
-        lookups.wanted.push_back((host, tell));
-        let one_more = lookups.threads < MOST_LOOKUPS;
-        lookups.threads += usize::from(one_more);
-        one_more
-    };
-    if one_more {
-        let thread = LookupThread { ended: false };
-        tokio::task::spawn_blocking(move || thread.run());
-    }
-    told.await.ok().flatten()
-}
-
-/// One of the threads. Dropped before it ran, because the runtime stopped, it counts no longer.
-struct LookupThread {
-    ended: bool,
-}
-
-impl LookupThread {
-    /// Looks up what waits, until nothing does.
-    fn run(mut self) {
-        while let Some((host, tell)) = self.next() {
-            // Whoever ran out of time needs no answer.
-            if !tell.is_closed() {
-                let found = (host.as_str(), 0).to_socket_addrs().ok();
-                let _ = tell.send(found.map(Iterator::collect));
-            }
-        }
-    }
-
-    /// In one step with the end of the thread: what is wanted next must find another one.
-    fn next(&mut self) -> Option<Wanted> {
-        let mut lookups = LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner);
-        let next = lookups.wanted.pop_front();
-        if next.is_none() {
-            lookups.threads -= 1;
-            self.ended = true;
-        }
-        next
-    }
-}
-
-impl Drop for LookupThread {
-    fn drop(&mut self) {
-        if !self.ended {
-            LOOKUPS.lock().unwrap_or_else(PoisonError::into_inner).threads -= 1;
-        }
-    }
-}
-
-/// A name was not resolved.
-#[derive(Debug)]
-pub(super) struct DnsError;
-
-impl fmt::Display for DnsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("name not resolved")
-    }
-}
-
-impl std::error::Error for DnsError {}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
-        Box::pin(async move {
-            let addresses = look_up(host).await.ok_or(DnsError)?;
-            if addresses.is_empty() {
-                return Err(DnsError.into());
-            }
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use futures_util::future::join_all;
-
-    use super::*;
-
-    #[tokio::test]
-    async fn every_name_is_looked_up_and_threads_end() {
-        let many = (0..1_000).map(|number| {
-            // An address needs no name server.
-            look_up(format!("127.0.{}.{}", number / 250, number % 250))
-        });
-        let found = join_all(many).await;
-        for (number, addresses) in found.into_iter().enumerate() {
-            let expected = format!("127.0.{}.{}:0", number / 250, number % 250);
-            assert_eq!(addresses, Some(vec![expected.parse().unwrap()]));
-        }
-        while LOOKUPS.lock().unwrap().threads > 0 {
-            tokio::task::yield_now().await;
-        }
-        assert!(LOOKUPS.lock().unwrap().wanted.is_empty());
-    }
 }

@@ -18,10 +18,8 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Endpoint, Failure, Fault, Reason,
-    client::{DnsError, SharedClient},
-    json, retry_after,
-    wiped::Wiped,
+    ApiError, Consequence, Endpoint, Failure, Fault, Reason, client::SharedClient, json,
+    resolver::DnsError, retry_after, wiped::Wiped,
 };
 use crate::{config, limits, metrics::own::SourceMeters};
 

@@ -13,7 +13,8 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
     let text = object(bytes)?;
     match quick::from_str(text) {
         Ok(value) => {
-            // So every test of a vendor's answers compares the two, and every fuzz target.
+            // Whether, not what: the values are compared by the tests below and by the fuzz target
+            // `decode_json`.
             debug_assert!(thorough::<T>(text).is_some(), "the quick decoder is too lenient");
             Some(value)
         }
@@ -99,7 +100,9 @@ mod tests {
             let files = fs::read_dir(folder.unwrap().path()).unwrap();
             files.map(|file| fs::read(file.unwrap().path()).unwrap())
         };
-        folders.flat_map(below).collect()
+        let files: Vec<_> = folders.flat_map(below).collect();
+        assert!(!files.is_empty(), "{folder} is empty");
+        files
     }
 
     #[test]

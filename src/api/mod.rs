@@ -9,6 +9,7 @@ pub(crate) mod json;
 pub mod lenient;
 mod nesting;
 mod quick;
+mod resolver;
 mod throttle;
 pub(crate) mod tls;
 mod trust;

@@ -46,15 +46,18 @@ fn provider() -> Arc<CryptoProvider> {
 
 /// A client's certificate, those that lead to its authority, and its key.
 pub(super) struct Identity {
-    chain: Vec<CertificateDer<'static>>,
-    key: PrivateKeyDer<'static>,
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
 }
 
-/// The certificates and the key of `pem`; `None` if one is missing, or it is broken.
-pub(super) fn identity(pem: &[u8]) -> Option<Identity> {
-    let chain: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
-    let key = PrivateKeyDer::from_pem_slice(pem).ok()?;
-    Some(Identity { chain, key })
+/// The certificates of `pem`; `None` if one is broken.
+pub(super) fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
+    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()
+}
+
+/// The first key of `pem`; `None` if there is none, or it is broken.
+pub(super) fn key(pem: &[u8]) -> Option<PrivateKeyDer<'static>> {
+    PrivateKeyDer::from_pem_slice(pem).ok()
 }
 
 /// Settings for connections to `hosts` different hosts, each of which may resume its sessions.

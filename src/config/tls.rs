@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rustls::{
     RootCertStore,
+    crypto::aws_lc_rs::{default_provider, sign::any_supported_type},
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
     sign::CertifiedKey,
 };
@@ -117,8 +118,12 @@ fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static s
 }
 
 fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
-    PrivateKeyDer::from_pem_slice(bytes)
-        .map_err(|_| "holds no PEM private key, or an encrypted one")
+    let key = PrivateKeyDer::from_pem_slice(bytes)
+        .map_err(|_| "holds no PEM private key, or an encrypted one")?;
+    any_supported_type(&key).map_err(
+        |_| "holds a private key of a kind that cannot be used for TLS, or a damaged one",
+    )?;
+    Ok(key)
 }
 
 /// Whether certificate and key make a pair that can be presented.
@@ -128,8 +133,7 @@ fn pair(cert_file: &Path, key_file: &Path) -> Result<(), rustls::Error> {
     let Some((certificates, key)) = certificates.zip(key) else {
         return Err(rustls::Error::NoCertificatesPresented);
     };
-    let provider = rustls::crypto::aws_lc_rs::default_provider();
-    CertifiedKey::from_der(certificates, key, &provider).map(drop)
+    CertifiedKey::from_der(certificates, key, &default_provider()).map(drop)
 }
 
 /// Reports a problem at the value of a key.

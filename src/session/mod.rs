@@ -100,6 +100,9 @@ struct Held<T> {
     renew_at: Instant,
     expires_at: Instant,
     renewable_until: Instant,
+    /// The login that was to follow it early did not succeed: used to its end, even while logins
+    /// are held back.
+    outlasts_hold_off: bool,
 }
 
 struct Inner<T> {
@@ -208,6 +211,16 @@ impl<D: Dialect> Session<D> {
         }
     }
 
+    /// Before a call with other credentials of this login's configuration: refused, it would count
+    /// as a refused login.
+    ///
+    /// # Errors
+    /// [`Failure::HeldBack`] while logins are held back, or a secret file that cannot be read.
+    pub async fn may_log_in(&self) -> Result<(), Failure> {
+        let secrets = self.dialect.secrets().await?;
+        self.check_hold_off(&mut *self.inner.lock().await, D::fingerprint(&secrets))
+    }
+
     /// Another call was refused for credentials of this login's configuration (a meeting's host
     /// password, say): hold the next one back as well.
     ///
@@ -216,6 +229,10 @@ impl<D: Dialect> Session<D> {
     pub async fn refused(&self, fault: &ApiError) -> Result<(), Failure> {
         let secrets = self.dialect.secrets().await?;
         let mut inner = self.inner.lock().await;
+        if let Some(held) = &mut inner.held {
+            // All it would lead to is the next call of that kind.
+            held.outlasts_hold_off = false;
+        }
         let Fault { reason, consequence, .. } = fault.fault;
         self.note_refusal(&mut inner, D::fingerprint(&secrets), reason, consequence);
         Ok(())
@@ -274,6 +291,7 @@ impl<D: Dialect> Session<D> {
             renew_at: now + grant.renew_after,
             expires_at: now + grant.valid_for,
             renewable_until: now + grant.renewable_for,
+            outlasts_hold_off: false,
         });
         self.publish(inner);
         (token, inner.generation)
@@ -371,8 +389,14 @@ impl<D: Dialect> Visit<'_, D> {
         let mut inner = self.session.inner.lock().await;
         let now = Instant::now();
         if inner.hold_off.blocked_until(now).is_some() {
-            let secrets = self.session.dialect.secrets().await?;
-            self.session.check_hold_off(&mut inner, D::fingerprint(&secrets))?;
+            let checked = self.session.dialect.secrets().await.and_then(|secrets| {
+                self.session.check_hold_off(&mut inner, D::fingerprint(&secrets))
+            });
+            if let Err(held_back) = checked {
+                let good = |held: &&Held<_>| held.outlasts_hold_off && now < held.expires_at;
+                let held = inner.held.as_ref().filter(good).ok_or(held_back)?;
+                return Ok((Arc::clone(&held.token), held.generation));
+            }
         }
         if let Some(held) = &mut inner.held {
             if now < held.renew_at {
@@ -385,12 +409,10 @@ impl<D: Dialect> Visit<'_, D> {
             Err(failure) => failure,
             token => return token,
         };
-        match &inner.held {
-            // What was to be renewed early is still good.
-            Some(held)
-                if Instant::now() < held.expires_at
-                    && inner.hold_off.blocked_until(now).is_none() =>
-            {
+        match &mut inner.held {
+            // What was to be renewed early is still good; after a lock-out there is nothing.
+            Some(held) if Instant::now() < held.expires_at => {
+                held.outlasts_hold_off = true;
                 Ok((Arc::clone(&held.token), held.generation))
             }
             Some(_) | None => Err(failure),
@@ -470,6 +492,7 @@ impl<D: Dialect> Visit<'_, D> {
                         | Consequence::HoldRequests(_)) => told,
                     };
                     if let Consequence::LockedOut(pause) = consequence {
+                        inner.held = None;
                         inner.hold_off.locked_out(pause, Instant::now());
                     } else {
                         session.note_refusal(inner, fingerprint, error.fault.reason, consequence);

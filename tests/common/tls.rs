@@ -11,11 +11,14 @@ use std::{
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
-    HandshakeKind, RootCertStore, ServerConfig,
+    HandshakeKind, RootCertStore, ServerConfig, ServerConnection,
     pki_types::{CertificateDer, PrivateKeyDer},
     server::WebPkiClientVerifier,
 };
-use tokio::net::{TcpListener, TcpStream};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
 use tokio_rustls::TlsAcceptor;
 
 /// A certificate authority with its files.
@@ -35,6 +38,7 @@ pub struct Issued {
 pub struct Handshakes {
     full: AtomicUsize,
     resumed: AtomicUsize,
+    presented: AtomicUsize,
 }
 
 impl Handshakes {
@@ -43,9 +47,17 @@ impl Handshakes {
         (self.full.load(Ordering::Relaxed), self.resumed.load(Ordering::Relaxed))
     }
 
-    fn note(&self, kind: Option<HandshakeKind>) {
-        let counter = if kind == Some(HandshakeKind::Resumed) { &self.resumed } else { &self.full };
+    /// The most certificates that a client has presented.
+    pub fn presented(&self) -> usize {
+        self.presented.load(Ordering::Relaxed)
+    }
+
+    fn note(&self, connection: &ServerConnection) {
+        let resumed = connection.handshake_kind() == Some(HandshakeKind::Resumed);
+        let counter = if resumed { &self.resumed } else { &self.full };
         counter.fetch_add(1, Ordering::Relaxed);
+        let presented = connection.peer_certificates().map_or(0, <[_]>::len);
+        self.presented.fetch_max(presented, Ordering::Relaxed);
     }
 }
 
@@ -97,7 +109,12 @@ impl Authority {
 
     /// The authority's certificate as a file.
     pub fn ca_file(&self) -> PathBuf {
-        self.file("ca.pem", &self.issuer.pem())
+        self.file("ca.pem", &self.pem())
+    }
+
+    /// The authority's certificate.
+    pub fn pem(&self) -> String {
+        self.issuer.pem()
     }
 
     /// A certificate and its key as files.
@@ -125,6 +142,13 @@ impl Authority {
         to: SocketAddr,
         demand: bool,
     ) -> (SocketAddr, Arc<Handshakes>) {
+        let front = Front::start(self.server(issued, demand), to).await;
+        (front.address, front.handshakes)
+    }
+
+    /// What a server with the certificate is made of; with `demand`, for clients with a
+    /// certificate of this authority.
+    pub fn server(&self, issued: &Issued, demand: bool) -> ServerConfig {
         let builder = ServerConfig::builder();
         let builder = if demand {
             let mut roots = RootCertStore::empty();
@@ -136,22 +160,37 @@ impl Authority {
         };
         let chain: Vec<CertificateDer<'static>> = vec![issued.certificate.der().clone()];
         let key = PrivateKeyDer::try_from(issued.key.serialize_der()).unwrap();
-        let acceptor = TlsAcceptor::from(Arc::new(builder.with_single_cert(chain, key).unwrap()));
+        builder.with_single_cert(chain, key).unwrap()
+    }
+}
+
+/// A server that passes on what it decrypts.
+pub struct Front {
+    pub address: SocketAddr,
+    pub handshakes: Arc<Handshakes>,
+    /// Goes on when this is dropped, until it is aborted.
+    pub accepting: JoinHandle<()>,
+}
+
+impl Front {
+    /// Listens on every address of this machine and passes everything on to `to`.
+    pub async fn start(server: ServerConfig, to: SocketAddr) -> Self {
+        let acceptor = TlsAcceptor::from(Arc::new(server));
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::from(([127, 0, 0, 1], listener.local_addr().unwrap().port()));
         let handshakes = Arc::new(Handshakes::default());
         let noted = Arc::clone(&handshakes);
-        tokio::spawn(async move {
+        let accepting = tokio::spawn(async move {
             while let Ok((socket, _)) = listener.accept().await {
                 let (acceptor, noted) = (acceptor.clone(), Arc::clone(&noted));
                 tokio::spawn(async move {
                     let Ok(mut client) = acceptor.accept(socket).await else { return };
-                    noted.note(client.get_ref().1.handshake_kind());
+                    noted.note(client.get_ref().1);
                     let Ok(mut server) = TcpStream::connect(to).await else { return };
                     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
                 });
             }
         });
-        (address, handshakes)
+        Self { address, handshakes, accepting }
     }
 }

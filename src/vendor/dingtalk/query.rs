@@ -41,11 +41,18 @@ pub(super) struct Learnt {
     refused: Mutex<HashMap<String, Instant>>,
     /// More ids than that were too many.
     largest_batch: AtomicUsize,
+    /// Ids of collections in which nothing was answered. Until then they are asked for together,
+    /// and that they are refused is not looked into again.
+    suspects: Mutex<HashMap<String, Instant>>,
 }
 
 impl Default for Learnt {
     fn default() -> Self {
-        Self { refused: Mutex::default(), largest_batch: AtomicUsize::new(usize::MAX) }
+        Self {
+            refused: Mutex::default(),
+            largest_batch: AtomicUsize::new(usize::MAX),
+            suspects: Mutex::default(),
+        }
     }
 }
 
@@ -66,6 +73,28 @@ impl Learnt {
     fn refuse(&self, id: &str, pause: Duration) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         refused.insert(id.to_owned(), Instant::now() + pause);
+    }
+
+    /// Parts the suspects among `ids` from the others. What is not in `ids` is forgotten.
+    fn part<'a>(&self, ids: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        if suspects.is_empty() {
+            return (Vec::new(), ids.to_vec());
+        }
+        let now = Instant::now();
+        let known: HashSet<&str> = ids.iter().copied().collect();
+        suspects.retain(|id, until| *until > now && known.contains(id.as_str()));
+        ids.iter().partition(|id| suspects.contains_key(**id))
+    }
+
+    /// One that is suspected already is so no longer for that: it is looked into in its time.
+    fn suspect(&self, id: &str, pause: Duration) {
+        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
+        suspects.entry(id.to_owned()).or_insert_with(|| Instant::now() + pause);
+    }
+
+    fn acquit(&self) {
+        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -107,10 +136,24 @@ struct Found<'a> {
     meetings: Vec<Meeting>,
     /// Batches that were refused, to be asked in halves.
     spoilt: Vec<(&'a [&'a str], Fault)>,
+    /// Batches of suspects that were refused: to be asked in halves if anything is answered.
+    set_aside: Vec<(&'a [&'a str], Fault)>,
     /// Meetings that were listed as in progress, and refused as unknown.
     doubtful: Vec<(&'a str, Fault)>,
     /// Some batch was answered.
     answered: bool,
+    /// Some id is not asked for next time.
+    left_out: bool,
+}
+
+impl<'a> Found<'a> {
+    /// Depth first: a span that ends before all is found out has at least found something.
+    fn next_spoilt(&mut self) -> Option<(&'a [&'a str], Fault)> {
+        if self.spoilt.is_empty() && self.answered {
+            return self.set_aside.pop();
+        }
+        self.spoilt.pop()
+    }
 }
 
 /// One collection's queries.
@@ -135,19 +178,29 @@ impl Queries<'_> {
     /// listed a moment ago: then it is not the ids that are wrong.
     pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
         self.learnt.sift(&mut ids);
+        let (suspects, others) = self.learnt.part(&ids);
         let largest = self.learnt.largest_batch.load(Ordering::Relaxed);
+        let size = self.batch_size.min(largest).max(1);
         let mut found = Found::default();
-        let batches = ids.chunks(self.batch_size.min(largest).max(1));
+        let batches = suspects.chunks(size).chain(others.chunks(size));
         // Unordered: the first failure ends all of them, whichever it is.
         let mut asked: FuturesUnordered<_> = batches.map(|batch| self.ask(batch)).collect();
         while let Some((batch, outcome)) = asked.try_next().await? {
             self.settle(batch, outcome, &mut found);
         }
-        // Depth first: a span that ends before all is found out has at least found something.
+        // Each half would be refused as it was not long ago, and calls are metered.
+        let in_vain = |(batch, fault): &mut (&[&str], Fault)| {
+            suspects.contains(&batch[0]) && Refusal::of(fault) == Some(Refusal::Unknown)
+        };
+        found.set_aside = found.spoilt.extract_if(.., in_vain).collect();
         let mut extra = MOST_EXTRA;
-        while let Some((batch, fault)) = found.spoilt.pop() {
+        while let Some((batch, fault)) = found.next_spoilt() {
             let Some(rest) = extra.checked_sub(2) else {
-                self.learn(&found.doubtful);
+                if found.answered {
+                    self.learn(&found.doubtful);
+                } else if !found.doubtful.is_empty() && !found.left_out {
+                    return Err(self.despair(&ids, fault));
+                }
                 let fault = Fault { reason: Reason::Vendor, ..fault };
                 return Err(self.give_up(fault, "too many ids were refused"));
             };
@@ -158,10 +211,12 @@ impl Queries<'_> {
                 self.settle(half, outcome, &mut found);
             }
         }
-        if !found.answered
-            && let Some((_, fault)) = found.doubtful.pop()
-        {
-            return Err(self.give_up(fault, "every listed meeting was refused"));
+        if !found.answered {
+            let doubtful = found.doubtful.pop().map(|(_, fault)| fault);
+            let aside = found.set_aside.pop().map(|(_, fault)| fault);
+            if let Some(fault) = doubtful.or(aside) {
+                return Err(self.despair(&ids, fault));
+            }
         }
         self.learn(&found.doubtful);
         Ok(found.meetings)
@@ -195,6 +250,7 @@ impl Queries<'_> {
         let (refusal, fault) = match outcome {
             Outcome::Meetings(more) => {
                 found.answered = true;
+                self.learnt.acquit();
                 return found.meetings.extend(more);
             }
             Outcome::Refused(refusal, fault) => (refusal, fault),
@@ -202,21 +258,29 @@ impl Queries<'_> {
         if refusal == Refusal::TooLong {
             self.learnt.largest_batch.fetch_min(batch.len() / 2, Ordering::Relaxed);
         }
-        match batch {
-            [id] if self.configured.contains(id) => self.learnt.refuse(id, self.pause),
-            [id] => match refusal {
-                Refusal::Ended => self.learnt.refuse(id, ENDED),
-                Refusal::NotFound => self.learnt.refuse(id, self.pause),
-                Refusal::Unknown | Refusal::TooLong => found.doubtful.push((id, fault)),
-            },
-            _ => found.spoilt.push((batch, fault)),
-        }
+        let [id] = batch else { return found.spoilt.push((batch, fault)) };
+        let pause = match refusal {
+            _ if self.configured.contains(id) => self.pause,
+            Refusal::Ended => ENDED,
+            Refusal::NotFound => self.pause,
+            Refusal::Unknown | Refusal::TooLong => return found.doubtful.push((id, fault)),
+        };
+        found.left_out = true;
+        self.learnt.refuse(id, pause);
     }
 
     fn learn(&self, refused: &[(&str, Fault)]) {
         for (id, _) in refused {
             self.learnt.refuse(id, self.pause);
         }
+    }
+
+    /// Nothing was answered, not even of what had just been listed: it is not the ids.
+    fn despair(&self, ids: &[&str], fault: Fault) -> Failure {
+        for id in ids.iter().filter(|id| !self.configured.contains(*id)) {
+            self.learnt.suspect(id, self.pause);
+        }
+        self.give_up(fault, "every listed meeting was refused")
     }
 
     /// After all, a refusal was a failure.

@@ -146,6 +146,7 @@ impl Hosts {
             return Ok(Some(Usable { token: held.token.clone(), fresh: false }));
         }
         tokens.remove(id);
+        session.may_log_in().await?;
         let password = session::read(&host.password).await?;
         let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
             .query("conferenceID", id)
