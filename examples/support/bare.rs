@@ -4,12 +4,13 @@ use std::{
     env, fs, io,
     io::{BufRead, Write},
     path::Path,
+    pin::pin,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     str::FromStr,
-    sync::Arc,
     time::{Duration, Instant},
 };
 
+use conferencing_exporter::limits;
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use reqwest::{
     Client, Method,
@@ -18,7 +19,6 @@ use reqwest::{
 };
 use serde::{Deserialize, Serialize};
 use simulator::Simulator;
-use tokio::sync::Semaphore;
 
 use super::{
     process::{Usage, usage},
@@ -121,7 +121,7 @@ struct Ready {
 /// The process: sends all of `plan` each time a line comes in.
 #[tokio::main]
 pub(crate) async fn run(plan: &Path) -> Outcome<()> {
-    conferencing_exporter::limits::raise_open_files();
+    limits::raise_open_files();
     let plan: Vec<Vec<Planned>> = serde_json::from_slice(&fs::read(plan)?)?;
     let plan = plan
         .into_iter()
@@ -133,12 +133,11 @@ pub(crate) async fn run(plan: &Path) -> Outcome<()> {
         .tcp_nodelay(true)
         .tls_certs_only([])
         .build()?;
-    let limit = Arc::new(Semaphore::new(conferencing_exporter::limits::MOST_IN_FLIGHT));
     for line in io::stdin().lines() {
         line?;
         let started = Instant::now();
         let mut flying: FuturesUnordered<_> =
-            plan.iter().map(|source| send(&client, &limit, source)).collect();
+            plan.iter().map(|source| send(&client, source)).collect();
         while let Some(sent) = flying.next().await {
             sent?;
         }
@@ -161,16 +160,20 @@ fn ready(planned: Planned) -> Outcome<Ready> {
 }
 
 /// One source's requests, one after the other, as the exporter sends them.
-async fn send(client: &Client, limit: &Semaphore, source: &[Ready]) -> Outcome<()> {
+async fn send(client: &Client, source: &[Ready]) -> Outcome<()> {
     for ready in source {
-        let _permit = limit.acquire().await?;
-        let mut request =
-            client.request(ready.method.clone(), ready.url.clone()).headers(ready.headers.clone());
-        if let Some(body) = &ready.body {
-            request = request.body(body.clone());
-        }
-        let mut response = request.send().await?.error_for_status()?;
-        while response.chunk().await?.is_some() {}
+        let request = async {
+            let mut request = client
+                .request(ready.method.clone(), ready.url.clone())
+                .headers(ready.headers.clone());
+            if let Some(body) = &ready.body {
+                request = request.body(body.clone());
+            }
+            let mut response = request.send().await?.error_for_status()?;
+            while response.chunk().await?.is_some() {}
+            Ok::<_, reqwest::Error>(())
+        };
+        limits::in_turn(pin!(request)).await.ok_or("its turn never came")??;
     }
     Ok(())
 }

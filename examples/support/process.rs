@@ -1,7 +1,7 @@
 //! The exporter as a process of its own, and what a process has used.
 
 use std::{
-    env, fs,
+    fs,
     net::{SocketAddr, TcpListener},
     os::unix::fs::PermissionsExt,
     path::Path,
@@ -65,8 +65,6 @@ impl Exporter {
         let client = reqwest::Client::builder().no_proxy().gzip(false).build()?;
         let started = Instant::now();
         let child = Command::new(binary)
-            // As the image and the systemd unit do.
-            .env("MALLOC_ARENA_MAX", env::var_os("MALLOC_ARENA_MAX").unwrap_or("1".into()))
             .arg("--config.file")
             .arg(&file)
             .args(["--web.listen-address", &address.to_string(), "--log.level", "warn"])

@@ -4,6 +4,7 @@ use std::{
     error::Error as StdError,
     io,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -305,10 +306,17 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
-        let endpoint = call.endpoint;
         let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
         // In this order: a source waits here with its few at most, whatever it has to ask.
-        let Some(_turn) = limits::turn().await else { return Err(Failure::Timeout) };
+        limits::in_turn(pin!(self.send_now(call, judge))).await.unwrap_or(Err(Failure::Timeout))
+    }
+
+    async fn send_now<T>(
+        &self,
+        call: Call,
+        judge: impl FnOnce(&Answer) -> Result<T, Fault>,
+    ) -> Result<T, Failure> {
+        let endpoint = call.endpoint;
         // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
