@@ -31,7 +31,9 @@ allocations() { once dhat '.*Total: .* in \([0-9,]*\) blocks.*' "$1"; }
 
 measure() {
     for name in decode-dingtalk decode-huawei decode-yeastar-s render-conferences render-sources; do
-        echo "$name $(instructions "$name") $(allocations "$name")"
+        local executed allocated
+        executed=$(instructions "$name") && allocated=$(allocations "$name") || fail "$name was not measured"
+        echo "$name $executed $allocated"
     done
 }
 
