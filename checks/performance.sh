@@ -32,7 +32,8 @@ allocations() { once dhat '.*Total: .* in \([0-9,]*\) blocks.*' "$1"; }
 measure() {
     for name in decode-dingtalk decode-huawei decode-yeastar-s render-conferences render-sources; do
         local executed allocated
-        executed=$(instructions "$name") && allocated=$(allocations "$name") || fail "$name was not measured"
+        executed=$(instructions "$name") || exit
+        allocated=$(allocations "$name") || exit
         echo "$name $executed $allocated"
     done
 }
