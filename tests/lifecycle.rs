@@ -240,3 +240,27 @@ async fn a_source_dropped_just_before_sigterm_logs_out_as_well() {
         assert_eq!(simulator.live_tokens(PBX, name), 0, "{name}");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_failure_is_news_once_and_so_is_another_reason() {
+    let simulator = simulator().await;
+    let exporter = Exporter::start(&config(&[source(PBX, &simulator.base_url(PBX), &[])]), &[]);
+    for fault in [Fault::Status(500), Fault::Html] {
+        simulator.clear_faults();
+        simulator.inject(PBX, "", Some("conference/query"), fault, None);
+        for _ in 0..3 {
+            exporter.get("/metrics").await;
+        }
+    }
+    simulator.clear_faults();
+    exporter.get("/metrics").await;
+    exporter.signal("TERM");
+    let (_, log) = exporter.wait();
+    let told: Vec<_> = ["source failed", "source fails for another reason", "source is back"]
+        .into_iter()
+        .map(|news| log.lines().filter(|line| line.contains(news)).count())
+        .collect();
+    assert_eq!(told, [1, 1, 1], "{log}");
+    let line = log.lines().find(|line| line.contains("another reason")).unwrap();
+    assert!(line.contains("reason=decode"), "{line}");
+}

@@ -236,7 +236,9 @@ impl fmt::Display for Failure {
             Self::Request(error) => error.fmt(f),
             Self::Timeout => f.write_str("the time for this collection ended"),
             Self::HeldBack { reason, remaining } => {
-                write!(f, "requests are held back for {} s after: {reason}", remaining.as_secs())
+                // Rounded up: "for 0 s" would not be held back.
+                let seconds = remaining.as_millis().div_ceil(1_000);
+                write!(f, "requests are held back for {seconds} s after: {reason}")
             }
             Self::Secret(problem) => f.write_str(problem),
             Self::File(problem) => f.write_str(problem),

@@ -292,7 +292,8 @@ impl Source {
 
     fn note_failed(&self, mut state: MutexGuard<'_, State>, failure: &Failure) {
         state.under_way = None;
-        state.last_failure = Some(LastFailure { failure: failure.clone(), at: SystemTime::now() });
+        let last = LastFailure { failure: failure.clone(), at: SystemTime::now() };
+        let before = state.last_failure.replace(last).map(|last| last.failure.reason());
         let first = state.up.replace(false) != Some(false);
         drop(state);
         let (source, vendor, reason) =
@@ -300,6 +301,8 @@ impl Source {
         // The first failure is news; a source that stays down would fill the log.
         if first {
             warn!(source, vendor, reason, error = %failure, "source failed");
+        } else if before != Some(failure.reason()) {
+            info!(source, vendor, reason, error = %failure, "source fails for another reason");
         } else {
             debug!(source, vendor, reason, error = %failure, "source still fails");
         }
