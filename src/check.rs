@@ -8,7 +8,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     cli::{Exit, Options},
-    collect::Engine,
+    collect::{Engine, Workers},
     config::{Config, Loaded},
     metrics::own::Own,
     serve::fail,
@@ -56,7 +56,7 @@ fn validated(options: &Options) -> Result<Config, Exit> {
 }
 
 fn apply(config: Config) -> anyhow::Result<()> {
-    let engine = Engine::new(Own::new()?);
+    let engine = Engine::new(Own::new()?, Workers::none());
     Builder::new_current_thread().enable_all().build()?.block_on(engine.apply(config))?;
     Ok(())
 }

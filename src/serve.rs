@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     cli::{Exit, Options},
-    collect::Engine,
+    collect::{Engine, Workers},
     config::{Config, Loaded},
     limits,
     metrics::own::Own,
@@ -47,9 +47,20 @@ pub fn serve(options: &Options) -> Exit {
 /// Threads that collect. One does thousands of sources a second; each of more keeps memory of its own for what it freed.
 const MOST_WORKERS: usize = 4;
 
+/// Threads that serve. A text of megabytes takes one for some milliseconds; the health checks go on meanwhile.
+const MOST_SERVING: usize = 2;
+
+/// As many threads as the machine has processors for, but no more than `most`.
+fn threads(most: usize) -> usize {
+    thread::available_parallelism().map_or(1, NonZero::get).min(most)
+}
+
 fn runtime() -> io::Result<Runtime> {
-    let workers = thread::available_parallelism().map_or(1, NonZero::get).min(MOST_WORKERS);
-    Builder::new_multi_thread().worker_threads(workers).enable_all().build()
+    Builder::new_multi_thread()
+        .worker_threads(threads(MOST_SERVING))
+        .thread_name("serve")
+        .enable_all()
+        .build()
 }
 
 /// Says why on standard error.
@@ -69,7 +80,11 @@ async fn life(options: &Options) -> Exit {
         Ok(own) => own,
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
-    let engine = Arc::new(Engine::new(Arc::clone(&own)));
+    let workers = match Workers::start(threads(MOST_WORKERS)) {
+        Ok(workers) => workers,
+        Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
+    };
+    let engine = Arc::new(Engine::new(Arc::clone(&own), workers));
     let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
         path: options.config_file.clone(),

@@ -8,7 +8,10 @@ mod common;
 use std::{sync::Arc, time::Duration};
 
 use common::{Bench, config, entry, source};
-use conferencing_exporter::collect::{Budget, Engine, Selection};
+use conferencing_exporter::{
+    collect::{Budget, Engine, MOST_TURNS, Selection},
+    limits,
+};
 use simulator::{Fault, Options, Simulator, Vendor};
 use tokio::time::Instant;
 
@@ -67,6 +70,36 @@ async fn a_hundred_silent_sources_end_with_the_budget_and_leave_nothing_behind()
         alive.push(metrics.num_alive_tasks());
     }
     assert!(alive.windows(2).all(|pair| pair[1] <= pair[0]), "tasks grow: {alive:?}");
+}
+
+#[tokio::test]
+async fn a_source_whose_turn_comes_too_late_is_not_asked() {
+    limits::raise_open_files();
+    let simulator = simulator().await;
+    let sources: Vec<_> = (0..=MOST_TURNS)
+        .map(|number| {
+            let instance = format!("silent-{number}");
+            simulator.inject(PBX, &instance, None, Fault::Hang, None);
+            let lines = ["username: api", "password: x"];
+            entry(&instance, PBX, &simulator.instance_url(PBX, &instance), &lines)
+        })
+        .collect();
+    let bench = Bench::new(&config(&sources)).await;
+    let sources = bench.engine.select(Selection::All).unwrap();
+    let scrape_timeout = Some(Duration::from_millis(400));
+    tokio::time::pause();
+    let budget = Budget { scrape_timeout, offset: Duration::ZERO };
+    let reports = Engine::collect(sources, budget).await;
+    tokio::time::resume();
+    assert_eq!(reports.len(), MOST_TURNS + 1);
+    for report in &reports {
+        let failure = report.outcome.as_ref().unwrap_err();
+        assert_eq!(failure.reason().as_str(), "timeout", "{}", report.source.name());
+    }
+    let requests =
+        |source: &str| bench.own().sum("conferencing_api_requests_total", &[("source", source)]);
+    assert_eq!(requests(&format!("silent-{}", MOST_TURNS - 1)), 1.0);
+    assert_eq!(requests(&format!("silent-{MOST_TURNS}")), 0.0);
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
 use conferencing_exporter::{
     api::{Failure, Reason},
-    collect::{Budget, Engine, Report, Selection},
+    collect::{Budget, Engine, Report, Selection, Workers},
     config::{
         Conferences, Config, Dingtalk, DingtalkLogin, Identify, Source, System, Tls,
         secret::SecretSource,
@@ -77,7 +77,7 @@ impl Bench {
 
     async fn shown(settings: Dingtalk, identify: Identify) -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
-        let bench = Self { simulator, engine: Engine::new(Own::new().unwrap()) };
+        let bench = Self { simulator, engine: Engine::new(Own::new().unwrap(), Workers::none()) };
         bench.apply(settings, identify).await;
         bench
     }

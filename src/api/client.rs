@@ -65,17 +65,21 @@ pub struct SharedClient {
     pub url_host: Option<String>,
 }
 
-/// The clients of `sources`, in their order: sources with equal settings share one. Certificates
-/// are read anew with each call.
+/// The clients of `sources`, in their order: sources with equal settings share one where the thread
+/// is the same that asks them (`places`, a number each), for idle connections belong to a thread.
+/// Certificates are read anew with each call.
 ///
 /// # Errors
 /// Certificates or keys that cannot be read or used, and the position of the source they belong to.
-pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientError)> {
+pub fn clients(
+    sources: &[Source],
+    places: &[usize],
+) -> Result<Vec<SharedClient>, (usize, ClientError)> {
     let mut groups: HashMap<[u8; 32], Group<'_>> = HashMap::new();
     let mut fingerprints = Vec::with_capacity(sources.len());
     // What the HTTP client itself makes of it.
     let environment = Matcher::from_system();
-    for (position, source) in sources.iter().enumerate() {
+    for (position, (source, place)) in sources.iter().zip(places).enumerate() {
         let material = Material::read(source, &environment).map_err(|error| (position, error))?;
         let fingerprint = material.fingerprint(source);
         fingerprints.push(fingerprint);
@@ -84,21 +88,29 @@ pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientEr
             source,
             material,
             tls_hosts: HashSet::new(),
+            places: HashSet::new(),
         });
+        group.places.insert(*place);
         if source.base_url.scheme() == "https" {
             group.tls_hosts.extend(source.base_url.host_str());
         }
     }
     let mut built = HashMap::with_capacity(groups.len());
     for (fingerprint, group) in groups {
-        let http = build(group.source, &group.material, group.tls_hosts.len())
-            .map_err(|error| (group.position, error))?;
-        built.insert(fingerprint, http);
+        let failed = |error| (group.position, error);
+        // Once: a root store is large, and what one thread knows of a host's sessions, all know.
+        let tls =
+            tls_config(group.source, &group.material, group.tls_hosts.len()).map_err(failed)?;
+        for place in group.places {
+            let http = build(group.source, tls.clone()).map_err(failed)?;
+            built.insert((fingerprint, place), http);
+        }
     }
-    let shared = sources.iter().zip(fingerprints).filter_map(|(source, fingerprint)| {
+    let shared = sources.iter().zip(fingerprints).zip(places).filter_map(|(source, place)| {
+        let (source, fingerprint) = source;
         let renamed = source.tls.server_name.is_some();
         Some(SharedClient {
-            http: built.get(&fingerprint)?.clone(),
+            http: built.get(&(fingerprint, *place))?.clone(),
             fingerprint,
             host_header: renamed.then(|| authority(source)),
             url_host: source.tls.server_name.clone(),
@@ -115,6 +127,8 @@ struct Group<'a> {
     material: Material,
     /// The hosts they reach by TLS.
     tls_hosts: HashSet<&'a str>,
+    /// The threads that ask them.
+    places: HashSet<usize>,
 }
 
 /// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
@@ -199,11 +213,7 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
 }
 
-fn build(
-    source: &Source,
-    material: &Material,
-    tls_hosts: usize,
-) -> Result<reqwest::Client, ClientError> {
+fn build(source: &Source, tls: rustls::ClientConfig) -> Result<reqwest::Client, ClientError> {
     let mut builder = reqwest::Client::builder()
         // Redirects would carry tokens in headers and queries to another origin.
         .redirect(Policy::none())
@@ -214,7 +224,7 @@ fn build(
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
         .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
-        .tls_backend_preconfigured(tls_config(source, material, tls_hosts)?)
+        .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver {
             host: source.tls.server_name.as_ref().map(|_| resolvable(source)),
         }));

@@ -4,7 +4,6 @@ use std::{
     error::Error as StdError,
     io,
     net::{IpAddr, SocketAddr},
-    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -69,6 +68,7 @@ pub struct Api {
     pause: Arc<Mutex<Option<Pause>>>,
     peer: Mutex<Option<SocketAddr>>,
     deadline: Mutex<Arc<Deadline>>,
+    landed: Mutex<Option<Instant>>,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
     #[cfg(feature = "fuzzing")]
@@ -239,6 +239,7 @@ impl Api {
             pause: Arc::default(),
             peer: Mutex::new(None),
             deadline: Mutex::new(Deadline::new(Instant::now())),
+            landed: Mutex::default(),
             client,
             meters,
             #[cfg(feature = "fuzzing")]
@@ -265,6 +266,11 @@ impl Api {
     /// From now on, requests belong to the collection that ends at `deadline`.
     pub fn start_collection(&self, deadline: Arc<Deadline>) {
         *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    }
+
+    /// When an answer last came in, or what was to be one failed.
+    pub fn last_landed(&self) -> Option<Instant> {
+        *self.landed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether requests are held back now, why and for how much longer.
@@ -312,7 +318,8 @@ impl Api {
         }
         let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
         // In this order: a source waits here with its few at most, whatever it has to ask.
-        limits::in_turn(pin!(self.send_now(call, judge))).await.unwrap_or(Err(Failure::Timeout))
+        let _in_flight = limits::request().await;
+        self.send_now(call, judge).await
     }
 
     async fn send_now<T>(
@@ -333,6 +340,7 @@ impl Api {
             judge(&answer).map_err(|fault| ApiError { endpoint, fault, detail: None })
         });
         flight.landed = true;
+        *self.landed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
         outcome.map_err(|error| {
             self.meters.request_failed(error.fault.reason);
             if let Consequence::HoldRequests(pause) = error.fault.consequence {

@@ -13,7 +13,7 @@ use tokio::runtime::Builder;
 
 use crate::{
     cli::Exit,
-    collect::{Budget, Engine, Report, Selection, Source},
+    collect::{Budget, Engine, Report, Selection, Source, Workers},
     config::Config,
     metrics::own::Own,
     model::{Capability, Measure, Observation},
@@ -35,7 +35,7 @@ pub(super) fn run(config: Config, names: &[String]) -> Exit {
 
 async fn ask(config: Config, names: &[String]) -> Exit {
     let engine = match Own::new() {
-        Ok(own) => Engine::new(own),
+        Ok(own) => Engine::new(own, Workers::none()),
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
     if let Err(error) = engine.apply(config).await {

@@ -12,7 +12,7 @@ use tokio::{
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, info};
 
-use super::{Budget, Report, Source};
+use super::{Budget, Report, Source, Workers, worker::Worker};
 use crate::{
     api::{
         Api, Deadline,
@@ -55,6 +55,7 @@ pub enum Selection<'a> {
 pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
     own: Arc<Own>,
+    workers: Workers,
     /// One change at a time.
     changing: Mutex<()>,
     /// Sources that were dropped and still log out.
@@ -62,11 +63,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without sources.
-    pub fn new(own: Arc<Own>) -> Self {
+    /// An engine without sources, which are to be collected by `workers`.
+    pub fn new(own: Arc<Own>, workers: Workers) -> Self {
         Self {
             sources: ArcSwap::default(),
             own,
+            workers,
             changing: Mutex::default(),
             retiring: TaskTracker::new(),
         }
@@ -97,23 +99,29 @@ impl Engine {
         }
     }
 
-    /// Collects `sources`, all at once and on all cores; the reports come in the order of
+    /// Collects `sources`, all at once, each where it belongs; the reports come in the order of
     /// `sources`. Dropping the future ends what it started.
     pub async fn collect(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
-        let flying: Vec<_> = sources
-            .into_iter()
-            .map(|source| AbortOnDropHandle::new(tokio::spawn(source.collect(budget))))
-            .collect();
-        let mut reports = Vec::with_capacity(flying.len());
-        for landing in flying {
-            match landing.await.map_err(JoinError::try_into_panic) {
-                Ok(report) => reports.push(report),
-                Err(Ok(panic)) => resume_unwind(panic),
-                // The runtime is shutting down.
-                Err(Err(_)) => break,
-            }
+        let mut order = Vec::with_capacity(sources.len());
+        let mut shares: Vec<(Arc<Worker>, Vec<Arc<Source>>)> = Vec::new();
+        for source in sources {
+            let known = shares.iter().position(|(worker, _)| Arc::ptr_eq(worker, &source.worker));
+            let place = known.unwrap_or_else(|| {
+                shares.push((Arc::clone(&source.worker), Vec::new()));
+                shares.len() - 1
+            });
+            order.push(place);
+            shares[place].1.push(source);
         }
-        reports
+        let shares: Vec<_> = shares
+            .into_iter()
+            .map(|(worker, share)| AbortOnDropHandle::new(worker.spawn(each(share, budget))))
+            .collect();
+        let mut reports = Vec::with_capacity(shares.len());
+        for share in shares {
+            reports.push(landed(share.await).unwrap_or_default().into_iter());
+        }
+        order.into_iter().filter_map(|place| reports[place].next()).collect()
     }
 
     /// Puts `config` to work: unchanged sources stay as they are, changed ones keep their
@@ -127,12 +135,14 @@ impl Engine {
         let old = self.sources.load_full();
         let by_name: HashMap<&str, &Arc<Source>> =
             old.iter().map(|source| (source.name(), source)).collect();
-        let clients = client::clients(&config.sources).map_err(|(position, error)| {
+        let places: Vec<_> =
+            config.sources.iter().map(|source| self.workers.place(&source.name)).collect();
+        let clients = client::clients(&config.sources, &places).map_err(|(position, error)| {
             let name = config.sources.get(position).map(|source| source.name.clone());
             EngineError::Client { name: name.unwrap_or_default(), error }
         })?;
         let mut sources = Vec::with_capacity(config.sources.len());
-        for (config, client) in config.sources.into_iter().zip(clients) {
+        for ((config, client), place) in config.sources.into_iter().zip(clients).zip(places) {
             let old = by_name.get(config.name.as_str()).copied();
             if let Some(old) = old
                 && old.config == config
@@ -156,7 +166,7 @@ impl Engine {
             if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
                 api = api.succeeding(&old.api);
             }
-            sources.push(Source::new(config, api, system, fingerprint));
+            sources.push(Source::new(config, api, system, fingerprint, self.workers.at(place)));
         }
         for source in &sources {
             source.system.configuration_loaded();
@@ -182,6 +192,32 @@ impl Engine {
         self.retiring.close();
         let retired = timeout(LOGOUT_TIME, self.retiring.wait());
         let _ = join(join_all(sources.iter().map(|source| log_out(source))), retired).await;
+    }
+}
+
+/// Collects `sources` here, all at once as far as there are turns. A task each, and none before its
+/// turn: thousands that wait would fill the memory with what they do not need yet.
+async fn each(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
+    let started = Instant::now();
+    let mut flying = Vec::with_capacity(sources.len());
+    for source in sources {
+        let turn = source.turn(started, budget).await;
+        let flight = tokio::spawn(source.collect_in(turn, started, budget));
+        flying.push(AbortOnDropHandle::new(flight));
+    }
+    let mut reports = Vec::with_capacity(flying.len());
+    for flight in flying {
+        reports.extend(landed(flight.await));
+    }
+    reports
+}
+
+/// What a task returned; `None`: its runtime is shutting down.
+fn landed<T>(outcome: Result<T, JoinError>) -> Option<T> {
+    match outcome.map_err(JoinError::try_into_panic) {
+        Ok(returned) => Some(returned),
+        Err(Ok(panic)) => resume_unwind(panic),
+        Err(Err(_)) => None,
     }
 }
 

@@ -5,8 +5,12 @@ mod budget;
 mod engine;
 mod rows;
 mod source;
+mod turns;
+mod worker;
 
 pub use budget::Budget;
 pub use engine::{Engine, EngineError, Selection};
 pub use rows::{Row, Rows};
 pub use source::{LastFailure, Report, Snapshot, Source, SourceStatus};
+pub use turns::MOST_TURNS;
+pub use worker::Workers;

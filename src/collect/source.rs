@@ -13,7 +13,7 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::{Budget, Rows};
+use super::{Budget, Rows, turns::Turn, worker::Worker};
 use crate::{
     api::{Api, Deadline, Failure, Reason},
     config,
@@ -100,6 +100,13 @@ struct State {
     up: Option<bool>,
 }
 
+impl State {
+    /// Whether somebody waits for a collection.
+    fn is_under_way(&self) -> bool {
+        self.under_way.as_ref().is_some_and(|under_way| under_way.flight.upgrade().is_some())
+    }
+}
+
 /// One configured source.
 pub struct Source {
     /// Its configuration.
@@ -114,6 +121,8 @@ pub struct Source {
     pub system: System,
     /// Identifies the TLS and proxy settings including the certificates' contents.
     pub(super) client_fingerprint: [u8; 32],
+    /// Where it is collected.
+    pub(super) worker: Arc<Worker>,
     state: Mutex<State>,
 }
 
@@ -123,6 +132,7 @@ impl Source {
         api: Api,
         system: System,
         client_fingerprint: [u8; 32],
+        worker: Arc<Worker>,
     ) -> Arc<Self> {
         let vendor = config.vendor().as_str();
         let fixed = [("source", config.name.as_str()), ("vendor", vendor)];
@@ -134,6 +144,7 @@ impl Source {
             api,
             system,
             client_fingerprint,
+            worker,
             state: Mutex::default(),
         })
     }
@@ -175,6 +186,27 @@ impl Source {
     /// future is dropped, unless somebody else waits for the same collection.
     pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
         let started = Instant::now();
+        let turn = self.turn(started, budget).await;
+        self.collect_in(turn, started, budget).await
+    }
+
+    /// Waits for the turn to be collected; `None`: it does not come in time, or none is needed.
+    pub(super) async fn turn(&self, started: Instant, budget: Budget) -> Option<Turn> {
+        if self.young_snapshot(started).is_some() || self.state().is_under_way() {
+            return None;
+        }
+        let end = started + budget.for_timeout(self.config.timeout);
+        self.worker.turns.next(end).await
+    }
+
+    /// The same as [`collect`](Self::collect), for a scrape that began at `started` and has waited
+    /// for the turn.
+    pub(super) async fn collect_in(
+        self: Arc<Self>,
+        turn: Option<Turn>,
+        started: Instant,
+        budget: Budget,
+    ) -> Report {
         let budget = budget.for_timeout(self.config.timeout);
         self.meters.snapshot_requests.inc();
         if let Some(snapshot) = self.young_snapshot(started) {
@@ -182,14 +214,9 @@ impl Source {
             let duration = snapshot.duration;
             return Report { source: self, outcome: Ok(snapshot), duration, budget };
         }
-        let (flight, end) = self.board(started + budget);
-        let outcome = match timeout_at(end, flight.clone()).await {
-            Ok(outcome) => {
-                drop(flight);
-                outcome
-            }
-            Err(_) => {
-                drop(flight);
+        let outcome = match self.outcome(turn, started + budget).await {
+            Some(outcome) => outcome,
+            None => {
                 self.note_timeout();
                 Err(Failure::Timeout)
             }
@@ -208,8 +235,18 @@ impl Source {
         (age < self.config.min_interval).then(|| Arc::clone(snapshot))
     }
 
+    /// What comes of the collection under way, or of a new one; `None`: nothing before `end`.
+    async fn outcome(self: &Arc<Self>, turn: Option<Turn>, end: Instant) -> Option<Outcome> {
+        if end <= Instant::now() {
+            // All of the time went into waiting for the turn: nothing is begun.
+            return None;
+        }
+        let (flight, end) = self.board(turn, end);
+        timeout_at(end, flight).await.ok()
+    }
+
     /// The collection under way, or a new one, and until when to wait for it.
-    fn board(self: &Arc<Self>, end: Instant) -> (Flight, Instant) {
+    fn board(self: &Arc<Self>, turn: Option<Turn>, end: Instant) -> (Flight, Instant) {
         let mut state = self.state();
         if let Some(under_way) = &state.under_way
             && let Some(flight) = under_way.flight.upgrade()
@@ -222,7 +259,13 @@ impl Source {
         let deadline = Deadline::new(end);
         self.api.start_collection(Arc::clone(&deadline));
         let source = Arc::clone(self);
-        let flight = async move { source.fly().await }.boxed().shared();
+        let flight = async move {
+            match turn {
+                Some(turn) => turn.hold(source.fly(), || source.api.last_landed()).await,
+                None => source.fly().await,
+            }
+        };
+        let flight = flight.boxed().shared();
         state.under_way =
             flight.downgrade().map(|flight| UnderWay { flight, deadline, started: Instant::now() });
         (flight, end)
@@ -243,7 +286,7 @@ impl Source {
     /// collection. In one step: meanwhile another scrape may start the next one.
     fn note_timeout(&self) {
         let state = self.state();
-        if state.under_way.as_ref().is_none_or(|under_way| under_way.flight.upgrade().is_none()) {
+        if !state.is_under_way() {
             self.note_failed(state, &Failure::Timeout);
         }
     }

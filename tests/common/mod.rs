@@ -12,7 +12,7 @@ pub mod tls;
 use std::{path::Path, sync::Arc};
 
 use conferencing_exporter::{
-    collect::{Budget, Engine, Report, Selection},
+    collect::{Budget, Engine, Report, Selection, Workers},
     config::Config,
     metrics::{own::Own, scrape, text::Writer},
 };
@@ -30,7 +30,7 @@ impl Bench {
     /// An engine on `yaml`, the text of a configuration file.
     pub async fn new(yaml: &str) -> Self {
         let own = Own::new().unwrap();
-        let bench = Self { engine: Engine::new(Arc::clone(&own)), own };
+        let bench = Self { engine: Engine::new(Arc::clone(&own), Workers::none()), own };
         bench.apply(yaml).await;
         bench
     }
