@@ -19,9 +19,10 @@ use tokio_util::sync::CancellationToken;
 
 use super::turns::{MOST_TURNS, Turns};
 
-/// Threads of one worker that wait for files and name servers. Of the latter there are at most 64
-/// in all.
-const MOST_BLOCKED: usize = 128;
+/// Threads of one worker that wait for name servers, of whom there are 64 in all at most, and for
+/// files, which are not to wait for those. All workers together stay below the unit's `TasksMax`:
+/// a runtime that could not start any would fail whoever needs one.
+const MOST_BLOCKED: usize = 80;
 
 /// The threads that collect. They end when this is dropped.
 pub struct Workers {
