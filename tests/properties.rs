@@ -284,10 +284,10 @@ proptest! {
                     refused.push(now);
                 }
                 Answer::LockedOut => {
-                    state.locked_out(10 * MINUTE, now);
+                    state.locked_out(10 * MINUTE, [secret; 32], now);
                     refused.push(now);
                 }
-                Answer::NoFreeToken => state.wait(5 * MINUTE, Reason::Auth, now),
+                Answer::NoFreeToken => state.wait(5 * MINUTE, Reason::Auth, None, now),
                 Answer::None => {}
             }
         }

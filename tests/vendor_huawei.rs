@@ -623,7 +623,10 @@ async fn failures_have_their_reasons() {
             assert_eq!(found.keys().collect::<Vec<_>>(), [reason], "{endpoint} {fault:?}");
             simulator.clear_faults();
             assert!(up(&bench.scrape().await), "{endpoint} {fault:?}");
-            assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 1.0);
+            // What is not known to be about something else may be about the token.
+            let doubtful = matches!(*reason, "vendor" | "forbidden");
+            let logins = bench.own().sum("conferencing_logins_total", &[]);
+            assert!(logins == 1.0 || doubtful && logins == 2.0, "{endpoint} {fault:?}: {logins}");
             bench.engine.shutdown().await;
         }
         // Silence for as long as it asks for.

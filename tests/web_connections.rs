@@ -9,7 +9,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use clap::Parser;
 use conferencing_exporter::{
     cli::Cli,
-    collect::{Engine, Workers},
+    collect::Engine,
     metrics::own::Own,
     web::{Site, accept::Server, listen, security::Security},
 };
@@ -30,7 +30,7 @@ fn server_with(web_config: Option<&Path>) -> (Server, SocketAddr) {
     let arguments = ["conferencing_exporter", "--web.listen-address", "127.0.0.1:0"];
     let options = Cli::try_parse_from(arguments).expect("arguments").options;
     let own = Own::new().expect("metrics");
-    let engine = Arc::new(Engine::new(Arc::clone(&own), Workers::none()));
+    let engine = Arc::new(Engine::new(Arc::clone(&own)));
     let security = Security::new(web_config, Arc::clone(&own));
     security.load().expect("web configuration");
     let site = Site::new(&options, engine, own, security, mpsc::channel(1).0);

@@ -74,6 +74,23 @@ pub struct Source {
 }
 
 impl Source {
+    /// Whether requests to both go the same way: to the same address, with the same TLS and proxy
+    /// settings.
+    pub fn is_reached_like(&self, other: &Self) -> bool {
+        self.base_url == other.base_url
+            && self.api_path == other.api_path
+            && self.tls == other.tls
+            && self.proxy_url == other.proxy_url
+    }
+
+    /// Whether both ask the same questions of the same system: what was found with the one is what
+    /// the other would find.
+    pub fn asks_like(&self, other: &Self) -> bool {
+        self.is_reached_like(other)
+            && self.system == other.system
+            && self.conferences == other.conferences
+    }
+
     /// Which kind of system this is.
     pub const fn vendor(&self) -> Vendor {
         match self.system {

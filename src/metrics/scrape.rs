@@ -80,7 +80,7 @@ pub fn write_own(writer: &mut Writer, own: &Own, sources: &[Arc<Source>]) {
         writer.sample(LOGIN_FAILURES, labels, None, meters.login_failures.get());
         writer.sample(SNAPSHOT_REQUESTS, labels, None, meters.snapshot_requests.get());
         writer.sample(SNAPSHOT_HITS, labels, None, meters.snapshot_hits.get());
-        let login = source.system.login_state();
+        let login = source.system.session().state();
         let blocked = login.blocked_until.is_some_and(|until| until > now);
         writer.sample(LOGIN_BLOCKED, labels, None, blocked);
         if let Some(expiry) = login.token_expiry {

@@ -25,7 +25,7 @@ use crate::{
     },
     config::{self, Conferences, Identify, Pbx},
     model::{Measure, MeasureSet, Observation},
-    session::{HashKey, LoginState, Session},
+    session::{Access, Session},
 };
 
 const FLAVOUR: Flavour = Flavour {
@@ -112,14 +112,9 @@ impl Dialogue for OpenvoxUc {
         Self::with_session(source, settings, Arc::new(session))
     }
 
-    async fn succeeding(
-        source: &config::Source,
-        settings: &Pbx,
-        old: &Self,
-        same_way: bool,
-    ) -> Self {
+    fn succeeding(source: &config::Source, settings: &Pbx, old: &Self, same_way: bool) -> Self {
         let login = Md5Login::new(&FLAVOUR, source, settings);
-        let session = old.session.succeeded_by(login, same_way).await;
+        let session = old.session.succeeded_by(login, same_way);
         Self::with_session(source, settings, session)
     }
 
@@ -134,7 +129,7 @@ impl Dialogue for OpenvoxUc {
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
         let visit = self.session.visit(api);
-        let login = self.session.dialect();
+        let login = self.session.login();
         let mut observation = Observation::new();
         let all = json!({ "number": "all" });
         let known = visit
@@ -175,20 +170,8 @@ impl Dialogue for OpenvoxUc {
         Ok(observation)
     }
 
-    async fn logout(&self, api: &Api) {
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 

@@ -20,7 +20,7 @@ use crate::{
     },
     config::{self, Conferences, Pbx},
     model::{Measure, MeasureSet, Observation},
-    session::{HashKey, LoginState, Session},
+    session::{Access, Session},
 };
 
 const FLAVOUR: Flavour = Flavour {
@@ -132,14 +132,9 @@ impl Dialogue for YeastarS {
         Self::with_session(source, settings, Arc::new(session))
     }
 
-    async fn succeeding(
-        source: &config::Source,
-        settings: &Pbx,
-        old: &Self,
-        same_way: bool,
-    ) -> Self {
+    fn succeeding(source: &config::Source, settings: &Pbx, old: &Self, same_way: bool) -> Self {
         let login = Md5Login::new(&FLAVOUR, source, settings);
-        let session = old.session.succeeded_by(login, same_way).await;
+        let session = old.session.succeeded_by(login, same_way);
         Self::with_session(source, settings, session)
     }
 
@@ -158,7 +153,7 @@ impl Dialogue for YeastarS {
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
         let visit = self.session.visit(api);
-        let login = self.session.dialect();
+        let login = self.session.login();
         let all = json!({ "number": "all" });
         let mut observation = visit
             .send(
@@ -189,20 +184,8 @@ impl Dialogue for YeastarS {
         Ok(observation)
     }
 
-    async fn logout(&self, api: &Api) {
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 

@@ -12,7 +12,7 @@ pub mod tls;
 use std::{path::Path, sync::Arc};
 
 use conferencing_exporter::{
-    collect::{Budget, Engine, Report, Selection, Workers},
+    collect::{Budget, Engine, Report, Selection},
     config::Config,
     metrics::{own::Own, scrape, text::Writer},
 };
@@ -30,7 +30,7 @@ impl Bench {
     /// An engine on `yaml`, the text of a configuration file.
     pub async fn new(yaml: &str) -> Self {
         let own = Own::new().unwrap();
-        let bench = Self { engine: Engine::new(Arc::clone(&own), Workers::none()), own };
+        let bench = Self { engine: Engine::new(Arc::clone(&own)), own };
         bench.apply(yaml).await;
         bench
     }
@@ -41,12 +41,12 @@ impl Bench {
             Ok(loaded) => loaded,
             Err(error) => panic!("{error}\n{yaml}"),
         };
-        self.engine.apply(loaded.config).await.unwrap();
+        self.engine.apply(loaded.config).unwrap();
     }
 
     /// Collects all sources.
     pub async fn reports(&self) -> Vec<Report> {
-        Engine::collect(self.engine.select(Selection::All).unwrap(), Budget::default()).await
+        self.engine.collect(&self.engine.select(Selection::All).unwrap(), Budget::default()).await
     }
 
     /// Collects all sources and renders what `/probe` would answer.

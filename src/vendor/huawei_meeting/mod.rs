@@ -26,7 +26,7 @@ use crate::{
     api::{Api, Endpoint, Failure},
     config::{self, Conferences},
     model::{Conference, Measure, MeasureSet, Observation},
-    session::{HashKey, LoginState, Session, Visit},
+    session::{Access, Session, Visit},
 };
 use control::{Hosts, Live};
 use login::{Login, Token};
@@ -86,13 +86,13 @@ impl Dialogue for HuaweiMeeting {
         Self::with_session(source, settings, Arc::new(session))
     }
 
-    async fn succeeding(
+    fn succeeding(
         source: &config::Source,
         settings: &config::HuaweiMeeting,
         old: &Self,
         same_way: bool,
     ) -> Self {
-        let session = old.session.succeeded_by(Login::new(source, settings), same_way).await;
+        let session = old.session.succeeded_by(Login::new(source, settings), same_way);
         Self::with_session(source, settings, session)
     }
 
@@ -135,21 +135,8 @@ impl Dialogue for HuaweiMeeting {
         Ok(observation)
     }
 
-    async fn logout(&self, api: &Api) {
-        self.hosts.forget().await;
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 
