@@ -5,14 +5,11 @@
 
 use std::{sync::Arc, time::Duration};
 
-use conferencing_exporter::{
-    collect::{Budget, Engine, MOST_TURNS, Selection},
-    limits,
-};
+use conferencing_exporter::collect::{Budget, Engine, MOST_TURNS, Selection};
 use simulator::{Fault, Options, Simulator, Vendor};
 use tokio::time::Instant;
 
-use crate::common::{Bench, config, entry, source};
+use crate::common::{Bench, config, entry, source, wait::until};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -29,19 +26,14 @@ fn scrape(bench: &Arc<Bench>, scrape_timeout: Option<Duration>) -> tokio::task::
     })
 }
 
-/// Waits until `condition` holds; the other side of a socket takes its time.
-async fn until(what: &str, condition: impl Fn() -> bool) {
-    let started = std::time::Instant::now();
-    while !condition() {
-        assert!(started.elapsed() < Duration::from_secs(60), "waited in vain for {what}");
-        tokio::task::yield_now().await;
-        std::thread::yield_now();
-    }
-}
-
 /// Waits until the simulator has seen `count` requests.
 async fn seen(simulator: &Simulator, count: usize) {
-    until("requests", || simulator.requests(PBX, "").len() >= count).await;
+    until("requests", async || simulator.requests(PBX, "").len(), |seen| *seen >= count).await;
+}
+
+/// Waits until the simulator has seen the end of each connection.
+async fn all_closed(simulator: &Simulator) {
+    until("the end of all", async || simulator.open_connections(), |open| *open == 0).await;
 }
 
 #[tokio::test]
@@ -65,7 +57,7 @@ async fn a_hundred_silent_sources_end_with_the_budget_and_leave_nothing_behind()
         assert_eq!(started.elapsed().as_secs(), 8);
         tokio::time::resume();
         assert_eq!(bench.errors("timeout"), f64::from(100 * round));
-        until("closed connections", || simulator.open_connections() == 0).await;
+        all_closed(&simulator).await;
         alive.push(metrics.num_alive_tasks());
     }
     assert!(alive.windows(2).all(|pair| pair[1] <= pair[0]), "tasks grow: {alive:?}");
@@ -73,7 +65,6 @@ async fn a_hundred_silent_sources_end_with_the_budget_and_leave_nothing_behind()
 
 #[tokio::test]
 async fn a_source_whose_turn_comes_too_late_is_not_asked() {
-    limits::raise_open_files();
     let simulator = simulator().await;
     let sources: Vec<_> = (0..=MOST_TURNS)
         .map(|number| {
@@ -143,7 +134,7 @@ async fn a_collection_nobody_waits_for_is_cancelled() {
     seen(&simulator, 1).await;
     assert_eq!(simulator.open_connections(), 1);
     abandoned.abort();
-    until("closed connections", || simulator.open_connections() == 0).await;
+    all_closed(&simulator).await;
     // Nothing failed: it was no longer wanted.
     assert_eq!(bench.errors("timeout"), 0.0);
     assert!(scrape(&bench, None).await.unwrap());

@@ -14,9 +14,12 @@ use simulator::{Options, Simulator, Vendor};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream},
+    time::timeout,
 };
 
-use crate::common::{Bench, binary::Exporter, config, entry, source, tls::Authority};
+use crate::common::{
+    Bench, binary::Exporter, config, entry, source, tls::Authority, wait::PATIENCE,
+};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -238,7 +241,7 @@ async fn headers_are_spelt_as_the_vendors_spell_them() {
         String::from_utf8_lossy(&request[..read]).into_owned()
     });
     outcome(&url, &[]).await;
-    let request = asked.await.unwrap();
+    let request = timeout(PATIENCE, asked).await.expect("a request").unwrap();
     for name in ["\r\nHost: ", "\r\nUser-Agent: ", "\r\nContent-Type: ", "\r\nContent-Length: "] {
         assert!(request.contains(name), "{request}");
     }

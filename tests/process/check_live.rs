@@ -9,6 +9,7 @@ use simulator::{Fault, Options, Simulator, Vendor};
 use crate::common::{
     binary::{command, write_private},
     config, entry, source,
+    wait::output,
 };
 
 /// Runs `check --live` on `yaml`.
@@ -16,7 +17,7 @@ fn check(yaml: &str, names: &[&str]) -> Output {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("exporter.yaml");
     write_private(&file, yaml);
-    command().arg("--config.file").arg(file).args(["check", "--live"]).args(names).output().unwrap()
+    output(command().arg("--config.file").arg(file).args(["check", "--live"]).args(names))
 }
 
 /// The table with its times blanked: `0.01 s` becomes `-.-- s`.

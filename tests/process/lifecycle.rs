@@ -13,6 +13,7 @@ use crate::common::{
     config, entry,
     exposition::Exposition,
     source,
+    wait::until,
 };
 
 const PBX: Vendor = Vendor::YeastarS;
@@ -33,11 +34,10 @@ fn count(simulator: &Simulator, vendor: Vendor, instance: &str, endpoint: &str) 
     simulator.requests(vendor, instance).iter().filter(|seen| seen.endpoint == endpoint).count()
 }
 
-/// Waits until `condition` holds; the test runner's own patience is the limit.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+/// Waits until the simulator has seen `endpoint` that often.
+async fn asked(simulator: &Simulator, instance: &str, endpoint: &str, times: usize) {
+    let look = async || count(simulator, PBX, instance, endpoint);
+    until(endpoint, look, |seen| *seen >= times).await;
 }
 
 async fn reload(exporter: &Exporter, yaml: &str) -> StatusCode {
@@ -64,7 +64,7 @@ async fn on_sigterm_scrapes_finish_and_every_token_is_given_back() {
         let exporter = Arc::clone(&exporter);
         async move { exporter.scrape().await }
     });
-    until(|| count(&simulator, PBX, "", "conference/query") == 1).await;
+    asked(&simulator, "", "conference/query", 1).await;
     exporter.signal("TERM");
     let scraped = scrape.await.unwrap();
     for vendor in Vendor::ALL {
@@ -87,9 +87,9 @@ async fn a_second_signal_stops_at_once() {
     let exporter = Exporter::start(&yaml, &[]);
     let url = format!("http://{}/metrics", exporter.address);
     let scrape = tokio::spawn(reqwest::get(url));
-    until(|| simulator.requests(PBX, "").len() == 1).await;
+    until("the scrape", async || simulator.requests(PBX, "").len(), |seen| *seen == 1).await;
     exporter.signal("TERM");
-    until(|| exporter.log().contains("stopping")).await;
+    until("the stop", async || exporter.log(), |log| log.contains("stopping")).await;
     exporter.signal("TERM");
     let (status, log) = exporter.wait();
     assert_eq!(status.code(), Some(1), "{log}");
@@ -153,8 +153,8 @@ async fn fifty_scrapes_survive_reloads_and_none_is_lost() {
         assert_eq!(asked, Some((scrapes + 1) as f64), "{name} keeps its counters");
     }
     // Each round's source logged in once, and out once it was gone; the last one is still here.
-    until(|| count(&simulator, PBX, "renamed", "logout") >= rounds).await;
-    until(|| simulator.live_tokens(PBX, "renamed") == 1).await;
+    asked(&simulator, "renamed", "logout", rounds).await;
+    until("the logouts", async || simulator.live_tokens(PBX, "renamed"), |live| *live == 1).await;
     let Some(exporter) = Arc::into_inner(exporter) else { panic!("still in use") };
     assert!(exporter.stop().0.success());
     for name in names {
@@ -176,14 +176,14 @@ async fn a_scrape_under_way_finishes_on_the_sources_it_started_with() {
         let exporter = Arc::clone(&exporter);
         async move { exporter.scrape().await }
     });
-    until(|| count(&simulator, PBX, "", "conference/query") == 1).await;
+    asked(&simulator, "", "conference/query", 1).await;
     assert_eq!(reload(&exporter, &yaml("new")).await, StatusCode::OK);
     let new = exporter.scrape().await;
     assert_eq!((up(&new, "new"), up(&new, "old")), (Some(1.0), None));
     let old = scrape.await.unwrap();
     assert_eq!((up(&old, "old"), up(&old, "new")), (Some(1.0), None));
     // Only now is the old token given back.
-    until(|| count(&simulator, PBX, "", "logout") == 1).await;
+    asked(&simulator, "", "logout", 1).await;
     assert_eq!(simulator.live_tokens(PBX, ""), 1);
 }
 
@@ -212,9 +212,8 @@ async fn a_broken_file_leaves_everything_as_it_was() {
     write_private(&exporter.config_file(), &yaml);
     exporter.signal("HUP");
     let successful = "conferencing_exporter_config_last_reload_successful";
-    while exporter.scrape().await.value(successful, &[]) != Some(1.0) {
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
+    let look = async || exporter.scrape().await.value(successful, &[]);
+    until("the reload", look, |seen| *seen == Some(1.0)).await;
     assert_eq!(count(&simulator, PBX, "", "login"), 1);
     let asked = [("source", PBX.as_str())];
     let scraped = exporter.scrape().await;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, source};
+use crate::common::{Bench, config, source, wait::until};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -20,13 +20,6 @@ fn count(simulator: &Simulator, vendor: Vendor, endpoint: &str) -> usize {
 
 async fn is_up(bench: &Bench) -> bool {
     bench.scrape().await.value("conferencing_up", &[]) == Some(1.0)
-}
-
-/// Waits for what a reload left to be done.
-async fn until(condition: impl Fn() -> bool) {
-    while !condition() {
-        tokio::task::yield_now().await;
-    }
 }
 
 /// The calls of each vendor that hand a token out.
@@ -62,7 +55,7 @@ async fn a_changed_password_logs_in_anew_and_gives_the_old_token_back() {
     let bench = Bench::new(&yaml).await;
     assert!(is_up(&bench).await);
     bench.apply(&yaml.replace("demo-password-not-secret", "another")).await;
-    until(|| count(&simulator, PBX, "logout") == 1).await;
+    until("the logout", async || count(&simulator, PBX, "logout"), |seen| *seen == 1).await;
     assert!(!is_up(&bench).await, "the new password is the one to be used");
     assert_eq!(count(&simulator, PBX, "login"), 2);
     bench.apply(&yaml).await;

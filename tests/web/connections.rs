@@ -15,7 +15,7 @@ use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::mpsc,
-    time::Instant,
+    time::{Instant, timeout},
 };
 
 /// A server without sources, on a free port.
@@ -45,13 +45,18 @@ async fn connect(address: SocketAddr, bytes: &[u8]) -> TcpStream {
     stream
 }
 
+/// Longest a connection may stay open, by the clock of the runtime.
+const LONGEST: Duration = Duration::from_secs(600);
+
 /// Everything up to the end of the connection, and when that came.
 async fn rest(mut stream: TcpStream) -> (String, Duration) {
     let started = Instant::now();
     let mut bytes = Vec::new();
     // Cut off while bytes are under way, a connection ends in a reset.
-    let _ = stream.read_to_end(&mut bytes).await;
-    (String::from_utf8(bytes).expect("text"), started.elapsed())
+    let ended = timeout(LONGEST, stream.read_to_end(&mut bytes)).await;
+    let text = String::from_utf8(bytes).expect("text");
+    assert!(ended.is_ok(), "still open after {text:?}");
+    (text, started.elapsed())
 }
 
 /// One answer of a connection that stays open.
@@ -59,8 +64,9 @@ async fn answer(stream: &mut TcpStream) -> String {
     stream.write_all(b"GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("written");
     let mut bytes = Vec::new();
     while !bytes.ends_with(b"healthy\n") {
-        let read = stream.read_buf(&mut bytes).await.expect("answer");
-        assert!(read > 0, "closed after {:?}", String::from_utf8_lossy(&bytes));
+        let read = timeout(LONGEST, stream.read_buf(&mut bytes)).await;
+        let open = matches!(read, Ok(Ok(read)) if read > 0);
+        assert!(open, "{read:?} after {:?}", String::from_utf8_lossy(&bytes));
     }
     String::from_utf8(bytes).expect("text")
 }
@@ -177,7 +183,7 @@ async fn idle_connections_do_not_hold_up_a_stop() {
     let silent = connect(address, b"").await;
     // It must be accepted before the stop, or nobody ever sees it.
     answer(&mut connect(address, b"").await).await;
-    tokio::time::timeout(Duration::from_secs(5), server.drain()).await.expect("drained");
+    timeout(Duration::from_secs(5), server.drain()).await.expect("drained");
     assert_eq!(rest(idle).await.0, "");
     assert_eq!(rest(silent).await.0, "");
     assert!(TcpStream::connect(address).await.is_err(), "nobody listens any more");

@@ -10,16 +10,15 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex},
     thread,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use simulator::{Options, PBX_PASSWORD, PBX_USERNAME, Simulator, Vendor};
 use tempfile::TempDir;
 
-pub const BINARY: &str = env!("CARGO_BIN_EXE_conferencing_exporter");
+use crate::wait::{PATIENCE, output, wait};
 
-/// Longest any test waits for anything.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub const BINARY: &str = env!("CARGO_BIN_EXE_conferencing_exporter");
 
 /// A running exporter; killed when dropped.
 pub struct Exporter {
@@ -50,25 +49,17 @@ impl Log {
     }
 
     pub fn wait_for(&self, text: &str) -> String {
-        wait(&format!("a log line with {text}"), || {
-            self.lines().into_iter().find(|line| line.contains(text))
-        })
+        let such = |line: &String| line.contains(text);
+        let lines = wait(
+            &format!("a log line with {text}"),
+            || self.lines(),
+            |lines| lines.iter().any(such),
+        );
+        lines.into_iter().find(such).expect("just seen")
     }
 
     pub fn count(&self, text: &str) -> usize {
         self.lines().iter().filter(|line| line.contains(text)).count()
-    }
-}
-
-/// Polls until there is something.
-pub fn wait<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
-    let end = Instant::now() + PATIENCE;
-    loop {
-        if let Some(found) = poll() {
-            return found;
-        }
-        assert!(Instant::now() < end, "waited in vain for {what}");
-        thread::sleep(Duration::from_millis(10));
     }
 }
 
@@ -122,13 +113,19 @@ impl Exporter {
     }
 
     pub fn wait_for_exit(&mut self) -> ExitStatus {
-        wait("the exit", || self.child.try_wait().expect("child"))
+        exit_of(&mut self.child, &self.log)
     }
 
     /// The value of a series of `/metrics/self`.
     pub fn own(&self, series: &str) -> Option<f64> {
         value(&self.get("/metrics/self").text(), series)
     }
+}
+
+/// Waits for the end of a process that logs to `log`.
+pub fn exit_of(child: &mut Child, log: &Log) -> ExitStatus {
+    let look = || (child.try_wait().expect("child"), log.lines());
+    wait("the exit", look, |(status, _)| status.is_some()).0.expect("just seen")
 }
 
 impl Drop for Exporter {
@@ -156,8 +153,7 @@ pub fn address_of(line: &str) -> SocketAddr {
 
 /// Runs the binary to its end: status, standard output, standard error.
 pub fn run(directory: &Path, arguments: &[&str]) -> (i32, String, String) {
-    let output =
-        Command::new(BINARY).current_dir(directory).args(arguments).output().expect("binary");
+    let output = output(Command::new(BINARY).current_dir(directory).args(arguments));
     let text = |bytes| String::from_utf8(bytes).expect("text");
     (output.status.code().expect("status"), text(output.stdout), text(output.stderr))
 }

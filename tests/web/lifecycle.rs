@@ -13,9 +13,12 @@ use std::{
 use simulator::{Fault, Vendor};
 use tempfile::TempDir;
 
-use crate::harness::{
-    BINARY, Exporter, Log, NO_SOURCES, Response, address_of, config, request, run, simulator, wait,
-    write_config,
+use crate::{
+    harness::{
+        BINARY, Exporter, Log, NO_SOURCES, Response, address_of, config, exit_of, request, run,
+        simulator, write_config,
+    },
+    wait::wait,
 };
 
 const BROKEN: &str = "sources:\n  - name: a\n    vendor: nonsense\n  - nme: b\n";
@@ -113,7 +116,7 @@ fn options_come_from_the_environment_too() {
         .spawn()
         .expect("binary");
     let log = Log::follow(&mut child);
-    wait("both addresses", || (log.count("\"listening\"") == 2).then_some(()));
+    wait("both addresses", || log.lines(), |_| log.count("\"listening\"") == 2);
     for line in log.lines() {
         let event: serde_json::Value = serde_json::from_str(&line).expect("JSON");
         if event["msg"] == "listening" {
@@ -153,11 +156,11 @@ fn reload_by_request_and_by_signal() {
 
     write_config(exporter.directory.path(), &config(&simulator, &["a", "b", "c"]));
     exporter.signal("HUP");
-    wait("the reload", || (exporter.get("/probe?source=c").status == 200).then_some(()));
+    wait("the reload", || exporter.get("/probe?source=c").status, |status| *status == 200);
     assert_eq!(exporter.own(SUCCESSFUL), Some(1.0));
     write_config(exporter.directory.path(), BROKEN);
     exporter.signal("HUP");
-    wait("the failure", || (exporter.own(SUCCESSFUL) == Some(0.0)).then_some(()));
+    wait("the failure", || exporter.own(SUCCESSFUL), |seen| *seen == Some(0.0));
     let line = exporter.log().wait_for("configuration not loaded");
     assert!(line.contains("level=error") && line.contains("exporter.yaml"), "{line}");
     assert_eq!(exporter.get("/probe?source=c").status, 200);
@@ -198,7 +201,7 @@ fn a_stop_lets_scrapes_finish_and_logs_out() {
     let mut exporter = Exporter::start(&config(&simulator, &["a"]), &[]);
     let asked = exporter.ask("/metrics");
     let idle = TcpStream::connect(exporter.address).expect("connection");
-    wait("the scrape", || (simulator.requests(Vendor::YeastarS, "a").len() == 1).then_some(()));
+    wait("the scrape", || simulator.requests(Vendor::YeastarS, "a").len(), |seen| *seen == 1);
     exporter.signal("TERM");
     exporter.log().wait_for("msg=\"stopping\"");
     let answer = Response::read(asked);
@@ -219,7 +222,7 @@ fn a_second_signal_does_not_wait() {
     let mut exporter = Exporter::start(&config(&simulator, &["a"]), &[]);
     simulator.inject(Vendor::YeastarS, "a", None, Fault::Hang, None);
     let asked = exporter.ask("/metrics");
-    wait("the scrape", || (simulator.open_connections() == 1).then_some(()));
+    wait("the scrape", || simulator.open_connections(), |open| *open == 1);
     exporter.signal("INT");
     exporter.log().wait_for("msg=\"stopping\"");
     assert!(exporter.child.try_wait().expect("child").is_none(), "it waits for the scrape");
@@ -268,6 +271,6 @@ fn systemd_passes_the_socket_and_is_told() {
     assert_eq!(next().trim(), "READY=1");
     signal("TERM");
     assert_eq!(next().trim(), "STOPPING=1");
-    let status = wait("the exit", || child.try_wait().expect("child"));
+    let status = exit_of(&mut child, &log);
     assert_eq!(status.code(), Some(0));
 }

@@ -8,7 +8,10 @@ use flate2::read::GzDecoder;
 use serde_json::{Value, json};
 use simulator::{Fault, Vendor};
 
-use crate::harness::{Exporter, NO_SOURCES, Response, config, simulator, value, wait};
+use crate::{
+    harness::{Exporter, NO_SOURCES, Response, config, simulator, value},
+    wait::wait,
+};
 
 const METRICS: &str = "text/plain; version=0.0.4; charset=utf-8";
 
@@ -208,7 +211,7 @@ fn beyond_the_limit_scrapes_are_refused_until_one_ends() {
     let exporter = Exporter::start(&config(&simulator, &["a"]), &["--web.max-requests", "1"]);
     simulator.inject(Vendor::YeastarS, "a", None, Fault::Hang, None);
     let asked = exporter.ask("/metrics");
-    wait("the first scrape", || (simulator.open_connections() == 1).then_some(()));
+    wait("the first scrape", || simulator.open_connections(), |open| *open == 1);
     for (method, path) in [("GET", "/metrics"), ("HEAD", "/metrics"), ("GET", "/probe?source=a")] {
         let refused = exporter.request(method, path, &[]);
         assert_eq!(refused.status, 503, "{method} {path}");
@@ -218,7 +221,7 @@ fn beyond_the_limit_scrapes_are_refused_until_one_ends() {
     }
     // The client leaves: its collection ends, and its place is free.
     drop(asked);
-    wait("the end of the collection", || (simulator.open_connections() == 0).then_some(()));
+    wait("the end of the collection", || simulator.open_connections(), |open| *open == 0);
     simulator.clear_faults();
     assert_eq!(exporter.get("/metrics").status, 200);
 
