@@ -8,6 +8,7 @@ use clap::Parser;
 use conferencing_exporter::{
     cli::Cli,
     collect::{Engine, Workers},
+    limits,
     metrics::own::Own,
     web::{Site, accept::Server, listen, security::Security},
 };
@@ -161,6 +162,8 @@ async fn bodies_are_not_waited_for() {
 
 #[tokio::test(start_paused = true)]
 async fn no_more_than_1024_connections() {
+    // Both ends of each are in this process, and many a system allows 1,024 descriptors at first.
+    limits::raise_open_files();
     let (_server, address) = server();
     let mut open = Vec::new();
     for _ in 0..1024 {
