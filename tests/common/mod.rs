@@ -8,12 +8,14 @@ pub mod binary;
 pub mod exposition;
 pub mod faults;
 pub mod tls;
+pub mod wait;
 
 use std::{path::Path, sync::Arc};
 
 use conferencing_exporter::{
     collect::{Budget, Engine, Report, Selection},
     config::Config,
+    limits,
     metrics::{own::Own, scrape, text::Writer},
 };
 use simulator::{Truth, Vendor};
@@ -29,6 +31,8 @@ pub struct Bench {
 impl Bench {
     /// An engine on `yaml`, the text of a configuration file.
     pub async fn new(yaml: &str) -> Self {
+        // As the program does: how many requests may be under way is decided at the first one.
+        limits::raise_open_files();
         let own = Own::new().unwrap();
         let bench = Self { engine: Engine::new(Arc::clone(&own)), own };
         bench.apply(yaml).await;
