@@ -4,7 +4,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "JSON has kinds that do not matter here")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use conferencing_exporter::{
     api::{
@@ -199,6 +202,38 @@ proptest! {
     }
 
     #[test]
+    fn a_meeting_keeps_its_series_while_others_grow(
+        names in prop::collection::btree_map("[a-z0-9]{1,3}", prop::option::of("a?( #[23])?( #2)?"), 1..30),
+        sizes in prop::collection::vec((0..9_u64, 0..9_u64), 30),
+        order in any::<Index>(),
+        limits in (1..30_usize, 1..30_usize),
+    ) {
+        // What a system answers before and after, in whatever order. The start says which meeting a row is about.
+        let before = meetings(&names, sizes.iter().map(|(before, _)| *before));
+        let mut after = meetings(&names, sizes.iter().map(|(_, after)| *after));
+        let first = order.index(after.len());
+        after.rotate_left(first);
+        let before = labels_by_meeting(before, limits.0);
+        let after = labels_by_meeting(after, limits.1);
+        for (meeting, label) in &before {
+            prop_assert!(after.get(meeting).is_none_or(|now| now == label), "{:?} {:?}", before, after);
+        }
+    }
+
+    #[test]
+    fn a_label_is_cut_at_whole_characters(name in "[ -~é中😀]{0,200}", ends in "\\PC{0,300}") {
+        for name in [name, ends] {
+            let name = name.trim();
+            let names = [("1".to_owned(), Some(name.to_owned()))].into_iter().collect();
+            let shown = labels_by_meeting(meetings(&names, [1]), 1);
+            let expected: String = name.chars().take(128).collect();
+            if !name.is_empty() {
+                prop_assert_eq!(&shown[&0], &expected);
+            }
+        }
+    }
+
+    #[test]
     fn sizes_add_up_to_the_active_conferences_or_are_all_absent(
         joined in prop::collection::vec(prop::option::weighted(0.98, prop_oneof![0..130_u64, any::<u64>()]), 0..60),
     ) {
@@ -215,6 +250,26 @@ proptest! {
             prop_assert_eq!(classes.len(), 0);
         }
     }
+}
+
+/// Meetings with these ids and names; each starts at the second of its place.
+fn meetings(
+    names: &BTreeMap<String, Option<String>>,
+    sizes: impl IntoIterator<Item = u64>,
+) -> Vec<Conference> {
+    let meetings = names.iter().zip(sizes).zip(0..);
+    let meeting = |(((id, name), size), place): (((&String, &Option<String>), u64), i64)| {
+        let (id, label, participants) = (id.clone(), name.clone(), Some(size));
+        Conference { id, label, participants, muted: None, started_at: Some(place) }
+    };
+    meetings.map(meeting).collect()
+}
+
+/// The labels of those shown, by their starts.
+fn labels_by_meeting(meetings: Vec<Conference>, limit: usize) -> BTreeMap<i64, String> {
+    let settings = Conferences { enabled: true, limit, identify: Identify::Name };
+    let rows = Rows::new(meetings, settings, &HashKey::new([7; 32]));
+    rows.shown.into_iter().map(|row| (row.started_at.unwrap(), row.label)).collect()
 }
 
 fn by_size(observation: &Observation) -> Vec<Option<u64>> {

@@ -10,7 +10,7 @@ use std::{
 };
 
 use conferencing_exporter::model::Measure;
-use simulator::{Fault, Options, Presence, Simulator, Vendor};
+use simulator::{Conference, Fault, Options, Presence, Simulator, Vendor};
 
 use crate::common::{Bench, assert_truth, config, entry, exposition::Exposition, hosts, source};
 
@@ -292,6 +292,27 @@ async fn two_calls_to_one_number_are_one_conference_with_everybody() {
     let shown = conferences(&scraped);
     assert_eq!(shown.get("6401"), Some(&3), "{shown:?}");
     assert_eq!(shown.values().sum::<u64>(), 5, "{shown:?}");
+}
+
+#[tokio::test]
+async fn meetings_of_one_name_keep_their_series_while_they_grow() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::Dingtalk;
+    let meet = |sizes: [usize; 2]| {
+        simulator.edit(vendor, "", |population| {
+            population.conferences = [("a", sizes[0]), ("b", sizes[1])]
+                .map(|(id, size)| Conference::new(id, "1", "daily").with(size, Presence::Joined))
+                .to_vec();
+        });
+    };
+    let shown = "conferences: { enabled: true, identify: name }";
+    let bench = Bench::new(&config(&[source(vendor, &simulator.base_url(vendor), &[shown])])).await;
+    for sizes in [[3, 2], [4, 3], [4, 5]] {
+        meet(sizes);
+        let expected = [("daily", sizes[0]), ("daily #2", sizes[1])];
+        let expected = expected.map(|(label, size)| (label.to_owned(), size as u64));
+        assert_eq!(conferences(&bench.scrape().await), BTreeMap::from(expected));
+    }
 }
 
 #[tokio::test]
