@@ -6,3 +6,4 @@ mod common;
 mod deadlines;
 mod properties;
 mod transport;
+mod vocabulary;
