@@ -12,7 +12,7 @@ use crate::{
     config::{Config, Loaded},
     metrics::own::Own,
     serve::fail,
-    web,
+    systems, web,
 };
 
 /// Validates the configuration without asking any source.
@@ -44,7 +44,8 @@ pub fn live(options: &Options, names: &[String]) -> Exit {
 fn validated(options: &Options) -> Result<Config, Exit> {
     let unusable = |problem: &dyn std::fmt::Display| fail(&problem.to_string(), Exit::Unusable);
     let Loaded { config, warnings } =
-        Config::load(&options.config_file).map_err(|problems| unusable(&problems))?;
+        Config::load(&options.config_file, systems::catalogue().profiles())
+            .map_err(|problems| unusable(&problems))?;
     if let Some(file) = &options.web_config_file.0 {
         web::check_config(file).map_err(|problems| unusable(&problems))?;
     }
@@ -56,7 +57,7 @@ fn validated(options: &Options) -> Result<Config, Exit> {
 }
 
 fn apply(config: Config) -> anyhow::Result<()> {
-    let engine = Engine::new(Own::new()?, Workers::none());
+    let engine = Engine::new(Own::new()?, Workers::none(), systems::catalogue());
     Builder::new_current_thread().enable_all().build()?.block_on(engine.apply(config))?;
     Ok(())
 }

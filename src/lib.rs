@@ -8,13 +8,12 @@
 //! | [`serve`], [`check`], [`healthcheck`], [`schema`] | the commands of [`cli`] |
 //! | [`web`] | accepts, routes, authenticates: HTTP in, text out |
 //! | [`collect`] | every source at once, each in its budget; one flight a source; young snapshots served again |
-//! | [`vendor`] | one system's dialect each: which calls, what their answers mean |
+//! | [`systems`] | a folder a system: which calls, what their answers mean, what to do about a failure |
 //! | [`session`] | token, renewal, login hold-off |
 //! | [`api`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | file to configuration, once; nobody else parses or validates |
 //! | [`model`] | the vendor-neutral vocabulary; knows nobody |
-//! | [`remedy`] | what to look at when a source fails |
 
 pub mod api;
 pub mod check;
@@ -29,9 +28,8 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod model;
-pub mod remedy;
 pub mod schema;
 pub mod serve;
 pub mod session;
-pub mod vendor;
+pub mod systems;
 pub mod web;

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 
-use crate::{cli::Exit, config, serve::fail};
+use crate::{cli::Exit, config, serve::fail, systems};
 
 /// Prints it.
 pub fn print() -> Exit {
     // A value of strings, numbers and lists is always JSON.
-    let text = format!("{:#}", config::schema());
+    let text = format!("{:#}", config::schema(systems::catalogue().profiles()));
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => Exit::Done,
         // `schema | head` has seen enough.

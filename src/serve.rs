@@ -25,6 +25,7 @@ use crate::{
     config::{Config, Loaded},
     limits,
     metrics::own::Own,
+    systems,
     web::{Reload, Site, accept::Server, listen, security::Security},
 };
 
@@ -84,7 +85,7 @@ async fn life(options: &Options) -> Exit {
         Ok(workers) => workers,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let engine = Arc::new(Engine::new(Arc::clone(&own), workers));
+    let engine = Arc::new(Engine::new(Arc::clone(&own), workers, systems::catalogue()));
     let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
         path: options.config_file.clone(),
@@ -188,7 +189,7 @@ impl Configuration {
 
     async fn try_load(&self) -> Result<(), String> {
         let (path, security) = (self.path.clone(), Arc::clone(&self.security));
-        let load = move || (Config::load(&path), security.load());
+        let load = move || (Config::load(&path, systems::catalogue().profiles()), security.load());
         let (loaded, secured) = tokio::task::spawn_blocking(load)
             .await
             .map_err(|_| "internal error: loading the configuration panicked".to_owned())?;

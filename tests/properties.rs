@@ -10,17 +10,14 @@ use std::{collections::HashSet, time::Duration};
 
 use common::{Bench, config, entry, exposition::Exposition, hosts, source};
 use conferencing_exporter::{
-    api::{
-        Reason,
-        lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
-    },
+    api::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
     collect::Rows,
     config::{Conferences, Identify},
     metrics::{
         CONFERENCES, UP,
         text::{Labels, Writer},
     },
-    model::Conference,
+    model::{Conference, Reason},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{

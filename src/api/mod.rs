@@ -15,17 +15,6 @@ pub(crate) mod tls;
 mod trust;
 mod wiped;
 
-pub use error::{ApiError, Consequence, Failure, Fault, Reason};
+pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Answer, Api, Call, Deadline};
 pub use throttle::retry_after;
-
-/// One call of a vendor's API, by the fixed name that labels its metrics. Never a URL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint(pub &'static str);
-
-impl Endpoint {
-    /// The value of the `endpoint` label.
-    pub const fn as_str(self) -> &'static str {
-        self.0
-    }
-}

@@ -17,8 +17,8 @@ use crate::{
     config::Config,
     metrics::own::Own,
     model::{Capability, Measure, Observation},
-    remedy::remedy,
     serve::fail,
+    systems::{self, advice},
 };
 
 /// Asks the sources of `names`, or all; prints the table to standard output.
@@ -35,7 +35,7 @@ pub(super) fn run(config: Config, names: &[String]) -> Exit {
 
 async fn ask(config: Config, names: &[String]) -> Exit {
     let engine = match Own::new() {
-        Ok(own) => Engine::new(own, Workers::none()),
+        Ok(own) => Engine::new(own, Workers::none(), systems::catalogue()),
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
     if let Err(error) = engine.apply(config).await {
@@ -158,7 +158,7 @@ fn row(report: &Report) -> [String; 6] {
     let requests: u64 = source.meters.requests().map(|(_, count)| count).sum();
     [
         source.name().to_owned(),
-        source.vendor().as_str().to_owned(),
+        source.profile().name.to_owned(),
         result,
         seconds(report.duration),
         requests.to_string(),
@@ -190,7 +190,7 @@ fn numbers(observation: &Observation) -> String {
 
 fn below(report: &Report) -> Vec<String> {
     if let Err(failure) = &report.outcome {
-        return vec![format!("look at: {}", remedy(report.source.vendor(), failure))];
+        return vec![format!("look at: {}", advice(report.source.profile(), failure))];
     }
     let reported = report.reported();
     let (can, cannot): (Vec<_>, Vec<_>) =

@@ -20,7 +20,7 @@ use crate::{
     },
     config::Config,
     metrics::own::{Own, SourceMeters},
-    vendor::{self, System},
+    systems::Catalogue,
 };
 
 /// Longest a logout may take at shutdown or reload.
@@ -36,6 +36,14 @@ pub enum EngineError {
         name: String,
         /// Why.
         error: ClientError,
+    },
+    /// The kind of a source is not in the catalogue.
+    #[error("source {name}: no system is known by the name {vendor}")]
+    Unknown {
+        /// Which source.
+        name: String,
+        /// The kind of system it names.
+        vendor: &'static str,
     },
     /// The table of metrics is broken.
     #[error("metrics: {0}")]
@@ -56,6 +64,7 @@ pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
     own: Arc<Own>,
     workers: Workers,
+    catalogue: Catalogue,
     /// One change at a time.
     changing: Mutex<()>,
     /// Sources that were dropped and still log out.
@@ -63,12 +72,14 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without sources, which are to be collected by `workers`.
-    pub fn new(own: Arc<Own>, workers: Workers) -> Self {
+    /// An engine without sources, which are to be of the kinds in `catalogue` and are collected by
+    /// `workers`.
+    pub fn new(own: Arc<Own>, workers: Workers, catalogue: Catalogue) -> Self {
         Self {
             sources: ArcSwap::default(),
             own,
             workers,
+            catalogue,
             changing: Mutex::default(),
             retiring: TaskTracker::new(),
         }
@@ -151,19 +162,23 @@ impl Engine {
                 sources.push(Arc::clone(old));
                 continue;
             }
-            let vendor = config.vendor();
-            let meters = match old.filter(|old| old.vendor() == vendor) {
+            let profile = config.profile;
+            let meters = match old.filter(|old| old.profile() == profile) {
                 Some(old) => Arc::clone(&old.meters),
-                None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
+                None => SourceMeters::new(&self.own, profile.name, profile.calls)?,
             };
             let fingerprint = client.fingerprint;
-            let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+            let mut api = Api::new(&config, client, meters);
             let system = match old {
-                Some(old) => System::succeeding(&config, old).await,
-                None => System::new(&config),
+                Some(old) => self.catalogue.succeed(&config, (&old.config, &*old.system)).await,
+                None => self.catalogue.start(&config),
             };
+            let system = system.ok_or_else(|| EngineError::Unknown {
+                name: config.name.clone(),
+                vendor: profile.name,
+            })?;
             // Quotas belong to an account: another login may have another one.
-            if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
+            if let Some(old) = old.filter(|old| system.shares_session(&*old.system)) {
                 api = api.succeeding(&old.api);
             }
             sources.push(Source::new(config, api, system, fingerprint, self.workers.at(place)));
@@ -175,7 +190,7 @@ impl Engine {
         self.sources.store(Arc::clone(&sources));
         let gone: Vec<_> = old
             .iter()
-            .filter(|old| !sources.iter().any(|new| new.system.shares_session(&old.system)))
+            .filter(|old| !sources.iter().any(|new| new.system.shares_session(&*old.system)))
             .cloned()
             .collect();
         info!(sources = sources.len(), "configuration loaded");

@@ -15,12 +15,12 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Rows, turns::Turn, worker::Worker};
 use crate::{
-    api::{Api, Deadline, Failure, Reason},
-    config,
+    api::{Api, Deadline, Failure},
+    config::{self, Profile},
     metrics::{own::SourceMeters, text::Labels},
-    model::{MeasureSet, Observation, Vendor},
+    model::{MeasureSet, Observation, Reason},
     session::LoginState,
-    vendor::System,
+    systems::Running,
 };
 
 /// What one successful collection found, and when.
@@ -117,8 +117,8 @@ pub struct Source {
     pub meters: Arc<SourceMeters>,
     /// The way to it.
     pub api: Api,
-    /// Its dialect, session and memory.
-    pub system: System,
+    /// How it is asked, its session and what was learnt about it.
+    pub system: Box<dyn Running>,
     /// Identifies the TLS and proxy settings including the certificates' contents.
     pub(super) client_fingerprint: [u8; 32],
     /// Where it is collected.
@@ -130,11 +130,11 @@ impl Source {
     pub(super) fn new(
         config: config::Source,
         api: Api,
-        system: System,
+        system: Box<dyn Running>,
         client_fingerprint: [u8; 32],
         worker: Arc<Worker>,
     ) -> Arc<Self> {
-        let vendor = config.vendor().as_str();
+        let vendor = config.profile.name;
         let fixed = [("source", config.name.as_str()), ("vendor", vendor)];
         let configured = config.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Arc::new(Self {
@@ -155,8 +155,8 @@ impl Source {
     }
 
     /// The kind of system.
-    pub const fn vendor(&self) -> Vendor {
-        self.config.vendor()
+    pub const fn profile(&self) -> &'static Profile {
+        self.config.profile
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -325,7 +325,7 @@ impl Source {
         state.under_way = None;
         state.snapshot = Some(snapshot);
         if state.up.replace(true) == Some(false) {
-            info!(source = self.name(), vendor = self.vendor().as_str(), "source is back");
+            info!(source = self.name(), vendor = self.profile().name, "source is back");
         }
     }
 
@@ -340,7 +340,7 @@ impl Source {
         let first = state.up.replace(false) != Some(false);
         drop(state);
         let (source, vendor, reason) =
-            (self.name(), self.vendor().as_str(), failure.reason().as_str());
+            (self.name(), self.profile().name, failure.reason().as_str());
         // The first failure is news; a source that stays down would fill the log.
         if first {
             warn!(source, vendor, reason, error = %failure, "source failed");

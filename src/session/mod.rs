@@ -17,9 +17,10 @@ use tokio::{sync::Mutex, time::Instant};
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault, Reason},
+    api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault},
     config::secret::SecretSource,
     metrics::own::SourceMeters,
+    model::Reason,
 };
 use hold_off::{Fingerprint, HoldOff};
 
@@ -326,7 +327,17 @@ pub fn fingerprint<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> F
     hash.finalize().into()
 }
 
-impl<D: Dialect> Visit<'_, D> {
+impl<'a, D: Dialect> Visit<'a, D> {
+    /// The session that is used.
+    pub const fn session(&self) -> &'a Session<D> {
+        self.session
+    }
+
+    /// The way to the source.
+    pub const fn api(&self) -> &'a Api {
+        self.api
+    }
+
     /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what
     /// it is. If the vendor no longer accepts the token, renews it once and sends once more.
     ///

@@ -15,6 +15,7 @@ use conferencing_exporter::{
     collect::{Budget, Engine, Report, Selection, Workers},
     config::Config,
     metrics::{own::Own, scrape, text::Writer},
+    systems::catalogue,
 };
 use simulator::{Truth, Vendor};
 
@@ -30,14 +31,15 @@ impl Bench {
     /// An engine on `yaml`, the text of a configuration file.
     pub async fn new(yaml: &str) -> Self {
         let own = Own::new().unwrap();
-        let bench = Self { engine: Engine::new(Arc::clone(&own), Workers::none()), own };
+        let bench =
+            Self { engine: Engine::new(Arc::clone(&own), Workers::none(), catalogue()), own };
         bench.apply(yaml).await;
         bench
     }
 
     /// Puts another configuration to work.
     pub async fn apply(&self, yaml: &str) {
-        let loaded = match Config::parse(yaml, Path::new("test.yaml")) {
+        let loaded = match Config::parse(yaml, Path::new("test.yaml"), catalogue().profiles()) {
             Ok(loaded) => loaded,
             Err(error) => panic!("{error}\n{yaml}"),
         };

@@ -7,15 +7,16 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{
-    ACCESS_TOKEN,
-    fault::{On, Reply, unwrap},
+    ACCESS_TOKEN, Credentials, Settings,
+    codes::{On, Reply, unwrap},
 };
 use crate::{
     api::{
-        Api, Call, Failure, Fault, Reason,
+        Api, Call, Failure, Fault,
         lenient::{Count, Number, Text, present},
     },
-    config::{self, DingtalkLogin},
+    config,
+    model::Reason,
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 
@@ -30,29 +31,29 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 
 /// How one organisation's token is asked for.
 #[derive(PartialEq)]
-pub(super) struct Login {
+pub struct Login {
     identity: String,
-    way: DingtalkLogin,
+    way: Credentials,
 }
 
 /// The secrets of a login.
-pub(super) struct Secrets {
+pub struct Secrets {
     lasting: SecretString,
     /// Pushed to the suite's owner every few hours; third-party applications only.
     ticket: Option<SecretString>,
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &config::Dingtalk) -> Self {
+    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
         let who = match &settings.login {
-            DingtalkLogin::Internal { app_key, .. } => app_key.clone(),
-            DingtalkLogin::Unified { corp_id, client_id, .. } => format!("{corp_id} {client_id}"),
-            DingtalkLogin::ThirdParty { suite_key, auth_corp_id, .. } => {
+            Credentials::Internal { app_key, .. } => app_key.clone(),
+            Credentials::Unified { corp_id, client_id, .. } => format!("{corp_id} {client_id}"),
+            Credentials::ThirdParty { suite_key, auth_corp_id, .. } => {
                 format!("{suite_key} {auth_corp_id}")
             }
         };
         Self {
-            identity: format!("{} {} {who}", source.vendor(), source.base_url),
+            identity: format!("{} {} {who}", source.profile, source.base_url),
             way: settings.login.clone(),
         }
     }
@@ -60,11 +61,11 @@ impl Login {
     fn call(&self, secrets: &Secrets) -> Call {
         let secret = secrets.lasting.expose_secret();
         let (path, body) = match &self.way {
-            DingtalkLogin::Internal { app_key, .. } => (
+            Credentials::Internal { app_key, .. } => (
                 "/v1.0/oauth2/accessToken".to_owned(),
                 json!({ "appKey": app_key, "appSecret": secret }),
             ),
-            DingtalkLogin::Unified { corp_id, client_id, .. } => (
+            Credentials::Unified { corp_id, client_id, .. } => (
                 format!("/v1.0/oauth2/{}/token", path_segment(corp_id)),
                 json!({
                     "client_id": client_id,
@@ -72,7 +73,7 @@ impl Login {
                     "grant_type": "client_credentials",
                 }),
             ),
-            DingtalkLogin::ThirdParty { suite_key, auth_corp_id, .. } => (
+            Credentials::ThirdParty { suite_key, auth_corp_id, .. } => (
                 "/v1.0/oauth2/corpAccessToken".to_owned(),
                 json!({
                     "suiteKey": suite_key,
@@ -107,9 +108,9 @@ impl session::Dialect for Login {
 
     async fn secrets(&self) -> Result<Secrets, Failure> {
         let (lasting, ticket) = match &self.way {
-            DingtalkLogin::Internal { app_secret, .. } => (app_secret, None),
-            DingtalkLogin::Unified { client_secret, .. } => (client_secret, None),
-            DingtalkLogin::ThirdParty { suite_secret, suite_ticket, .. } => {
+            Credentials::Internal { app_secret, .. } => (app_secret, None),
+            Credentials::Unified { client_secret, .. } => (client_secret, None),
+            Credentials::ThirdParty { suite_secret, suite_ticket, .. } => {
                 (suite_secret, Some(suite_ticket))
             }
         };

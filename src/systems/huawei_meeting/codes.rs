@@ -9,54 +9,106 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::api::{
-    Answer, Consequence, Fault, Reason,
-    lenient::{Object, Text},
+use crate::{
+    api::{
+        Answer, Consequence, Fault,
+        lenient::{Object, Text},
+    },
+    model::Reason,
 };
 
 /// "User locked, retry after 60 s."
-const USER_LOCKED: &str = "206030015";
 const USER_LOCK: Duration = Duration::from_secs(60);
 
-/// The control login of a meeting is locked after too many wrong host passwords; for how long is
-/// not documented.
-const HOST_LOCKED: &str = "111072064";
+/// For how long the control login of a meeting is locked is not documented.
 const HOST_LOCK: Duration = Duration::from_secs(15 * 60);
 
-/// No such meeting, or the wrong host password.
-const HOST_REFUSED: &str = "111072065";
+/// A code, whatever its prefix.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Code {
+    /// Wrong account or password.
+    WrongPassword,
+    /// The account is not active.
+    AccountInactive,
+    /// The App ID is unknown, expired or not bound to an enterprise.
+    AppIdRefused,
+    /// The user is unknown, and the App ID may not register it.
+    UserUnknown,
+    /// "User locked, retry after 60 s."
+    UserLocked,
+    /// The access token is invalid, of the disaster recovery site, kicked out, or missing.
+    TokenRefused,
+    /// "Authentication failed", the control API's word for a token it does not know.
+    NotAuthenticated,
+    /// No permission; no permission to view this meeting. Logging in again would not help.
+    NoPermission,
+    /// The control login of a meeting is locked after too many wrong host passwords.
+    HostLocked,
+    /// No such meeting, or the wrong host password.
+    HostRefused,
+    /// "The meeting does not exist or is over", "not started or already over".
+    Over,
+    /// Flow control of the meeting service, or of the gateway before it.
+    FlowControl,
+    /// Any other of the form that the vendor documents: nine digits, whatever stands before them,
+    /// or one of the gateway's.
+    Other,
+    /// A code of somebody else's.
+    Foreign,
+}
 
-/// The access token is invalid, of the disaster recovery site, kicked out, or missing.
-const TOKEN_REFUSED: [&str; 4] = ["206020000", "206020001", "206020002", "111070111"];
+impl Code {
+    fn of(code: &str) -> Self {
+        let number = code.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
+        match number {
+            "206010000" => Self::WrongPassword,
+            "206010007" => Self::AccountInactive,
+            "206010025" | "206010057" | "206010058" => Self::AppIdRefused,
+            "206010030" | "206010031" | "201040000" => Self::UserUnknown,
+            "206030015" => Self::UserLocked,
+            "206020000" | "206020001" | "206020002" | "111070111" => Self::TokenRefused,
+            "111070004" => Self::NotAuthenticated,
+            "111070002" | "111070010" => Self::NoPermission,
+            "111072064" => Self::HostLocked,
+            "111072065" => Self::HostRefused,
+            "111070005" | "111072005" => Self::Over,
+            number if number.ends_with("100000429") => Self::FlowControl,
+            _ if code.eq_ignore_ascii_case("APIG.0308") => Self::FlowControl,
+            number if number.len() == 9 => Self::Other,
+            _ if code.get(..5).is_some_and(|api| api.eq_ignore_ascii_case("APIG.")) => Self::Other,
+            _ => Self::Foreign,
+        }
+    }
 
-/// "Authentication failed", the control API's word for a token it does not know.
-const NOT_AUTHENTICATED: &str = "111070004";
-
-/// No permission; no permission to view this meeting. Logging in again would not help.
-const NO_PERMISSION: [&str; 2] = ["111070002", "111070010"];
-
-/// What a login is refused with: wrong account or password, account not active, App ID unknown,
-/// expired, not bound, not allowed to register its user, user unknown.
-const CREDENTIALS: [&str; 8] = [
-    "206010000",
-    "206010007",
-    "206010025",
-    "206010030",
-    "206010031",
-    "206010057",
-    "206010058",
-    "201040000",
-];
-
-/// "The meeting does not exist or is over", "not started or already over".
-const OVER: [&str; 2] = ["111070005", "111072005"];
-
-/// Flow control of the meeting service, and of the gateway before it.
-const FLOW_CONTROL: &str = "100000429";
-const GATEWAY_FLOW_CONTROL: &str = "APIG.0308";
+    /// What a person should look at, where the code says more than the reason.
+    const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::AccountInactive => Some("the account is not active: activate it, or use another"),
+            Self::AppIdRefused => Some(
+                "the App ID is unknown, expired or bound to no enterprise: check it and app_key",
+            ),
+            Self::UserUnknown => {
+                Some("user_id is no user of the enterprise, and this App ID may not create it")
+            }
+            Self::HostLocked => Some(
+                "too many wrong host passwords: correct the meeting's password in hosts, and wait",
+            ),
+            Self::HostRefused => Some("check conference_id and password of the meeting in hosts"),
+            Self::WrongPassword
+            | Self::UserLocked
+            | Self::TokenRefused
+            | Self::NotAuthenticated
+            | Self::NoPermission
+            | Self::Over
+            | Self::FlowControl
+            | Self::Other
+            | Self::Foreign => None,
+        }
+    }
+}
 
 /// An answer without what was asked for.
-pub(super) struct Refusal {
+pub(super) struct Refused {
     status: u16,
     /// The vendor's code, where the body has one.
     code: Option<String>,
@@ -75,24 +127,24 @@ pub(super) trait Content {
 /// Decodes a success; anything else is what `meaning` makes of it.
 pub(super) fn unwrap<'a, T: Deserialize<'a> + Content>(
     answer: &'a Answer,
-    meaning: impl Fn(&Refusal) -> Fault,
+    meaning: impl Fn(&Refused) -> Fault,
 ) -> Result<T, Fault> {
-    content(answer).map_err(|refusal| meaning(&refusal))
+    content(answer).map_err(|refused| meaning(&refused))
 }
 
 /// As [`unwrap`], of a call about one meeting. `None`: the meeting is over by now.
 pub(super) fn unwrap_meeting<'a, T: Deserialize<'a> + Content>(
     answer: &'a Answer,
-    meaning: impl Fn(&Refusal) -> Fault,
+    meaning: impl Fn(&Refused) -> Fault,
 ) -> Result<Option<T>, Fault> {
     match content(answer) {
         Ok(content) => Ok(Some(content)),
-        Err(refusal) if refusal.is_over() => Ok(None),
-        Err(refusal) => Err(meaning(&refusal)),
+        Err(refused) if refused.is_over() => Ok(None),
+        Err(refused) => Err(meaning(&refused)),
     }
 }
 
-fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Refusal> {
+fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Refused> {
     let (plain, content) = match answer.check_status() {
         Err(status) => (status, None),
         Ok(()) => match answer.decode::<Object<T>>() {
@@ -105,79 +157,84 @@ fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Re
     let code = code(answer, status);
     match content {
         Some(content) if code.is_none() => Ok(content),
-        Some(_) | None => Err(Refusal { status, code, pause: answer.pause(), plain }),
+        Some(_) | None => Err(Refused { status, code, pause: answer.pause(), plain }),
     }
 }
 
+/// What a login is refused with.
+const LOGIN_REFUSED: [Code; 4] =
+    [Code::WrongPassword, Code::AccountInactive, Code::AppIdRefused, Code::UserUnknown];
+
 /// What a login that is not accepted means.
-pub(super) fn login(refusal: &Refusal) -> Fault {
-    let fault = if refusal.is(&[USER_LOCKED]) || refusal.status == 423 {
+pub(super) fn login(refused: &Refused) -> Fault {
+    let fault = if refused.is(&[Code::UserLocked]) || refused.status == 423 {
         Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
-    } else if let Some(throttled) = refusal.throttled() {
+    } else if let Some(throttled) = refused.throttled() {
         throttled
-    } else if refusal.is(&CREDENTIALS) || matches!(refusal.status, 400 | 401 | 403 | 412) {
+    } else if refused.is(&LOGIN_REFUSED) || matches!(refused.status, 400 | 401 | 403 | 412) {
         Fault::new(Reason::Auth).then(Consequence::LoginRejected)
     } else {
-        refusal.plain()
+        refused.plain()
     };
-    refusal.coded(fault)
+    refused.coded(fault)
 }
 
 /// What a call with the access token that fails means.
-pub(super) fn query(refusal: &Refusal) -> Fault {
-    let fault = if refusal.is(&[USER_LOCKED]) {
+pub(super) fn query(refused: &Refused) -> Fault {
+    let fault = if refused.is(&[Code::UserLocked]) {
         Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
-    } else if refusal.is(&TOKEN_REFUSED) {
+    } else if refused.is(&[Code::TokenRefused]) {
         Fault::new(Reason::Auth).then(Consequence::RenewToken)
     } else {
-        refusal.documented().unwrap_or_else(|| refusal.plain())
+        refused.documented().unwrap_or_else(|| refused.plain())
     };
-    refusal.coded(fault)
+    refused.coded(fault)
 }
 
 /// What it means that a host password yields no control token.
-pub(super) fn host_password(refusal: &Refusal) -> Fault {
-    let fault = if let Some(locked) = refusal.host_locked() {
+pub(super) fn host_password(refused: &Refused) -> Fault {
+    let fault = if let Some(locked) = refused.host_locked() {
         locked
-    } else if let Some(documented) = refusal.documented() {
+    } else if let Some(documented) = refused.documented() {
         documented
-    } else if refusal.is(&[HOST_REFUSED, NOT_AUTHENTICATED, CREDENTIALS[0]])
-        || refusal.is(&TOKEN_REFUSED)
-        || refusal.status == 401
+    } else if refused.is(&[
+        Code::HostRefused,
+        Code::NotAuthenticated,
+        Code::WrongPassword,
+        Code::TokenRefused,
+    ]) || refused.status == 401
     {
         // Passwords that are tried again and again lock the meeting.
         Fault::new(Reason::Auth).then(Consequence::LoginRejected)
     } else {
-        refusal.plain()
+        refused.plain()
     };
-    refusal.coded(fault)
+    refused.coded(fault)
 }
 
 /// What it means that the live view is refused. [`Consequence::RenewToken`] is about the control
 /// token here.
-pub(super) fn control(refusal: &Refusal) -> Fault {
-    let fault = if let Some(locked) = refusal.host_locked() {
+pub(super) fn control(refused: &Refused) -> Fault {
+    let fault = if let Some(locked) = refused.host_locked() {
         locked
-    } else if refusal.is(&TOKEN_REFUSED) || refusal.is(&[NOT_AUTHENTICATED, HOST_REFUSED]) {
+    } else if refused.is(&[Code::TokenRefused, Code::NotAuthenticated, Code::HostRefused]) {
         Fault::new(Reason::Auth).then(Consequence::RenewToken)
     } else {
-        refusal.documented().unwrap_or_else(|| refusal.plain())
+        refused.documented().unwrap_or_else(|| refused.plain())
     };
-    refusal.coded(fault)
+    refused.coded(fault)
 }
 
-impl Refusal {
-    fn is(&self, numbers: &[&str]) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        let number = code.rsplit(|c: char| !c.is_ascii_digit()).next().unwrap_or_default();
-        numbers.contains(&number)
+impl Refused {
+    fn is(&self, codes: &[Code]) -> bool {
+        self.code.as_deref().is_some_and(|code| codes.contains(&Code::of(code)))
     }
 
     /// Of the calls about a meeting's live view.
     fn host_locked(&self) -> Option<Fault> {
-        let pause = if self.is(&[HOST_LOCKED]) {
+        let pause = if self.is(&[Code::HostLocked]) {
             HOST_LOCK
-        } else if self.is(&[USER_LOCKED]) {
+        } else if self.is(&[Code::UserLocked]) {
             USER_LOCK
         } else {
             return None;
@@ -186,14 +243,11 @@ impl Refusal {
     }
 
     fn is_over(&self) -> bool {
-        self.status == 400 && self.is(&OVER)
+        self.status == 400 && self.is(&[Code::Over])
     }
 
     fn throttled(&self) -> Option<Fault> {
-        let code = self.code.as_deref().unwrap_or_default();
-        let throttled = self.status == 429
-            || code.ends_with(FLOW_CONTROL)
-            || code.eq_ignore_ascii_case(GATEWAY_FLOW_CONTROL);
+        let throttled = self.status == 429 || self.is(&[Code::FlowControl]);
         throttled.then(|| Fault::new(Reason::RateLimited).then(self.pause))
     }
 
@@ -202,7 +256,7 @@ impl Refusal {
     fn documented(&self) -> Option<Fault> {
         let fault = self
             .throttled()
-            .or_else(|| self.is(&NO_PERMISSION).then(|| Fault::new(Reason::Forbidden)))?;
+            .or_else(|| self.is(&[Code::NoPermission]).then(|| Fault::new(Reason::Forbidden)))?;
         Some(if self.status == 401 { Fault { reason: Reason::Auth, ..fault } } else { fault })
     }
 
@@ -210,23 +264,15 @@ impl Refusal {
     fn plain(&self) -> Fault {
         match self.status {
             401 | 403 => self.plain.clone(),
-            400.. if !self.is_coded_by_vendor() => self.plain.clone(),
+            400.. if self.code.is_none() || self.is(&[Code::Foreign]) => self.plain.clone(),
             _ if self.code.is_some() => Fault::new(Reason::Vendor),
             _ => self.plain.clone(),
         }
     }
 
-    /// Whether the code has the form of those the vendor documents: nine digits, whatever stands
-    /// before them, or one of the gateway's.
-    fn is_coded_by_vendor(&self) -> bool {
-        let code = self.code.as_deref().unwrap_or_default();
-        let digits = code.bytes().rev().take_while(u8::is_ascii_digit).count();
-        digits == 9 || code.get(..5).is_some_and(|api| api.eq_ignore_ascii_case("APIG."))
-    }
-
     fn coded(&self, fault: Fault) -> Fault {
         match &self.code {
-            Some(code) => fault.with_code(code),
+            Some(code) => fault.with_code(code).advise(Code::of(code).advice()),
             None => fault,
         }
     }
@@ -290,7 +336,7 @@ mod tests {
 
     const PAUSE: Consequence = Consequence::HoldRequests(Duration::from_secs(7));
 
-    fn refusal(status: u16, code: &str) -> Refusal {
+    fn refusal(status: u16, code: &str) -> Refused {
         let plain = match status {
             401 => Fault::new(Reason::Auth).then(Consequence::RenewToken),
             403 => Fault::new(Reason::Forbidden),
@@ -300,10 +346,10 @@ mod tests {
             _ => Fault::new(Reason::Decode),
         };
         let code = (!code.is_empty()).then(|| code.to_owned());
-        Refusal { status, code, pause: PAUSE, plain }
+        Refused { status, code, pause: PAUSE, plain }
     }
 
-    fn check(meaning: fn(&Refusal) -> Fault, table: &[(u16, &str, Reason, Consequence)]) {
+    fn check(meaning: fn(&Refused) -> Fault, table: &[(u16, &str, Reason, Consequence)]) {
         for &(status, code, reason, consequence) in table {
             let fault = meaning(&refusal(status, code));
             assert_eq!((fault.reason, fault.consequence), (reason, consequence), "{status} {code}");

@@ -8,9 +8,13 @@ use std::time::Duration;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use crate::api::{
-    Answer, Consequence, Fault, Reason,
-    lenient::{Number, Text, present},
+use crate::{
+    api::{
+        Answer, Consequence, Fault,
+        lenient::{Number, Text, present},
+    },
+    model::Reason,
+    systems::Refusal,
 };
 
 /// The pause after the per-second limit.
@@ -43,6 +47,173 @@ pub(super) trait Reply {
     fn is_answer(&self) -> bool;
 }
 
+/// A code, or a number of the old API that means the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Code {
+    /// Too many calls in a second.
+    PerSecond,
+    /// Too many calls in a minute, or no span is named.
+    PerMinute,
+    /// The calls of this month are used up.
+    MonthlyQuota,
+    /// The address is banned for some minutes.
+    Banned,
+    /// The application has no permission.
+    NoPermission,
+    /// The address is not among those allowed.
+    AddressNotAllowed,
+    /// The token is invalid or has expired.
+    TokenRefused,
+    /// No token was sent: it is none that a header can carry.
+    TokenMissing,
+    /// The application's key or secret is wrong.
+    BadCredentials,
+    /// The ticket that is pushed every few hours is wrong.
+    BadTicket,
+    /// A meeting has ended.
+    MeetingEnded,
+    /// A meeting does not exist.
+    MeetingNotFound,
+    /// A meeting is unknown, or not of this organisation; or so the vendor says of whatever is
+    /// wrong with the request.
+    MeetingUnknown,
+    /// Of a foreign organisation.
+    ForeignMeeting,
+    /// More meetings than one query may ask for. It is documented of a sibling call only.
+    BatchTooLong,
+    /// Wrong parameters that are not a meeting's id.
+    BadParameters,
+    /// Trouble at the vendor.
+    Broken,
+    /// A failure by its shape that is not documented.
+    Other,
+}
+
+impl Code {
+    /// One name is spelt differently from call to call. `None`: it is not documented.
+    pub(super) fn of(code: &str) -> Option<Self> {
+        let code = code.to_ascii_lowercase();
+        if let Some(denied) = code.strip_prefix("forbidden.accessdenied.") {
+            return match denied {
+                "accesstokenpermissiondenied" => Some(Self::NoPermission),
+                "ipnotinwhitelist" => Some(Self::AddressNotAllowed),
+                denied if denied.starts_with("qps") => Some(Self::PerSecond),
+                denied if denied.starts_with("qpm") => Some(Self::PerMinute),
+                denied if denied.starts_with("apicountlimit") => Some(Self::MonthlyQuota),
+                _ => None,
+            };
+        }
+        Some(match code.as_str() {
+            "invalidauthentication" => Self::TokenRefused,
+            "authenticationfailed.missingparameter" => Self::TokenMissing,
+            "invalidsuiteticket" => Self::BadTicket,
+            "invalidclientidorsecret"
+            | "invalid.client"
+            | "invalidsuitekey"
+            | "invalidauthinfo"
+            | "unsupported.grant.type"
+            | "unauthorized.client" => Self::BadCredentials,
+            "nopermission" | "permissionerror" => Self::NoPermission,
+            "orgaccessforbidden" => Self::ForeignMeeting,
+            "waterlimiterror" | "system.busy" | "systembusy" => Self::PerMinute,
+            "resourceclose" => Self::MeetingEnded,
+            "roomnotfound" => Self::MeetingNotFound,
+            "unknownusererror" | "paramserror" | "paramerror" | "param.error" | "missingroomid"
+            | "invalidroomcode" => Self::MeetingUnknown,
+            "paramstitleerror" | "missingroomcode" => Self::BadParameters,
+            "sizetoolarge" => Self::BatchTooLong,
+            "systemerror" | "system.error" | "server.error" => Self::Broken,
+            _ => return None,
+        })
+    }
+
+    /// What a number of the old API means; `None`: it is not documented.
+    const fn of_number(errcode: i64) -> Option<Self> {
+        match errcode {
+            90002 | 90018 => Some(Self::PerSecond),
+            90020 => Some(Self::MonthlyQuota),
+            60020 => Some(Self::AddressNotAllowed),
+            40014 | 42001 => Some(Self::TokenRefused),
+            40096 => Some(Self::BadCredentials),
+            _ => None,
+        }
+    }
+
+    /// What it means; `None`: it is not documented of such a call.
+    fn fault(self, on: On) -> Option<Fault> {
+        Some(
+            match self {
+                Self::PerSecond => throttled(SECOND),
+                Self::PerMinute => throttled(MINUTE),
+                Self::MonthlyQuota => {
+                    Fault::new(Reason::Quota).then(Consequence::HoldRequests(QUOTA_PAUSE))
+                }
+                Self::Banned => throttled(BAN),
+                Self::NoPermission | Self::AddressNotAllowed | Self::ForeignMeeting => {
+                    let fault = Fault::new(Reason::Forbidden);
+                    match on {
+                        On::Token => fault.then(Consequence::HoldLogin(NOT_ALLOWED)),
+                        On::Data => fault,
+                    }
+                }
+                Self::TokenRefused => match on {
+                    On::Token => rejected(),
+                    On::Data => Fault::new(Reason::Auth).then(Consequence::RenewToken),
+                },
+                Self::TokenMissing => Fault::new(Reason::Auth),
+                Self::BadCredentials | Self::BadTicket if on == On::Token => rejected(),
+                Self::MeetingEnded
+                | Self::MeetingNotFound
+                | Self::MeetingUnknown
+                | Self::BadParameters
+                    if on == On::Data =>
+                {
+                    Fault::new(Reason::Vendor)
+                }
+                Self::Broken | Self::Other => Fault::new(Reason::Vendor),
+                Self::BadCredentials
+                | Self::BadTicket
+                | Self::MeetingEnded
+                | Self::MeetingNotFound
+                | Self::MeetingUnknown
+                | Self::BadParameters
+                | Self::BatchTooLong => return None,
+            }
+            .advise(self.advice()),
+        )
+    }
+
+    /// What a person should look at, where the code says more than the reason.
+    const fn advice(self) -> Option<&'static str> {
+        match self {
+            Self::MonthlyQuota => Some(
+                "the enterprise's calls of this month are used up: raise min_interval, or buy more",
+            ),
+            Self::AddressNotAllowed => {
+                Some("add this machine's address to the addresses allowed for the application")
+            }
+            Self::BadTicket => {
+                Some("keep suite_ticket current: a new one is pushed every few hours")
+            }
+            Self::Banned => Some("the address is banned for some minutes: scrape less often"),
+            Self::PerSecond
+            | Self::PerMinute
+            | Self::NoPermission
+            | Self::TokenRefused
+            | Self::TokenMissing
+            | Self::BadCredentials
+            | Self::MeetingEnded
+            | Self::MeetingNotFound
+            | Self::MeetingUnknown
+            | Self::ForeignMeeting
+            | Self::BatchTooLong
+            | Self::BadParameters
+            | Self::Broken
+            | Self::Other => None,
+        }
+    }
+}
+
 /// Decodes the answer asked for.
 ///
 /// # Errors
@@ -50,7 +221,7 @@ pub(super) trait Reply {
 pub(super) fn unwrap<'a, T: Deserialize<'a> + Reply>(
     answer: &'a Answer,
     on: On,
-) -> Result<T, Fault> {
+) -> Result<T, Refusal<Code>> {
     if answer.status.is_success()
         && let Ok(reply) = answer.decode::<T>()
         && reply.is_answer()
@@ -60,11 +231,11 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Reply>(
     Err(failure(answer, on))
 }
 
-fn failure(answer: &Answer, on: On) -> Fault {
+fn failure(answer: &Answer, on: On) -> Refusal<Code> {
     let status = answer.status.as_u16();
     let by_status = answer.check_status().err().unwrap_or(Fault::new(Reason::Decode));
     match answer.decode::<Body<'_>>() {
-        Ok(body) => body.fault(status, by_status, on),
+        Ok(body) => body.refusal(status, by_status, on),
         Err(_) if is_ban_page(answer.bytes()) => banned(),
         Err(_) => undocumented("", status, by_status, on),
     }
@@ -84,7 +255,7 @@ struct Body<'a> {
 }
 
 impl Body<'_> {
-    fn fault(&self, status: u16, by_status: Fault, on: On) -> Fault {
+    fn refusal(&self, status: u16, by_status: Fault, on: On) -> Refusal<Code> {
         if self.punish.is_some() {
             return banned();
         }
@@ -94,27 +265,26 @@ impl Body<'_> {
             Some(_) | None => code.parse().ok(),
         };
         let text = number.map_or_else(|| code.to_owned(), |number| number.to_string());
-        let documented = match number {
-            Some(number) => legacy(number, on).or_else(|| {
-                // A failure by its shape, whatever the number.
-                (status < 400).then_some(Fault::new(Reason::Vendor))
-            }),
-            None => by_code(code, on),
+        let known = match number {
+            Some(number) => Code::of_number(number),
+            None => Code::of(code),
         };
+        let documented = known.and_then(|code| Some((code, code.fault(on)?))).or_else(|| {
+            // A failure by its shape, whatever the number.
+            (number.is_some() && status < 400).then_some((Code::Other, Fault::new(Reason::Vendor)))
+        });
         match documented {
-            Some(fault) => {
-                let reason = fault.reason;
-                let weighed = Answer::weigh(by_status, fault);
-                // Where the status comes first, the code must not be acted upon.
-                if weighed.reason == reason { weighed.with_code(&text) } else { weighed }
+            Some((code, fault)) => {
+                Refusal { code: Some(code), fault: fault.with_code(&text) }.weighed(by_status)
             }
-            None => undocumented(&text, status, by_status, on),
+            // A code that is not documented of such a call may still say what is wrong.
+            None => Refusal { code: known, ..undocumented(&text, status, by_status, on) },
         }
     }
 }
 
 /// What a code without documentation, or none at all, means: what the status says.
-fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Fault {
+fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Refusal<Code> {
     let refused = match status {
         401 => true,
         // Another reason to refuse a login: trying on and on would not make it a better one.
@@ -122,95 +292,20 @@ fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Fault {
         _ => false,
     };
     let fault = if on == On::Token && refused { rejected() } else { by_status };
-    if code.is_empty() { fault } else { fault.with_code(code) }
-}
-
-/// What a code means; `None`: it is not documented. One name is spelt differently from call to
-/// call.
-fn by_code(code: &str, on: On) -> Option<Fault> {
-    let code = code.to_ascii_lowercase();
-    if let Some(denied) = code.strip_prefix("forbidden.accessdenied.") {
-        if denied.starts_with("qps") {
-            return Some(throttled(SECOND));
-        }
-        if denied.starts_with("qpm") {
-            return Some(throttled(MINUTE));
-        }
-        if denied.starts_with("apicountlimit") {
-            return Some(out_of_quota());
-        }
-        return matches!(denied, "accesstokenpermissiondenied" | "ipnotinwhitelist")
-            .then(|| forbidden(on));
-    }
-    match code.as_str() {
-        "invalidauthentication" => Some(token_refused(on)),
-        // The header was not sent: the token is none a header can carry.
-        "authenticationfailed.missingparameter" => Some(Fault::new(Reason::Auth)),
-        "invalidclientidorsecret"
-        | "invalid.client"
-        | "invalidsuitekey"
-        | "invalidsuiteticket"
-        | "invalidauthinfo"
-        | "unsupported.grant.type"
-        | "unauthorized.client" => match on {
-            On::Token => Some(rejected()),
-            On::Data => None,
-        },
-        "nopermission" | "permissionerror" | "orgaccessforbidden" => Some(forbidden(on)),
-        "waterlimiterror" | "system.busy" | "systembusy" => Some(throttled(MINUTE)),
-        "resourceclose" | "roomnotfound" | "unknownusererror" | "paramserror" | "paramerror"
-        | "param.error" | "paramstitleerror" | "missingroomid" | "missingroomcode"
-        | "invalidroomcode"
-            if on == On::Data =>
-        {
-            Some(Fault::new(Reason::Vendor))
-        }
-        "systemerror" | "system.error" | "server.error" => Some(Fault::new(Reason::Vendor)),
-        _ => None,
-    }
-}
-
-/// What a number of the old API means; `None`: it is not documented.
-fn legacy(errcode: i64, on: On) -> Option<Fault> {
-    match errcode {
-        90002 | 90018 => Some(throttled(SECOND)),
-        90020 => Some(out_of_quota()),
-        60020 => Some(forbidden(on)),
-        40014 | 42001 => Some(token_refused(on)),
-        40096 if on == On::Token => Some(rejected()),
-        _ => None,
-    }
+    if code.is_empty() { fault.into() } else { fault.with_code(code).into() }
 }
 
 const fn throttled(pause: Duration) -> Fault {
     Fault::new(Reason::RateLimited).then(Consequence::HoldRequests(pause))
 }
 
-const fn out_of_quota() -> Fault {
-    Fault::new(Reason::Quota).then(Consequence::HoldRequests(QUOTA_PAUSE))
-}
-
-const fn banned() -> Fault {
-    throttled(BAN)
-}
-
 const fn rejected() -> Fault {
     Fault::new(Reason::Auth).then(Consequence::LoginRejected)
 }
 
-const fn token_refused(on: On) -> Fault {
-    match on {
-        On::Token => rejected(),
-        On::Data => Fault::new(Reason::Auth).then(Consequence::RenewToken),
-    }
-}
-
-const fn forbidden(on: On) -> Fault {
-    let fault = Fault::new(Reason::Forbidden);
-    match on {
-        On::Token => fault.then(Consequence::HoldLogin(NOT_ALLOWED)),
-        On::Data => fault,
-    }
+fn banned() -> Refusal<Code> {
+    let code = Code::Banned;
+    Refusal { code: Some(code), fault: throttled(BAN).advise(code.advice()) }
 }
 
 /// Whether this is the page a banned address gets. JSON never is, not even half of it: somebody
@@ -235,9 +330,10 @@ mod tests {
             _ => Fault::new(Reason::Http5xx),
         };
         let fault = match serde_json::from_str::<Body<'_>>(json) {
-            Ok(body) => body.fault(status, by_status, on),
+            Ok(body) => body.refusal(status, by_status, on),
             Err(_) => undocumented("", status, by_status, on),
-        };
+        }
+        .fault;
         (fault.reason, fault.consequence)
     }
 

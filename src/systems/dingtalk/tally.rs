@@ -4,15 +4,15 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{discovery::Listing, fault::Reply, people::People};
+use super::{codes::Reply, discovery::Listing, people::People};
 use crate::{
     api::{
-        Fault, Reason,
+        Fault,
         lenient::{Count, List, Number, Text, present},
     },
     config::{Conferences, Identify},
-    model::{Conference, Measure, Observation},
-    vendor::live::Setting,
+    model::{Conference, Measure, Observation, Reason},
+    systems::Setting,
 };
 
 /// Milliseconds since the epoch passed this in 1973, seconds will in 5138.

@@ -11,7 +11,7 @@ use crate::{
 
 /// Where a member of a conference is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum Presence {
+pub(in crate::systems) enum Presence {
     /// In the conference: `Up` (OpenVox), `ANSWER`, `ANSWERED` (Yeastar).
     Joined,
     /// Held until a moderator comes: `HOLD`.
@@ -52,7 +52,7 @@ impl<'de> Deserialize<'de> for Presence {
 
 /// Counts members of one conference, each channel once.
 #[derive(Default)]
-pub(super) struct Members<'a> {
+pub(in crate::systems) struct Members<'a> {
     channels: HashSet<Cow<'a, str>>,
     joined: u64,
     waiting: u64,
@@ -60,7 +60,7 @@ pub(super) struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Adds a member; `channel` may be empty where the system does not name it.
-    pub(super) fn add(&mut self, channel: Cow<'a, str>, presence: Presence) {
+    pub(in crate::systems) fn add(&mut self, channel: Cow<'a, str>, presence: Presence) {
         if !channel.is_empty() && !self.channels.insert(channel) {
             return;
         }
@@ -73,7 +73,7 @@ impl<'a> Members<'a> {
 }
 
 /// Counts conferences, each once by its id.
-pub(super) struct Live<'a> {
+pub(in crate::systems) struct Live<'a> {
     settings: Conferences,
     seen: HashSet<Cow<'a, str>>,
     joined: u64,
@@ -83,7 +83,7 @@ pub(super) struct Live<'a> {
 }
 
 impl<'a> Live<'a> {
-    pub(super) fn new(settings: Conferences) -> Self {
+    pub(in crate::systems) fn new(settings: Conferences) -> Self {
         Self {
             settings,
             seen: HashSet::new(),
@@ -95,7 +95,7 @@ impl<'a> Live<'a> {
     }
 
     /// Adds a conference.
-    pub(super) fn add(
+    pub(in crate::systems) fn add(
         &mut self,
         id: Cow<'a, str>,
         number: &str,
@@ -126,7 +126,7 @@ impl<'a> Live<'a> {
     }
 
     /// Sets the measures of the live query.
-    pub(super) fn report(self, observation: &mut Observation) {
+    pub(in crate::systems) fn report(self, observation: &mut Observation) {
         observation.set(Measure::ConferencesActive, self.seen.len() as u64);
         observation.set(Measure::ParticipantsJoined, self.joined);
         observation.set(Measure::ParticipantsWaiting, self.waiting);
@@ -136,30 +136,9 @@ impl<'a> Live<'a> {
 }
 
 /// The measures of a PBX's live query.
-pub(super) const LIVE: &[Measure] = &[
+pub(in crate::systems) const MEASURES: &[Measure] = &[
     Measure::ConferencesActive,
     Measure::ParticipantsJoined,
     Measure::ParticipantsWaiting,
     Measure::LargestConferenceParticipants,
 ];
-
-/// How many rooms have a setting on. Absent where no room carries the key (older firmware); 0
-/// where there is no room at all.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Setting {
-    carried: bool,
-    on: u64,
-}
-
-impl Setting {
-    /// Adds one room's setting; `None`: the room does not carry it.
-    pub(super) fn add(&mut self, value: Option<bool>) {
-        self.carried |= value.is_some();
-        self.on += u64::from(value == Some(true));
-    }
-
-    /// Sets `measure` to what `rooms` rooms said.
-    pub(super) fn report(self, rooms: u64, measure: Measure, observation: &mut Observation) {
-        observation.set_if_reported(measure, (self.carried || rooms == 0).then_some(self.on));
-    }
-}

@@ -21,16 +21,17 @@ use serde::{
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
-    fault::{self, Content},
+    Host,
+    codes::{self, Content},
     login::Login,
     meetings::Active,
 };
 use crate::{
     api::{
-        Answer, Api, ApiError, Call, Consequence, Endpoint, Failure, Fault, Reason,
+        Answer, Api, ApiError, Call, Consequence, Failure, Fault,
         lenient::{Count, Flag, List, Number, Object, Text, present},
     },
-    config::HuaweiHost,
+    model::{Endpoint, Reason},
     session::{self, Session},
 };
 
@@ -46,7 +47,7 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// The meetings with a known host password, and their control tokens.
 pub(super) struct Hosts {
-    hosts: Vec<HuaweiHost>,
+    hosts: Vec<Host>,
     /// Locked while one is fetched: of several wrong passwords only the first is tried.
     tokens: Mutex<HashMap<String, ControlToken>>,
 }
@@ -76,7 +77,7 @@ pub(super) struct Live {
 }
 
 impl Hosts {
-    pub(super) fn new(hosts: Vec<HuaweiHost>) -> Self {
+    pub(super) fn new(hosts: Vec<Host>) -> Self {
         Self { hosts, tokens: Mutex::default() }
     }
 
@@ -107,7 +108,7 @@ impl Hosts {
         &'a self,
         api: &Api,
         session: &Session<Login>,
-        host: &'a HuaweiHost,
+        host: &'a Host,
     ) -> Result<Option<(&'a str, Live)>, Failure> {
         let id = host.conference_id.as_str();
         let Some(usable) = self.token(api, session, host).await? else { return Ok(None) };
@@ -138,7 +139,7 @@ impl Hosts {
         &self,
         api: &Api,
         session: &Session<Login>,
-        host: &HuaweiHost,
+        host: &Host,
     ) -> Result<Option<Usable>, Failure> {
         let mut tokens = self.tokens.lock().await;
         let id = &host.conference_id;
@@ -188,7 +189,7 @@ async fn real_time_info(
         .query("conferenceID", id)
         .secret_header("x-conference-authorization", token.expose_secret());
     api.send(call, |answer| {
-        let info = fault::unwrap_meeting::<RealTimeInfo<'_>>(answer, fault::control)?;
+        let info = codes::unwrap_meeting::<RealTimeInfo<'_>>(answer, codes::control)?;
         info.map(RealTimeInfo::live).transpose()
     })
     .await
@@ -217,7 +218,7 @@ impl Content for Granted<'_> {
 
 /// The token of an answer and how long it lives.
 fn control_token(answer: &Answer) -> Result<Option<(SecretString, Duration)>, Fault> {
-    let granted = fault::unwrap_meeting::<Granted<'_>>(answer, fault::host_password)?;
+    let granted = codes::unwrap_meeting::<Granted<'_>>(answer, codes::host_password)?;
     let Some(Granted { data: Object(grant) }) = granted else { return Ok(None) };
     if grant.token.is_empty() {
         return Err(Fault::new(Reason::Decode));

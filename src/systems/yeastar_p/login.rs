@@ -6,41 +6,27 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Bare, DEL_TOKEN, Enveloped, GET_TOKEN, LOCK_OUT, REFRESH_TOKEN, query_fault, unwrap};
+use super::{
+    Settings,
+    codes::{Bare, Code, LOCK_OUT, enveloped, unwrap},
+};
 use crate::{
     api::{
-        Api, Call, Consequence, Failure, Fault, Reason,
+        Answer, Api, Call, Failure, Fault,
         lenient::{Number, Text},
     },
     config::{self, secret::SecretSource},
+    model::{Endpoint, Reason},
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
+
+pub(super) const GET_TOKEN: Endpoint = Endpoint("get_token");
+pub(super) const REFRESH_TOKEN: Endpoint = Endpoint("refresh_token");
+pub(super) const DEL_TOKEN: Endpoint = Endpoint("del_token");
 
 /// Token lifetimes where an answer does not say, as documented.
 const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
 const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
-
-/// Eight tokens may be alive; wait for one of them to expire or to be given back.
-const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
-
-/// An address that is not allowed stays so until somebody changes it.
-const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
-
-/// What one error code means on `get_token`.
-fn login_fault(errcode: i64) -> Fault {
-    let fault = match errcode {
-        70004 => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
-        10005 | 70084 | 70087 => {
-            Fault::new(Reason::Forbidden).then(Consequence::HoldLogin(NOT_ALLOWED))
-        }
-        60002 => Fault::new(Reason::Vendor).then(Consequence::HoldLogin(NO_FREE_TOKEN)),
-        // The firmware, the request or the PBX's state; no credentials were judged.
-        -2 | 10001 | 10002 | 10003 | 40001 | 40002 | 70082 | 70123 => Fault::new(Reason::Vendor),
-        // -1 is the documented refusal. Five of them block the address: count anything unknown.
-        _ => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
-    };
-    fault.with_code(&errcode.to_string())
-}
 
 /// Whether a refresh that failed says nothing about a login: the PBX answered, and did not send us
 /// away. A refresh token outlives its access token by a day, so that without a login the same
@@ -66,7 +52,7 @@ const fn is_only_about_the_refresh(reason: Reason) -> bool {
 }
 
 /// The pair of tokens.
-pub(super) struct Tokens {
+pub struct Tokens {
     pub(super) access: SecretString,
     refresh: Option<SecretString>,
 }
@@ -84,11 +70,7 @@ struct Granted<'a> {
     refresh_token_expire_time: Number,
 }
 
-impl Enveloped for Granted<'_> {
-    fn errcode(&self) -> Option<i64> {
-        self.errcode.0
-    }
-}
+enveloped!(Granted<'_>);
 
 impl Granted<'_> {
     fn grant(self) -> Result<Grant<Tokens>, Fault> {
@@ -117,7 +99,7 @@ impl Granted<'_> {
 
 /// The login of one P-Series.
 #[derive(PartialEq)]
-pub(super) struct Login {
+pub struct Login {
     identity: String,
     client_id: String,
     client_secret: SecretSource,
@@ -144,7 +126,7 @@ impl session::Dialect for Login {
     async fn login(&self, api: &Api, secret: &SecretString) -> Result<Grant<Tokens>, Failure> {
         let body = json!({ "username": self.client_id, "password": secret.expose_secret() });
         let call = Call::post(GET_TOKEN, "/get_token").json(&body);
-        api.send(call, |answer| unwrap::<Granted<'_>>(answer, login_fault)?.grant()).await
+        api.send(call, |answer| unwrap::<Granted<'_>>(answer, Code::on_login)?.grant()).await
     }
 
     async fn renew(
@@ -158,7 +140,7 @@ impl session::Dialect for Login {
         let call = Call::post(REFRESH_TOKEN, "/refresh_token").json(&body);
         // Both tokens of the answer are new.
         let renewed =
-            api.send(call, |answer| unwrap::<Granted<'_>>(answer, query_fault)?.grant()).await;
+            api.send(call, |answer| unwrap::<Granted<'_>>(answer, Code::on_query)?.grant()).await;
         match renewed {
             Ok(grant) => Ok(Some(grant)),
             Err(Failure::Request(error)) if is_only_about_the_refresh(error.fault.reason) => {
@@ -172,14 +154,15 @@ impl session::Dialect for Login {
         let call =
             Call::get(DEL_TOKEN, "/del_token").query("access_token", token.access.expose_secret());
         // A token that is not given back expires by itself.
-        let _ = api.send(call, |answer| unwrap::<Bare>(answer, query_fault).map(drop)).await;
+        let done = |answer: &Answer| Ok(unwrap::<Bare>(answer, Code::on_query).map(drop)?);
+        let _ = api.send(call, done).await;
     }
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &config::YeastarP) -> Self {
+    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
         Self {
-            identity: format!("{} {} {}", source.vendor(), source.base_url, settings.client_id),
+            identity: format!("{} {} {}", source.profile, source.base_url, settings.client_id),
             client_id: settings.client_id.clone(),
             client_secret: settings.client_secret.clone(),
         }

@@ -19,15 +19,16 @@ use serde::{
 };
 
 use super::{
-    fault::{self, Content},
+    codes::{self, Content},
     login::{Login, Token},
 };
 use crate::{
     api::{
-        Call, Endpoint, Failure, Fault, Reason,
+        Call, Failure, Fault,
         lenient::{Count, Flag, List, Number, Object, Text},
     },
     config::{Conferences, Identify},
+    model::{Endpoint, Reason},
     session::Visit,
 };
 
@@ -263,7 +264,7 @@ pub(super) async fn online(
                         .query("limit", PAGE)
                 },
                 |answer| {
-                    let page: Page<Ongoing<'_>> = fault::unwrap(answer, fault::query)?;
+                    let page: Page<Ongoing<'_>> = codes::unwrap(answer, codes::query)?;
                     let meetings =
                         page.data.0.into_iter().map(|ongoing| ongoing.0.meeting(settings));
                     Ok((meetings.collect::<Result<Vec<_>, Fault>>()?, page.count))
@@ -299,7 +300,7 @@ pub(super) async fn listed(
                         .query("limit", PAGE)
                 },
                 |answer| {
-                    let page: Page<Listed<'_>> = fault::unwrap(answer, fault::query)?;
+                    let page: Page<Listed<'_>> = codes::unwrap(answer, codes::query)?;
                     let ids = page.data.0.into_iter().map(|listed| identified(listed.0.id));
                     Ok((ids.collect::<Result<Vec<_>, Fault>>()?, page.count))
                 },
@@ -324,7 +325,7 @@ pub(super) async fn invited(visit: &Visit<'_, Login>, id: &str) -> Result<u64, F
                     // Only their number matters.
                     .query("limit", 1)
             },
-            |answer| match fault::unwrap_meeting::<Detail>(answer, fault::query)? {
+            |answer| match codes::unwrap_meeting::<Detail>(answer, codes::query)? {
                 Some(detail) => detail.data.0.count.0.ok_or(Fault::new(Reason::Decode)),
                 None => Ok(0),
             },
@@ -347,7 +348,7 @@ pub(super) async fn hosts_present(visit: &Visit<'_, Login>, id: &str) -> Result<
                         .query("offset", paging.offset)
                         .query("limit", PAGE)
                 },
-                |answer| fault::unwrap_meeting::<Attendees>(answer, fault::query),
+                |answer| codes::unwrap_meeting::<Attendees>(answer, codes::query),
             )
             .await?;
         let Some(Attendees { data: page, count }) = page else { break };

@@ -14,13 +14,17 @@ use serde_json::json;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use super::fault::{self, Content};
+use super::{
+    Credentials, Host, Settings,
+    codes::{self, Content},
+};
 use crate::{
     api::{
-        Answer, Api, Call, Endpoint, Failure, Fault, Reason,
+        Answer, Api, Call, Failure, Fault,
         lenient::{Count, Number, Object, Text},
     },
-    config::{self, HuaweiHost, HuaweiLogin},
+    config,
+    model::{Endpoint, Reason},
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 
@@ -50,7 +54,7 @@ const ORDINARY_USER: i64 = 2;
 const JSON: &str = "application/json; charset=UTF-8";
 
 /// What a login yields.
-pub(super) struct Token {
+pub struct Token {
     /// The access token.
     pub(super) access: SecretString,
     /// The login said that it is no administrator's: it sees its own meetings only.
@@ -59,29 +63,29 @@ pub(super) struct Token {
 
 /// What it takes: the key or the password, and the host passwords. The latter are not needed to
 /// log in, but a refused one holds logins back until it changes.
-pub(super) struct Secrets {
+pub struct Secrets {
     credential: SecretString,
     hosts: Vec<SecretString>,
 }
 
 /// The login of one tenant.
 #[derive(PartialEq)]
-pub(super) struct Login {
+pub struct Login {
     identity: String,
-    way: HuaweiLogin,
-    hosts: Vec<HuaweiHost>,
+    way: Credentials,
+    hosts: Vec<Host>,
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &config::HuaweiMeeting) -> Self {
+    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
         let who = match &settings.login {
-            HuaweiLogin::AppId { app_id, user_id, corp_id, .. } => {
+            Credentials::AppId { app_id, user_id, corp_id, .. } => {
                 format!("{app_id} {} {}", filled(corp_id), filled(user_id))
             }
-            HuaweiLogin::Account { account, .. } => account.clone(),
+            Credentials::Account { account, .. } => account.clone(),
         };
         Self {
-            identity: format!("{} {} {who}", source.vendor(), source.base_url),
+            identity: format!("{} {} {who}", source.profile, source.base_url),
             way: settings.login.clone(),
             hosts: settings.hosts.clone(),
         }
@@ -100,8 +104,8 @@ impl session::Dialect for Login {
 
     async fn secrets(&self) -> Result<Secrets, Failure> {
         let credential = match &self.way {
-            HuaweiLogin::AppId { app_key, .. } => app_key,
-            HuaweiLogin::Account { password, .. } => password,
+            Credentials::AppId { app_key, .. } => app_key,
+            Credentials::Account { password, .. } => password,
         };
         let credential = session::read(credential).await?;
         let mut hosts = Vec::with_capacity(self.hosts.len());
@@ -122,7 +126,7 @@ impl session::Dialect for Login {
     async fn login(&self, api: &Api, secrets: &Secrets) -> Result<Grant<Token>, Failure> {
         let now = Timestamp::now().as_second();
         let call = match &self.way {
-            HuaweiLogin::AppId { app_id, user_id, corp_id, .. } => {
+            Credentials::AppId { app_id, user_id, corp_id, .. } => {
                 let signed = Signed {
                     app_id,
                     corp_id: filled(corp_id),
@@ -132,7 +136,7 @@ impl session::Dialect for Login {
                 };
                 signed.call(secrets.credential.expose_secret())
             }
-            HuaweiLogin::Account { account, .. } => {
+            Credentials::Account { account, .. } => {
                 account_call(account, secrets.credential.expose_secret())
             }
         };
@@ -266,7 +270,7 @@ impl Content for LoggedIn<'_> {
 }
 
 fn granted(answer: &Answer, now: i64) -> Result<Grant<Token>, Fault> {
-    fault::unwrap::<LoggedIn<'_>>(answer, fault::login)?.grant(now)
+    codes::unwrap::<LoggedIn<'_>>(answer, codes::login)?.grant(now)
 }
 
 impl LoggedIn<'_> {

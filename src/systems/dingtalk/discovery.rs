@@ -7,16 +7,17 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
     LIST, TOKEN_HEADER,
-    fault::{On, Reply, unwrap},
+    codes::{On, Reply, unwrap},
     login::Login,
     tally::seconds,
 };
 use crate::{
     api::{
-        Call, Failure, Fault, Reason,
+        Call, Failure, Fault,
         lenient::{Count, Flag, List, Number, Text, present},
     },
     config::{Conferences, Identify},
+    model::Reason,
     session::Visit,
 };
 

@@ -19,14 +19,16 @@ use tokio::time::Instant;
 
 use super::{
     QUERY, TOKEN_HEADER,
-    fault::{On, unwrap},
+    codes::{Code, On, unwrap},
     login::Login,
     tally::{Infos, Meeting},
 };
 use crate::{
-    api::{Api, ApiError, Call, Failure, Fault, Reason},
+    api::{ApiError, Call, Failure, Fault},
     config::Conferences,
+    model::Reason,
     session::Visit,
+    systems::Refusal,
 };
 
 /// Requests a collection may spend on finding spoilt ids: calls are metered.
@@ -99,8 +101,8 @@ impl Learnt {
 }
 
 /// Why a batch was refused as a whole.
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum Refusal {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Cause {
     /// A meeting in it has ended.
     Ended,
     /// A meeting in it does not exist.
@@ -112,22 +114,34 @@ enum Refusal {
     TooLong,
 }
 
-impl Refusal {
-    fn of(fault: &Fault) -> Option<Self> {
-        match fault.code.as_deref()?.to_ascii_lowercase().as_str() {
-            "resourceclose" => Some(Self::Ended),
-            "roomnotfound" => Some(Self::NotFound),
-            "orgaccessforbidden" | "unknownusererror" | "paramserror" | "paramerror"
-            | "param.error" | "missingroomid" | "invalidroomcode" => Some(Self::Unknown),
-            "sizetoolarge" => Some(Self::TooLong),
-            _ => None,
+impl Cause {
+    /// `None`: the code is not about the meetings that were asked for.
+    const fn of(code: Code) -> Option<Self> {
+        match code {
+            Code::MeetingEnded => Some(Self::Ended),
+            Code::MeetingNotFound => Some(Self::NotFound),
+            Code::MeetingUnknown | Code::ForeignMeeting => Some(Self::Unknown),
+            Code::BatchTooLong => Some(Self::TooLong),
+            Code::PerSecond
+            | Code::PerMinute
+            | Code::MonthlyQuota
+            | Code::Banned
+            | Code::NoPermission
+            | Code::AddressNotAllowed
+            | Code::TokenRefused
+            | Code::TokenMissing
+            | Code::BadCredentials
+            | Code::BadTicket
+            | Code::BadParameters
+            | Code::Broken
+            | Code::Other => None,
         }
     }
 }
 
 enum Outcome {
     Meetings(Vec<Meeting>),
-    Refused(Refusal, Fault),
+    Refused(Cause, Fault),
 }
 
 /// What the queries of one collection found so far.
@@ -135,9 +149,9 @@ enum Outcome {
 struct Found<'a> {
     meetings: Vec<Meeting>,
     /// Batches that were refused, to be asked in halves.
-    spoilt: Vec<(&'a [&'a str], Fault)>,
+    spoilt: Vec<(&'a [&'a str], Cause, Fault)>,
     /// Batches of suspects that were refused: to be asked in halves if anything is answered.
-    set_aside: Vec<(&'a [&'a str], Fault)>,
+    set_aside: Vec<(&'a [&'a str], Cause, Fault)>,
     /// Meetings that were listed as in progress, and refused as unknown.
     doubtful: Vec<(&'a str, Fault)>,
     /// Some batch was answered.
@@ -148,7 +162,7 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Depth first: a span that ends before all is found out has at least found something.
-    fn next_spoilt(&mut self) -> Option<(&'a [&'a str], Fault)> {
+    fn next_spoilt(&mut self) -> Option<(&'a [&'a str], Cause, Fault)> {
         if self.spoilt.is_empty() && self.answered {
             return self.set_aside.pop();
         }
@@ -158,7 +172,6 @@ impl<'a> Found<'a> {
 
 /// One collection's queries.
 pub(super) struct Queries<'a> {
-    pub(super) api: &'a Api,
     pub(super) visit: &'a Visit<'a, Login>,
     pub(super) learnt: &'a Learnt,
     /// Ids somebody configured: these are tried again sooner.
@@ -189,12 +202,12 @@ impl Queries<'_> {
             self.settle(batch, outcome, &mut found);
         }
         // Each half would be refused as it was not long ago, and calls are metered.
-        let in_vain = |(batch, fault): &mut (&[&str], Fault)| {
-            suspects.contains(&batch[0]) && Refusal::of(fault) == Some(Refusal::Unknown)
+        let in_vain = |(batch, cause, _): &mut (&[&str], Cause, Fault)| {
+            suspects.contains(&batch[0]) && *cause == Cause::Unknown
         };
         found.set_aside = found.spoilt.extract_if(.., in_vain).collect();
         let mut extra = MOST_EXTRA;
-        while let Some((batch, fault)) = found.next_spoilt() {
+        while let Some((batch, _, fault)) = found.next_spoilt() {
             let Some(rest) = extra.checked_sub(2) else {
                 if found.answered {
                     self.learn(&found.doubtful);
@@ -213,7 +226,7 @@ impl Queries<'_> {
         }
         if !found.answered {
             let doubtful = found.doubtful.pop().map(|(_, fault)| fault);
-            let aside = found.set_aside.pop().map(|(_, fault)| fault);
+            let aside = found.set_aside.pop().map(|(_, _, fault)| fault);
             if let Some(fault) = doubtful.or(aside) {
                 return Err(self.despair(&ids, fault));
             }
@@ -234,9 +247,9 @@ impl Queries<'_> {
                 },
                 |answer| match unwrap::<Infos<'_>>(answer, On::Data) {
                     Ok(infos) => infos.in_progress(self.shown).map(Outcome::Meetings),
-                    Err(fault) => match Refusal::of(&fault) {
-                        Some(Refusal::TooLong) if ids.len() == 1 => Err(fault),
-                        Some(refusal) => Ok(Outcome::Refused(refusal, fault)),
+                    Err(Refusal { code, fault }) => match code.and_then(Cause::of) {
+                        Some(Cause::TooLong) if ids.len() == 1 => Err(fault),
+                        Some(cause) => Ok(Outcome::Refused(cause, fault)),
                         None => Err(fault),
                     },
                 },
@@ -247,23 +260,23 @@ impl Queries<'_> {
 
     /// Notes what came of a batch.
     fn settle<'b>(&self, batch: &'b [&'b str], outcome: Outcome, found: &mut Found<'b>) {
-        let (refusal, fault) = match outcome {
+        let (cause, fault) = match outcome {
             Outcome::Meetings(more) => {
                 found.answered = true;
                 self.learnt.acquit();
                 return found.meetings.extend(more);
             }
-            Outcome::Refused(refusal, fault) => (refusal, fault),
+            Outcome::Refused(cause, fault) => (cause, fault),
         };
-        if refusal == Refusal::TooLong {
+        if cause == Cause::TooLong {
             self.learnt.largest_batch.fetch_min(batch.len() / 2, Ordering::Relaxed);
         }
-        let [id] = batch else { return found.spoilt.push((batch, fault)) };
-        let pause = match refusal {
+        let [id] = batch else { return found.spoilt.push((batch, cause, fault)) };
+        let pause = match cause {
             _ if self.configured.contains(id) => self.pause,
-            Refusal::Ended => ENDED,
-            Refusal::NotFound => self.pause,
-            Refusal::Unknown | Refusal::TooLong => return found.doubtful.push((id, fault)),
+            Cause::Ended => ENDED,
+            Cause::NotFound => self.pause,
+            Cause::Unknown | Cause::TooLong => return found.doubtful.push((id, fault)),
         };
         found.left_out = true;
         self.learnt.refuse(id, pause);
@@ -285,7 +298,7 @@ impl Queries<'_> {
 
     /// After all, a refusal was a failure.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
-        self.api.meters.request_failed(fault.reason);
+        self.visit.api().meters.request_failed(fault.reason);
         ApiError { endpoint: QUERY, fault, detail: Some(detail) }.into()
     }
 }
@@ -314,9 +327,9 @@ mod tests {
 
     #[test]
     fn only_codes_about_ids_split_a_batch() {
-        let refusal = |code: &str| Refusal::of(&Fault::new(Reason::Vendor).with_code(code));
-        assert_eq!(refusal("resourceClose"), Some(Refusal::Ended));
-        assert_eq!(refusal("roomNotFound"), Some(Refusal::NotFound));
+        let cause = |code: &str| Code::of(code).and_then(Cause::of);
+        assert_eq!(cause("resourceClose"), Some(Cause::Ended));
+        assert_eq!(cause("roomNotFound"), Some(Cause::NotFound));
         for code in [
             "orgAccessForbidden",
             "unknownUserError",
@@ -325,12 +338,12 @@ mod tests {
             "missingRoomId",
             "invalidRoomCode",
         ] {
-            assert_eq!(refusal(code), Some(Refusal::Unknown), "{code}");
+            assert_eq!(cause(code), Some(Cause::Unknown), "{code}");
         }
-        assert_eq!(refusal("sizeTooLarge"), Some(Refusal::TooLong));
+        assert_eq!(cause("sizeTooLarge"), Some(Cause::TooLong));
         for code in ["InvalidAuthentication", "systemError", "permissionError", "paramsTitleError"]
         {
-            assert_eq!(refusal(code), None, "{code}");
+            assert_eq!(cause(code), None, "{code}");
         }
     }
 }
