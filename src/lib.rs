@@ -1,13 +1,13 @@
 //! Prometheus exporter for conferencing systems.
 //!
-//! A scrape comes in at the top and falls through the house once, floor by floor; the answer is
-//! built on the way back. No floor knows the one above it.
+//! A scrape comes in at the top and goes down through these modules; the answer is built on the way
+//! back. Each of them uses only those that stand below it.
 //!
 //! | Module | Does |
 //! |---|---|
-//! | [`serve`], [`check`], [`healthcheck`], [`schema`] | the commands of [`cli`] |
+//! | [`commands`] | `serve`, `check`, `schema`, `healthcheck` |
 //! | [`web`] | accepts, routes, authenticates: HTTP in, text out |
-//! | [`collect`] | every source at once, each in its budget; one flight a source; young snapshots served again |
+//! | [`collect`] | every source at once, each in its budget; one collection a source at a time; young snapshots served again |
 //! | [`systems`] | a folder a system: which calls, what their answers mean, what to do about a failure |
 //! | [`session`] | token, renewal, login hold-off |
 //! | [`api`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
@@ -16,20 +16,17 @@
 //! | [`model`] | the vendor-neutral vocabulary; knows nobody |
 
 pub mod api;
-pub mod check;
 pub mod cli;
 pub mod collect;
+pub mod commands;
 pub mod config;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;
-pub mod healthcheck;
 pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod model;
-pub mod schema;
-pub mod serve;
 pub mod session;
 pub mod systems;
 pub mod web;

@@ -13,7 +13,7 @@ use conferencing_exporter::{
     config::{
         Conferences, Config, Identify, LoadError, Loaded, Settings, Source, Tls,
         duration::{InvalidDuration, format_duration, parse_duration, parse_size},
-        keys::{COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, Kind, TLS_KEYS},
+        keys::{COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, TLS_KEYS},
         secret::SecretSource,
     },
     systems::{catalogue, dingtalk, huawei_meeting, pbx::Settings as Pbx, yeastar_p},
@@ -49,10 +49,7 @@ fn own<T: Settings>(source: &Source) -> &T {
 /// Every key of a system's own, those of the entries of a list included.
 fn own_keys() -> Vec<&'static Key> {
     let own: Vec<_> = catalogue().profiles().iter().flat_map(|profile| profile.own()).collect();
-    let below = own.iter().filter_map(|key| match key.kind {
-        Kind::Sections(keys) => Some(keys),
-        _ => None,
-    });
+    let below = own.iter().map(|key| key.entry_keys());
     below.flatten().copied().chain(own.iter().copied()).collect()
 }
 
@@ -120,11 +117,9 @@ fn every_key_of_the_tables_is_read() {
                 }
             }
         }
-        for (list, keys) in vendor.own().filter_map(|key| match key.kind {
-            Kind::Sections(keys) => Some((key.name, keys)),
-            _ => None,
-        }) {
-            for name in keys.iter().flat_map(|key| key.names()) {
+        for list in vendor.own() {
+            for name in list.entry_keys().iter().flat_map(|key| key.names()) {
+                let list = list.name;
                 let text =
                     format!("sources: [{{ vendor: {vendor}, {list}: [{{ {name}: [[]] }}] }}]");
                 complains(&text, &format!("sources[0].{list}[0].{name}"));

@@ -9,10 +9,7 @@ use std::fmt::Write as _;
 
 use common::{Bench, config, entry, exposition::Exposition, hosts, source};
 use conferencing_exporter::{
-    config::Profile,
-    metrics::{scrape, text::Writer},
-    model::Endpoint,
-    systems::catalogue,
+    config::Profile, metrics::text::Writer, model::Endpoint, systems::catalogue, web::render,
 };
 use simulator::{Options, Request, Simulator, Vendor};
 
@@ -149,7 +146,7 @@ async fn metrics_of_each_vendor() {
     for (name, _, yaml) in variants(&simulator) {
         let bench = Bench::new(&config(&[yaml])).await;
         let mut writer = Writer::default();
-        scrape::write_reports(&mut writer, &bench.reports().await);
+        render::write_reports(&mut writer, &bench.reports().await);
         let text = writer.finish().concat();
         Exposition::parse(&text);
         let steady: String = text

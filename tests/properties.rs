@@ -508,7 +508,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
             let mut text = String::new();
             for _ in 0..2 {
                 let mut writer = Writer::default();
-                conferencing_exporter::metrics::scrape::write_reports(
+                conferencing_exporter::web::render::write_reports(
                     &mut writer,
                     &bench.reports().await,
                 );

@@ -7,10 +7,7 @@ mod common;
 use std::{fmt::Write as _, fs, path::Path};
 
 use conferencing_exporter::{
-    config::{
-        self, Config, Profile,
-        keys::{Key, Kind},
-    },
+    config::{self, Config, Profile, keys::Key},
     metrics::{FAMILIES, Family, MEASURED},
     model::{Measure, MeasureSet},
     systems::catalogue,
@@ -20,14 +17,11 @@ const README: &str = "README.md";
 
 /// What switches `key` on, if it is an option that a source does not have by itself.
 fn switched_on(key: &Key) -> Option<String> {
-    match key.kind {
-        Kind::Flag if key.default == Some("false") => Some("true".to_owned()),
-        Kind::Sections(keys) => {
-            let entry: Vec<_> = keys.iter().map(|key| format!("{}: x", key.name)).collect();
-            Some(format!("[{{ {} }}]", entry.join(", ")))
-        }
-        _ => None,
+    if key.entry_keys().is_empty() {
+        return (key.default == Some("false")).then(|| "true".to_owned());
     }
+    let entry: Vec<_> = key.entry_keys().iter().map(|key| format!("{}: x", key.name)).collect();
+    Some(format!("[{{ {} }}]", entry.join(", ")))
 }
 
 fn configured(profile: &Profile, option: Option<String>) -> MeasureSet {

@@ -223,6 +223,11 @@ impl Key {
         }
     }
 
+    /// The keys of an entry, if it takes a list of mappings; else none.
+    pub const fn entry_keys(&self) -> &'static [&'static Self] {
+        if let Kind::Sections(keys) = self.kind { keys } else { &[] }
+    }
+
     /// Whether it can be written so.
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.names().iter().any(|known| known == name)
@@ -238,13 +243,7 @@ pub(super) fn secret_names(name: &str) -> [String; 3] {
 pub(super) fn all(profiles: &[&'static Profile]) -> impl Iterator<Item = &'static Key> {
     let common = [TOP, COMMON, TLS_KEYS, CONFERENCE_KEYS].into_iter().flatten().copied();
     let own = profiles.iter().copied().flat_map(Profile::own);
-    common.chain(own.flat_map(|key| {
-        let below: &[&Key] = match key.kind {
-            Kind::Sections(keys) => keys,
-            _ => &[],
-        };
-        [key].into_iter().chain(below.iter().copied())
-    }))
+    common.chain(own.flat_map(|key| [key].into_iter().chain(key.entry_keys().iter().copied())))
 }
 
 /// Whether any table has a key that can be written so.

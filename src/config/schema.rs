@@ -61,10 +61,9 @@ pub fn schema(profiles: &[&'static Profile]) -> Value {
 fn lists(profiles: Profiles<'_>) -> Vec<(&'static Key, &'static [&'static Key])> {
     let mut lists: Vec<(&Key, &[&Key])> = Vec::new();
     for key in profiles.iter().flat_map(|profile| profile.own()) {
-        if let Kind::Sections(keys) = key.kind
-            && !lists.iter().any(|(known, _)| known.name == key.name)
-        {
-            lists.push((key, keys));
+        let is_known = lists.iter().any(|(known, _)| known.name == key.name);
+        if !key.entry_keys().is_empty() && !is_known {
+            lists.push((key, key.entry_keys()));
         }
     }
     lists

@@ -185,10 +185,9 @@ impl<'t> Section<'t> {
     /// The mappings of a [`Kind::Sections`], their unknown keys reported; `None` in place of what
     /// is no mapping.
     pub fn sections(&self, key: &Key) -> Vec<Option<Self>> {
-        let Kind::Sections(keys) = key.kind else { return Vec::new() };
         let open = |place| {
             let section = Self::open(self.report, &place)?;
-            section.check_keys(keys, |_| None);
+            section.check_keys(key.entry_keys(), |_| None);
             Some(section)
         };
         self.items(key).into_iter().map(open).collect()

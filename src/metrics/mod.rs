@@ -4,7 +4,6 @@
 
 pub mod own;
 pub mod process;
-pub mod scrape;
 pub mod text;
 
 use crate::model::Measure;

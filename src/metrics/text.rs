@@ -20,7 +20,7 @@ const LINE: usize = 1024;
 /// Content type of what [`Writer`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Labels rendered once, as they stand between the braces: `source="hq",vendor="yeastar_s"`.
+/// Labels rendered once, as they stand between the braces: `source="hq",vendor="some_pbx"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(String);
 
@@ -260,7 +260,7 @@ mod tests {
     #[test]
     fn writes_families_once_and_escapes_values() {
         let mut writer = Writer::default();
-        let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "dingtalk")]);
+        let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "some_pbx")]);
         writer.sample(CONFERENCES, &labels, Some(("state", "active")), 3_u64);
         writer.sample(CONFERENCES, &labels, Some(("state", "scheduled")), 0_u64);
         writer.sample(UP, &Labels::default(), None, f64::INFINITY);
@@ -268,8 +268,8 @@ mod tests {
             writer.finish().concat(),
             "# HELP conferencing_conferences Conferences known to the source, by state: active or scheduled.\n\
              # TYPE conferencing_conferences gauge\n\
-             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",state=\"active\"} 3\n\
-             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",state=\"scheduled\"} 0\n\
+             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",state=\"active\"} 3\n\
+             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",state=\"scheduled\"} 0\n\
              # HELP conferencing_up 1 if every required call of this collection worked, else 0.\n\
              # TYPE conferencing_up gauge\n\
              conferencing_up +Inf\n"

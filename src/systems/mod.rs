@@ -148,15 +148,18 @@ impl Catalogue {
 
 /// An answer that is not the one asked for: what it means, and the system's own code where the code
 /// decides what it means.
-pub(crate) struct Refusal<C> {
-    pub(crate) code: Option<C>,
-    pub(crate) fault: Fault,
+pub struct Refusal<C> {
+    /// The system's code, where it decides.
+    pub code: Option<C>,
+    /// What it means.
+    pub fault: Fault,
 }
 
 impl<C> Refusal<C> {
     /// What the answer means if its HTTP status says `status`: of the two, the reason that comes
     /// first in the documentation's table.
-    pub(crate) fn weighed(self, status: Fault) -> Self {
+    #[must_use]
+    pub fn weighed(self, status: Fault) -> Self {
         if Answer::overrules(&status, &self.fault) { status.into() } else { self }
     }
 }

@@ -14,6 +14,7 @@ mod auth;
 pub mod config;
 pub mod listen;
 mod query;
+pub mod render;
 mod respond;
 mod routes;
 mod san;

@@ -14,8 +14,9 @@ use std::{path::Path, sync::Arc};
 use conferencing_exporter::{
     collect::{Budget, Engine, Report, Selection, Workers},
     config::Config,
-    metrics::{own::Own, scrape, text::Writer},
+    metrics::{own::Own, text::Writer},
     systems::catalogue,
+    web::render,
 };
 use simulator::{Truth, Vendor};
 
@@ -54,14 +55,14 @@ impl Bench {
     /// Collects all sources and renders what `/probe` would answer.
     pub async fn scrape(&self) -> Exposition {
         let mut writer = Writer::default();
-        scrape::write_reports(&mut writer, &self.reports().await);
+        render::write_reports(&mut writer, &self.reports().await);
         Exposition::parse(&writer.finish().concat())
     }
 
     /// The exporter's own metrics.
     pub fn own(&self) -> Exposition {
         let mut writer = Writer::default();
-        scrape::write_own(&mut writer, &self.own, &self.engine.sources());
+        render::write_own(&mut writer, &self.own, &self.engine.sources());
         Exposition::parse(&writer.finish().concat())
     }
 

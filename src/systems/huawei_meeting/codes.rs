@@ -111,7 +111,7 @@ impl Code {
 pub(super) struct Refused {
     status: u16,
     /// The vendor's code, where the body has one.
-    code: Option<String>,
+    code: Option<Box<str>>,
     /// The pause to make, should this be throttling.
     pause: Consequence,
     /// What it means where nothing documented says more.
@@ -154,7 +154,7 @@ fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Re
         },
     };
     let status = answer.status.as_u16();
-    let code = code(answer, status);
+    let code = code(answer, status).map(String::into_boxed_str);
     match content {
         Some(content) if code.is_none() => Ok(content),
         Some(_) | None => Err(Refused { status, code, pause: answer.pause(), plain }),
@@ -345,7 +345,7 @@ mod tests {
             500..=599 => Fault::new(Reason::Http5xx),
             _ => Fault::new(Reason::Decode),
         };
-        let code = (!code.is_empty()).then(|| code.to_owned());
+        let code = (!code.is_empty()).then(|| code.into());
         Refused { status, code, pause: PAUSE, plain }
     }
 

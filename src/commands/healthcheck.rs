@@ -11,10 +11,10 @@ use tokio::{
 };
 use tokio_rustls::TlsConnector;
 
+use super::fail;
 use crate::{
     api::tls::Trusting,
     cli::{Exit, Options},
-    serve::fail,
 };
 
 /// Longest the exporter may take to say that it is healthy.

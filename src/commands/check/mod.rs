@@ -6,12 +6,12 @@ use std::io::{self, Write};
 
 use tokio::runtime::Builder;
 
+use super::fail;
 use crate::{
     cli::{Exit, Options},
     collect::{Engine, Workers},
     config::{Config, Loaded},
     metrics::own::Own,
-    serve::fail,
     systems, web,
 };
 

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use crate::{cli::Exit, config, serve::fail, systems};
+use super::fail;
+use crate::{cli::Exit, config, systems};
 
 /// Prints it.
 pub fn print() -> Exit {

@@ -1,13 +1,6 @@
 //! The life of the serving process: start, reload, stop.
 
-use std::{
-    io::{self, Write},
-    num::NonZero,
-    path::PathBuf,
-    sync::Arc,
-    thread,
-    time::Duration,
-};
+use std::{io, num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use sd_notify::NotifyState;
 use tokio::{
@@ -19,6 +12,7 @@ use tokio::{
 };
 use tracing::{error, info, warn};
 
+use super::fail;
 use crate::{
     cli::{Exit, Options},
     collect::{Engine, Workers},
@@ -62,13 +56,6 @@ fn runtime() -> io::Result<Runtime> {
         .thread_name("serve")
         .enable_all()
         .build()
-}
-
-/// Says why on standard error.
-pub(crate) fn fail(problem: &str, exit: Exit) -> Exit {
-    // Where standard error is closed, nobody listens.
-    let _ = writeln!(io::stderr().lock(), "{problem}");
-    exit
 }
 
 async fn life(options: &Options) -> Exit {

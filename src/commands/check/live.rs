@@ -14,10 +14,10 @@ use tokio::runtime::Builder;
 use crate::{
     cli::Exit,
     collect::{Budget, Engine, Report, Selection, Source, Workers},
+    commands::fail,
     config::Config,
     metrics::own::Own,
     model::{Capability, Measure, Observation},
-    serve::fail,
     systems::{self, advice},
 };
 
