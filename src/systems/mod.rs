@@ -159,7 +159,7 @@ impl<C> Refusal<C> {
     /// What the answer means if its HTTP status says `status`: of the two, the reason that comes
     /// first in the documentation's table.
     #[must_use]
-    pub fn weighed(self, status: Fault) -> Self {
+    pub fn with_status(self, status: Fault) -> Self {
         if Answer::overrules(&status, &self.fault) { status.into() } else { self }
     }
 }

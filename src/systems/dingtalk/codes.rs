@@ -275,7 +275,7 @@ impl Body<'_> {
         });
         match documented {
             Some((code, fault)) => {
-                Refusal { code: Some(code), fault: fault.with_code(&text) }.weighed(by_status)
+                Refusal { code: Some(code), fault: fault.with_code(&text) }.with_status(by_status)
             }
             // A code that is not documented of such a call may still say what is wrong.
             None => Refusal { code: known, ..undocumented(&text, status, by_status, on) },

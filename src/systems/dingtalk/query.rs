@@ -1,4 +1,4 @@
-//! Asking for meetings in batches, and finding out which id spoils one.
+//! Asking for meetings in batches, and finding out which id a refused one is refused for.
 //!
 //! Only meetings in progress can be asked for. Whether an ended one among others fails the whole
 //! call is not documented: both are taken.
@@ -31,7 +31,7 @@ use crate::{
     systems::Refusal,
 };
 
-/// Requests a collection may spend on finding spoilt ids: calls are metered.
+/// Requests a collection may spend on finding out which ids are refused: calls are metered.
 const MOST_EXTRA: usize = 64;
 
 /// A meeting that has ended does not begin again; the list should forget it long before.
@@ -45,7 +45,7 @@ pub(super) struct Learnt {
     largest_batch: AtomicUsize,
     /// Ids of collections in which nothing was answered. Until then they are asked for together,
     /// and that they are refused is not looked into again.
-    suspects: Mutex<HashMap<String, Instant>>,
+    unanswered: Mutex<HashMap<String, Instant>>,
 }
 
 impl Default for Learnt {
@@ -53,7 +53,7 @@ impl Default for Learnt {
         Self {
             refused: Mutex::default(),
             largest_batch: AtomicUsize::new(usize::MAX),
-            suspects: Mutex::default(),
+            unanswered: Mutex::default(),
         }
     }
 }
@@ -61,7 +61,7 @@ impl Default for Learnt {
 impl Learnt {
     /// Takes out of `ids` those not to be asked for now. What is not in `ids` is forgotten: it is
     /// neither listed nor configured any more.
-    fn sift(&self, ids: &mut Vec<&str>) {
+    fn leave_out_refused(&self, ids: &mut Vec<&str>) {
         let mut refused = self.refused.lock().unwrap_or_else(PoisonError::into_inner);
         if refused.is_empty() {
             return;
@@ -77,26 +77,28 @@ impl Learnt {
         refused.insert(id.to_owned(), Instant::now() + pause);
     }
 
-    /// Parts the suspects among `ids` from the others. What is not in `ids` is forgotten.
-    fn part<'a>(&self, ids: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        if suspects.is_empty() {
+    /// Splits `ids` into those of collections in which nothing was answered, and the others. What is
+    /// not in `ids` is forgotten.
+    fn split_unanswered<'a>(&self, ids: &[&'a str]) -> (Vec<&'a str>, Vec<&'a str>) {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        if unanswered.is_empty() {
             return (Vec::new(), ids.to_vec());
         }
         let now = Instant::now();
         let known: HashSet<&str> = ids.iter().copied().collect();
-        suspects.retain(|id, until| *until > now && known.contains(id.as_str()));
-        ids.iter().partition(|id| suspects.contains_key(**id))
+        unanswered.retain(|id, until| *until > now && known.contains(id.as_str()));
+        ids.iter().partition(|id| unanswered.contains_key(**id))
     }
 
-    /// One that is suspected already is so no longer for that: it is looked into in its time.
-    fn suspect(&self, id: &str, pause: Duration) {
-        let mut suspects = self.suspects.lock().unwrap_or_else(PoisonError::into_inner);
-        suspects.entry(id.to_owned()).or_insert_with(|| Instant::now() + pause);
+    /// Nothing was answered, this id included. What is noted already keeps its time: it is looked
+    /// into when that has come.
+    fn note_unanswered(&self, id: &str, pause: Duration) {
+        let mut unanswered = self.unanswered.lock().unwrap_or_else(PoisonError::into_inner);
+        unanswered.entry(id.to_owned()).or_insert_with(|| Instant::now() + pause);
     }
 
-    fn acquit(&self) {
-        self.suspects.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    fn forget_unanswered(&self) {
+        self.unanswered.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 }
 
@@ -149,8 +151,8 @@ enum Outcome {
 struct Found<'a> {
     meetings: Vec<Meeting>,
     /// Batches that were refused, to be asked in halves.
-    spoilt: Vec<(&'a [&'a str], Cause, Fault)>,
-    /// Batches of suspects that were refused: to be asked in halves if anything is answered.
+    to_halve: Vec<(&'a [&'a str], Cause, Fault)>,
+    /// Batches of ids of which nothing was answered before, and now neither: to be asked in halves if anything is answered.
     set_aside: Vec<(&'a [&'a str], Cause, Fault)>,
     /// Meetings that were listed as in progress, and refused as unknown.
     doubtful: Vec<(&'a str, Fault)>,
@@ -162,11 +164,11 @@ struct Found<'a> {
 
 impl<'a> Found<'a> {
     /// Depth first: a span that ends before all is found out has at least found something.
-    fn next_spoilt(&mut self) -> Option<(&'a [&'a str], Cause, Fault)> {
-        if self.spoilt.is_empty() && self.answered {
+    fn next_to_halve(&mut self) -> Option<(&'a [&'a str], Cause, Fault)> {
+        if self.to_halve.is_empty() && self.answered {
             return self.set_aside.pop();
         }
-        self.spoilt.pop()
+        self.to_halve.pop()
     }
 }
 
@@ -186,16 +188,16 @@ impl Queries<'_> {
     /// The meetings of `ids` that are in progress.
     ///
     /// # Errors
-    /// The first query that failed, or too many spoilt batches: what was learnt until then stays,
+    /// The first query that failed, or too many refused batches: what was learnt until then stays,
     /// so that the next collection gets further. Or nothing but refusals of meetings that were
     /// listed a moment ago: then it is not the ids that are wrong.
     pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
-        self.learnt.sift(&mut ids);
-        let (suspects, others) = self.learnt.part(&ids);
+        self.learnt.leave_out_refused(&mut ids);
+        let (unanswered, others) = self.learnt.split_unanswered(&ids);
         let largest = self.learnt.largest_batch.load(Ordering::Relaxed);
         let size = self.batch_size.min(largest).max(1);
         let mut found = Found::default();
-        let batches = suspects.chunks(size).chain(others.chunks(size));
+        let batches = unanswered.chunks(size).chain(others.chunks(size));
         // Unordered: the first failure ends all of them, whichever it is.
         let mut asked: FuturesUnordered<_> = batches.map(|batch| self.ask(batch)).collect();
         while let Some((batch, outcome)) = asked.try_next().await? {
@@ -203,16 +205,16 @@ impl Queries<'_> {
         }
         // Each half would be refused as it was not long ago, and calls are metered.
         let in_vain = |(batch, cause, _): &mut (&[&str], Cause, Fault)| {
-            suspects.contains(&batch[0]) && *cause == Cause::Unknown
+            unanswered.contains(&batch[0]) && *cause == Cause::Unknown
         };
-        found.set_aside = found.spoilt.extract_if(.., in_vain).collect();
+        found.set_aside = found.to_halve.extract_if(.., in_vain).collect();
         let mut extra = MOST_EXTRA;
-        while let Some((batch, _, fault)) = found.next_spoilt() {
+        while let Some((batch, _, fault)) = found.next_to_halve() {
             let Some(rest) = extra.checked_sub(2) else {
                 if found.answered {
                     self.learn(&found.doubtful);
                 } else if !found.doubtful.is_empty() && !found.left_out {
-                    return Err(self.despair(&ids, fault));
+                    return Err(self.nothing_answered(&ids, fault));
                 }
                 let fault = Fault { reason: Reason::Vendor, ..fault };
                 return Err(self.give_up(fault, "too many ids were refused"));
@@ -228,7 +230,7 @@ impl Queries<'_> {
             let doubtful = found.doubtful.pop().map(|(_, fault)| fault);
             let aside = found.set_aside.pop().map(|(_, _, fault)| fault);
             if let Some(fault) = doubtful.or(aside) {
-                return Err(self.despair(&ids, fault));
+                return Err(self.nothing_answered(&ids, fault));
             }
         }
         self.learn(&found.doubtful);
@@ -263,7 +265,7 @@ impl Queries<'_> {
         let (cause, fault) = match outcome {
             Outcome::Meetings(more) => {
                 found.answered = true;
-                self.learnt.acquit();
+                self.learnt.forget_unanswered();
                 return found.meetings.extend(more);
             }
             Outcome::Refused(cause, fault) => (cause, fault),
@@ -271,7 +273,7 @@ impl Queries<'_> {
         if cause == Cause::TooLong {
             self.learnt.largest_batch.fetch_min(batch.len() / 2, Ordering::Relaxed);
         }
-        let [id] = batch else { return found.spoilt.push((batch, cause, fault)) };
+        let [id] = batch else { return found.to_halve.push((batch, cause, fault)) };
         let pause = match cause {
             _ if self.configured.contains(id) => self.pause,
             Cause::Ended => ENDED,
@@ -289,9 +291,9 @@ impl Queries<'_> {
     }
 
     /// Nothing was answered, not even of what had just been listed: it is not the ids.
-    fn despair(&self, ids: &[&str], fault: Fault) -> Failure {
+    fn nothing_answered(&self, ids: &[&str], fault: Fault) -> Failure {
         for id in ids.iter().filter(|id| !self.configured.contains(*id)) {
-            self.learnt.suspect(id, self.pause);
+            self.learnt.note_unanswered(id, self.pause);
         }
         self.give_up(fault, "every listed meeting was refused")
     }
@@ -312,16 +314,16 @@ mod tests {
         let learnt = Learnt::default();
         learnt.refuse("a", Duration::from_secs(60));
         learnt.refuse("b", Duration::from_secs(120));
-        let sifted = |ids: &[&'static str]| {
+        let left = |ids: &[&'static str]| {
             let mut ids = ids.to_vec();
-            learnt.sift(&mut ids);
+            learnt.leave_out_refused(&mut ids);
             ids
         };
-        assert_eq!(sifted(&["a", "b", "c"]), ["c"]);
+        assert_eq!(left(&["a", "b", "c"]), ["c"]);
         tokio::time::advance(Duration::from_secs(61)).await;
-        assert_eq!(sifted(&["a", "b", "c"]), ["a", "c"]);
-        assert_eq!(sifted(&["c"]), ["c"]);
-        assert_eq!(sifted(&["b"]), ["b"], "what is no longer listed is forgotten");
+        assert_eq!(left(&["a", "b", "c"]), ["a", "c"]);
+        assert_eq!(left(&["c"]), ["c"]);
+        assert_eq!(left(&["b"]), ["b"], "what is no longer listed is forgotten");
         assert!(learnt.refused.lock().unwrap().is_empty());
     }
 

@@ -123,7 +123,7 @@ impl Hosts {
         if !refused || usable.fresh {
             return Err(note(session, error).await);
         }
-        // The token was of an earlier sitting of this meeting, or did not live as long as it said.
+        // The token was of the last time this meeting was held, or did not live as long as it said.
         let Some(usable) = self.token(api, session, host).await? else { return Ok(None) };
         match real_time_info(api, id, &usable.token).await {
             Err(Failure::Request(error)) => {

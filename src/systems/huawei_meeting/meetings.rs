@@ -71,7 +71,7 @@ impl Paging {
     /// which need not be true: items that end or repeat between two pages never add up to it.
     fn goes_on(&mut self, received: usize, new: usize, known: usize, total: Count) -> bool {
         self.pages += 1;
-        // More than was asked for are repetitions: they do not lie on the way.
+        // More than was asked for are repetitions: the next page does not start behind them.
         self.offset += received.min(PAGE);
         if received == 0 || new == 0 || self.pages == MOST_PAGES {
             return false;
@@ -408,7 +408,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_and_counts_come_in_many_clothes() {
+    fn settings_and_counts_are_spelt_in_many_ways() {
         let json = r#"{"data":[
             {"conferenceID":"1","onlineAttendeeAmount":"7","isAutoMute":true},
             {"conferenceID":2,"onlineAttendeeAmount":null,"isAutoMute":"0"},

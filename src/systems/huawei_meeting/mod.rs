@@ -383,7 +383,7 @@ impl HuaweiMeeting {
         let mut largest = Some(0);
         let mut mute_on_join = Setting::default();
         for meeting in active.values() {
-            // One meeting without a head count, and the sum would be a lie.
+            // One meeting without a head count, and the sum would be too low.
             joined = joined.zip(meeting.attendees).map(|(sum, one)| sum + one);
             largest = largest.zip(meeting.attendees).map(|(largest, one)| one.max(largest));
             mute_on_join.add(meeting.mute_on_join);

@@ -149,7 +149,7 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     if let Err(status) = answer.check_status() {
         return Err(match answer.decode::<Bare<'_>>() {
             Ok(bare) if failed(&bare) && Code::of(bare.errno.as_str()).is_documented() => {
-                refusal(bare.errno.as_str()).weighed(status)
+                refusal(bare.errno.as_str()).with_status(status)
             }
             Ok(_) | Err(_) => status.into(),
         });

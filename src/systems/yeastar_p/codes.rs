@@ -175,7 +175,7 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     if let Err(status) = answer.check_status() {
         return Err(match answer.decode::<Bare>() {
             Ok(Bare { errcode: Number(Some(errcode)) }) if Code::of(errcode).is_documented() => {
-                refusal(errcode).weighed(status)
+                refusal(errcode).with_status(status)
             }
             Ok(_) | Err(_) => status.into(),
         });

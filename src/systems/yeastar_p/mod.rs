@@ -243,7 +243,7 @@ impl YeastarP {
             }
             let short = received < self.page_size as usize;
             let complete = match total.and_then(|total| usize::try_from(total).ok()) {
-                // A total below what is there already is a lie: only a short page ends the list.
+                // A total below what is there already is wrong: only a short page ends the list.
                 Some(total) => ids.len() == total || (short && ids.len() > total),
                 None => short,
             };
