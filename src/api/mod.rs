@@ -1,4 +1,4 @@
-//! Bounded JSON over HTTP: size, time, no redirects; every failure has one [`Reason`].
+//! Bounded JSON over HTTP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
 //!
 //! Nothing in here ever prints a URL, a header value or a body: tokens travel in all three.
 

@@ -2,7 +2,7 @@
 //!
 //! The list of ongoing meetings has the head counts; everything else costs a call a meeting and
 //! is opt-in. `isMute` and `isAutoMute` are settings for those who join: live mute comes only
-//! from [`control`], for meetings whose host password is configured. Nothing but the calls of
+//! from `control`, for meetings whose host password is configured. Nothing but the calls of
 //! its profile is ever made, and each of them only reads.
 
 mod codes;

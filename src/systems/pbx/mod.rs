@@ -1,4 +1,4 @@
-//! What the PBXs share: conferences with members who are in or wait ([`live`]), and for OpenVox UC
+//! What the PBXs share: conferences with members who are in or wait (`live`), and for OpenVox UC
 //! and the Yeastar S-Series, whose API is the same at heart, also the MD5 login, the heartbeat, the
 //! envelope of an answer and its error numbers.
 
