@@ -66,7 +66,9 @@ impl System for YeastarS {
     }
 
     fn configured(&self) -> MeasureSet {
-        MeasureSet::of(&[Measure::Rooms]).with_if(true, SETTINGS).with_if(self.live, live::MEASURES)
+        let mut set = MeasureSet::of(SETTINGS);
+        set.insert(Measure::Rooms);
+        set.with_if(self.live, live::MEASURES)
     }
 
     async fn collect(&self, visit: &Visit<'_, Md5Login>) -> Result<Observation, Failure> {
