@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use conferencing_exporter::{cli::Cli, logging, serve};
+use conferencing_exporter::{cli::Cli, commands::serve, logging};
 use simulator::{Options, Simulator, Vendor};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exporter.yaml");

@@ -19,7 +19,7 @@ use super::{
     resolver::Resolver,
     tls::{self, Accept, Identity},
 };
-use crate::{config::Source, model::Vendor};
+use crate::config::Source;
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
@@ -133,15 +133,6 @@ fn connect_timeout(source: &Source) -> Duration {
     source.timeout / 2
 }
 
-/// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
-/// do not always say so: the next request would be lost on it.
-const fn keeps_connections(source: &Source) -> bool {
-    match source.vendor() {
-        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => false,
-        Vendor::HuaweiMeeting | Vendor::Dingtalk => true,
-    }
-}
-
 /// Whether a certificate may have to be verified: the source's, or that of a proxy before it.
 fn meets_tls(source: &Source, environment: &Matcher) -> bool {
     if source.base_url.scheme() == "https" || source.proxy_url.is_some() {
@@ -198,7 +189,7 @@ impl Material {
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
             u8::from(self.identity.is_some()),
-            u8::from(keeps_connections(source)),
+            u8::from(source.profile.keeps_connections),
             u8::from(self.meets_tls),
         ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
@@ -230,7 +221,7 @@ fn build(
         // As in the vendors' samples: not every embedded server knows that the case is all one.
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
-        .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
+        .pool_max_idle_per_host(if source.profile.keeps_connections { MOST_IDLE } else { 0 })
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver {
             host: source.tls.server_name.as_ref().map(|_| resolvable(source)),

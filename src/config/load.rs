@@ -5,7 +5,7 @@ use std::{collections::HashMap, ffi::OsString, io::Read, path::Path};
 use zeroize::Zeroizing;
 
 use super::{
-    Config, LoadError, Problem,
+    Config, LoadError, Problem, Profile,
     file::{self, Position},
     keys,
     report::Report,
@@ -27,10 +27,11 @@ pub struct Loaded {
 
 impl Config {
     /// Reads and checks a configuration file, and the files and environment variables it names.
+    /// `profiles` are the kinds of systems that it may have sources of.
     ///
     /// # Errors
     /// All problems of the file at once.
-    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
+    pub fn load(path: &Path, profiles: &[&'static Profile]) -> Result<Loaded, LoadError> {
         let unreadable = |error: std::io::Error| {
             let message = format!("the configuration cannot be read: {}", io_reason(&error));
             let is_absent = error.kind() == std::io::ErrorKind::NotFound;
@@ -53,7 +54,7 @@ impl Config {
             let message = format!("not UTF-8 text (line {line})");
             LoadError::of_file(path, message, Some("save it as UTF-8"))
         })?;
-        read(text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name))
+        read(text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name), profiles)
     }
 
     /// As [`Config::load`], from text. `file` is its name in messages; its directory is where
@@ -61,8 +62,12 @@ impl Config {
     ///
     /// # Errors
     /// All problems of the text at once.
-    pub fn parse(text: &str, file: &Path) -> Result<Loaded, LoadError> {
-        Self::parse_with_env(text, file, |name| std::env::var_os(name))
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        profiles: &[&'static Profile],
+    ) -> Result<Loaded, LoadError> {
+        Self::parse_with_env(text, file, profiles, |name| std::env::var_os(name))
     }
 
     /// As [`Config::parse`], with the environment variables given.
@@ -72,9 +77,10 @@ impl Config {
     pub fn parse_with_env(
         text: &str,
         file: &Path,
+        profiles: &[&'static Profile],
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Loaded, LoadError> {
-        read(text, file, None, &env)
+        read(text, file, None, &env, profiles)
     }
 }
 
@@ -83,11 +89,12 @@ fn read(
     path: &Path,
     mode: Option<u32>,
     env: &dyn Fn(&str) -> Option<OsString>,
+    profiles: &[&'static Profile],
 ) -> Result<Loaded, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = file::parse(text, keys::is_structure);
+    let tree = file::parse(text, &|key| keys::is_structure(profiles, key));
     let valid = tree.root.is_some() || tree.problems.is_empty();
-    let report = Report::new(path, text, tree.keys, valid, env);
+    let report = Report::new(path, text, tree.keys, valid, env, profiles);
     for problem in tree.problems {
         report.yaml(problem);
     }

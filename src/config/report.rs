@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    Problem,
+    Problem, Profile,
     error::{self, printable},
     file::{Position, YamlProblem},
 };
@@ -22,6 +22,8 @@ pub(super) struct Report<'a> {
     valid_yaml: bool,
     base_dir: &'a Path,
     env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The kinds of systems there are.
+    pub(super) profiles: &'a [&'static Profile],
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     /// What was said already: a mapping of `defaults` or an alias is read for each source.
@@ -37,6 +39,7 @@ impl<'a> Report<'a> {
         keys: HashSet<Position>,
         valid_yaml: bool,
         env: &'a dyn Fn(&str) -> Option<OsString>,
+        profiles: &'a [&'static Profile],
     ) -> Self {
         // As the YAML parser counts lines: a lone carriage return ends one too.
         let lines = text
@@ -50,6 +53,7 @@ impl<'a> Report<'a> {
             valid_yaml,
             base_dir: file.parent().unwrap_or(Path::new("")),
             env,
+            profiles,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             said: RefCell::default(),
@@ -126,7 +130,8 @@ impl<'a> Report<'a> {
             !text.is_empty() && !text.starts_with('#')
         });
         let excerpt = line.map(|line| {
-            error::excerpt(line, at, |place| self.keys.contains(&place), self.valid_yaml)
+            let is_key = |place| self.keys.contains(&place);
+            error::excerpt(line, at, is_key, self.valid_yaml, self.profiles)
         });
         to.borrow_mut().push(Problem {
             file: self.file.clone(),

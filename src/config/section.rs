@@ -26,7 +26,7 @@ pub(super) struct Place<'t> {
 }
 
 /// A mapping, and the mapping of `defaults` that holds where it is silent.
-pub(super) struct Section<'t> {
+pub struct Section<'t> {
     report: &'t Report<'t>,
     position: Position,
     path: String,
@@ -172,12 +172,52 @@ impl<'t> Section<'t> {
         Section { report, position, path, entries, fallback: None, meant: RefCell::default() }
     }
 
+    /// Whether the mapping itself, not `defaults`, has a key; a secret in any of its three forms.
+    pub fn is_given(&self, key: &Key) -> bool {
+        self.has_key(key).is_some()
+    }
+
+    /// Whether a list is given and has items.
+    pub fn has_items(&self, key: &Key) -> bool {
+        !self.items(key).is_empty()
+    }
+
+    /// The mappings of a [`Kind::Sections`], their unknown keys reported; `None` in place of what
+    /// is no mapping.
+    pub fn sections(&self, key: &Key) -> Vec<Option<Self>> {
+        let open = |place| {
+            let section = Self::open(self.report, &place)?;
+            section.check_keys(key.entry_keys(), |_| None);
+            Some(section)
+        };
+        self.items(key).into_iter().map(open).collect()
+    }
+
+    /// Reports a problem with the value of a key, or with its absence.
+    pub fn error(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        let (at, path) = self.place_of(key);
+        self.report.error(at, &path, message, remedy);
+    }
+
+    /// Reports what is allowed and probably not meant.
+    pub fn warning(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        let (at, path) = self.place_of(key);
+        self.report.warning(at, &path, message, remedy);
+    }
+
+    fn place_of(&self, key: &Key) -> (Position, String) {
+        match self.find(key) {
+            Some(place) => (place.node.position, place.path),
+            None => (self.position, self.path_of(key.name)),
+        }
+    }
+
     pub(super) fn report(&self) -> &'t Report<'t> {
         self.report
     }
 
     /// Reports a key that must be there, unless it is there mistyped.
-    pub(super) fn missing(&self, key: &Key, message: &str) {
+    pub fn missing(&self, key: &Key, message: &str) {
         if key.names().iter().any(|name| self.meant.borrow().contains(name)) {
             return;
         }
@@ -189,7 +229,8 @@ impl<'t> Section<'t> {
         self.report.error(self.position, &self.path_of(key.name), message, Some(&names));
     }
 
-    pub(super) fn flag(&self, key: &Key) -> bool {
+    /// A flag; its default where it is absent or wrong.
+    pub fn flag(&self, key: &Key) -> bool {
         let found = self.scalar(key, |scalar| match scalar.meaning() {
             Meaning::Bool(value) => Ok(value),
             Meaning::Null | Meaning::Number | Meaning::Text => {
@@ -199,14 +240,15 @@ impl<'t> Section<'t> {
         found.unwrap_or(key.default == Some("true"))
     }
 
-    pub(super) fn integer(&self, key: &Key) -> u64 {
+    /// A whole number; its default where it is absent or wrong.
+    pub fn integer(&self, key: &Key) -> u64 {
         let Kind::Integer(min, _) = key.kind else { return 0 };
         let found = self.integer_if_given(key);
         found.or_else(|| key.default?.parse().ok()).unwrap_or(min)
     }
 
     /// A whole number that has no default.
-    pub(super) fn integer_if_given(&self, key: &Key) -> Option<u64> {
+    pub fn integer_if_given(&self, key: &Key) -> Option<u64> {
         let Kind::Integer(min, max) = key.kind else { return None };
         self.scalar(key, |scalar| {
             let remedy = format!("write a whole number from {min} to {max}");
@@ -237,8 +279,13 @@ impl<'t> Section<'t> {
         found.or_else(|| parse_size(key.default?).ok()).unwrap_or(max)
     }
 
-    /// `default` is for the key whose default depends on the vendor.
-    pub(super) fn duration(&self, key: &Key, default: Option<&str>) -> Duration {
+    /// A duration; its default where it is absent or wrong.
+    pub fn duration(&self, key: &Key) -> Duration {
+        self.duration_or(key, key.default)
+    }
+
+    /// As [`Section::duration`], of the key whose default depends on the system.
+    pub(super) fn duration_or(&self, key: &Key, default: Option<&str>) -> Duration {
         let Kind::Duration(min, max) = key.kind else { return Duration::ZERO };
         let found = self.scalar(key, |scalar| {
             let unit = "write it with its unit, like `500ms`, `10s`, `15m` or `1h30m`";
@@ -260,7 +307,8 @@ impl<'t> Section<'t> {
         found.or_else(|| parse_duration(default.or(key.default)?).ok()).unwrap_or(min)
     }
 
-    pub(super) fn choice(&self, key: &Key) -> Option<&'static str> {
+    /// One of the key's words; its default where it is absent or wrong.
+    pub fn choice(&self, key: &Key) -> Option<&'static str> {
         let Kind::Choice(words) = key.kind else { return None };
         let found = self.scalar(key, |scalar| choose(scalar, words));
         found.or(key.default.and_then(|default| words.iter().copied().find(|w| *w == default)))
@@ -272,7 +320,7 @@ impl<'t> Section<'t> {
     }
 
     /// Text or an identifier, if given.
-    pub(super) fn text(&self, key: &Key) -> Option<String> {
+    pub fn text(&self, key: &Key) -> Option<String> {
         self.scalar(key, |scalar| {
             let text = text_of(scalar)?;
             if let Kind::Id(marks, longest) | Kind::Name(marks, longest) = key.kind {
@@ -301,7 +349,7 @@ impl<'t> Section<'t> {
     }
 
     /// A list of identifiers without repetitions.
-    pub(super) fn ids(&self, key: &Key) -> Vec<String> {
+    pub fn ids(&self, key: &Key) -> Vec<String> {
         let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
         let mut ids: Vec<String> = Vec::new();
         let mut seen = HashSet::new();
@@ -327,13 +375,13 @@ impl<'t> Section<'t> {
     }
 
     /// Path of a file, if given, relative to the configuration's directory.
-    pub(super) fn file(&self, key: &Key) -> Option<PathBuf> {
+    pub fn file(&self, key: &Key) -> Option<PathBuf> {
         let path = self.scalar(key, |scalar| text_of(scalar).map(str::to_owned))?;
         Some(self.report.resolve(&path))
     }
 
     /// A secret: exactly one of its three forms. Absent is not reported.
-    pub(super) fn secret(&self, key: &Key) -> Option<SecretSource> {
+    pub fn secret(&self, key: &Key) -> Option<SecretSource> {
         let names = secret_names(key.name);
         let mut given: Vec<&String> =
             names.iter().filter(|name| self.has(name).is_some()).collect();
@@ -523,7 +571,7 @@ fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
 }
 
 /// The reason without the system's error number.
-pub(super) fn io_reason(error: &std::io::Error) -> String {
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
     let plain = [
         (std::io::ErrorKind::NotFound, "there is no such file"),
         (std::io::ErrorKind::PermissionDenied, "permission denied"),

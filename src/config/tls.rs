@@ -27,7 +27,7 @@ pub(super) fn read(section: &Section<'_>) -> Tls {
         let server_name = tls.text(&keys::SERVER_NAME).filter(|name| {
             let valid = ServerName::try_from(name.as_str()).is_ok();
             if !valid {
-                fault(tls, &keys::SERVER_NAME, "not a host name or address", None);
+                tls.error(&keys::SERVER_NAME, "not a host name or address", None);
             }
             valid
         });
@@ -48,7 +48,7 @@ fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
     for (one, other) in [(&keys::CERT_FILE, &keys::KEY_FILE), (&keys::KEY_FILE, &keys::CERT_FILE)] {
         if tls.find(one).is_some() && tls.find(other).is_none() {
             let message = format!("`{}` without `{}`", one.name, other.name);
-            fault(tls, one, &message, Some(&format!("add `{}`", other.name)));
+            tls.error(one, &message, Some(&format!("add `{}`", other.name)));
         }
     }
     let (cert_file, key_file) = (certificate?, key?);
@@ -56,11 +56,11 @@ fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
         Ok(()) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
             let message = "the key does not belong to the certificate of `cert_file`";
-            fault(tls, &keys::KEY_FILE, message, None);
+            tls.error(&keys::KEY_FILE, message, None);
         }
         Err(_) => {
             let remedy = "it must be whole, and of X.509 version 3: `openssl x509 -req` makes those with `-extfile`";
-            fault(tls, &keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
+            tls.error(&keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
         }
     }
     Some(ClientCertificate { cert_file, key_file })
@@ -78,14 +78,14 @@ fn pem_file(
         Err(error) => {
             let message = format!("`{}` cannot be read: {}", path.display(), io_reason(&error));
             let remedy = "a relative path starts at the directory of the configuration file";
-            fault(tls, key, &message, Some(remedy));
+            tls.error(key, &message, Some(remedy));
             return None;
         }
     };
     match check(&bytes) {
         Ok(()) => Some(path),
         Err(message) => {
-            fault(tls, key, &format!("`{}` {message}", path.display()), None);
+            tls.error(key, &format!("`{}` {message}", path.display()), None);
             None
         }
     }
@@ -134,11 +134,4 @@ fn pair(cert_file: &Path, key_file: &Path) -> Result<(), rustls::Error> {
         return Err(rustls::Error::NoCertificatesPresented);
     };
     CertifiedKey::from_der(certificates, key, &default_provider()).map(drop)
-}
-
-/// Reports a problem at the value of a key.
-fn fault(tls: &Section<'_>, key: &Key, message: &str, remedy: Option<&str>) {
-    if let Some(place) = tls.find(key) {
-        tls.report().error(place.node.position, &place.path, message, remedy);
-    }
 }

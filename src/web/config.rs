@@ -199,7 +199,7 @@ impl Reader<'_> {
         let mut config =
             WebConfig { tls: None, http2: true, headers: Vec::new(), users: HashMap::new() };
         // Users are no structure: a hash put in a user's place is not shown.
-        let tree = file::parse(text, |key| TOP[..2].contains(&key) || key == "headers");
+        let tree = file::parse(text, &|key| TOP[..2].contains(&key) || key == "headers");
         for problem in &tree.problems {
             self.problem(problem.position, &problem.path, &problem.message);
         }

@@ -10,17 +10,14 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::{
-        Reason,
-        lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
-    },
+    api::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
     collect::Rows,
     config::{Conferences, Identify},
     metrics::{
         SOURCE_CAPABILITY, UP, measured,
         text::{Labels, Writer},
     },
-    model::{Conference, Measure, Observation, Sizes},
+    model::{Conference, Measure, Observation, Reason, Sizes},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{
