@@ -3,21 +3,15 @@
 use std::{path::Path, sync::Arc};
 
 use hyper::StatusCode;
-use serde_json::Value;
 
 use crate::{
-    api::{Api, Endpoint, client, json},
+    api::{Api, Endpoint, client},
     config::Config,
     metrics::own::{Own, SourceMeters},
     vendor::{System, endpoints, user_agent},
 };
 
 pub use crate::web::fuzzing::{query, web_config};
-
-/// What an answer decodes to, and what it would by `serde_json` alone.
-pub fn json(answer: &[u8]) -> [Option<Value>; 2] {
-    [json::decode(answer), json::plain(answer)]
-}
 
 /// The one source of a configuration, and the way to it.
 pub struct Target {

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     api::{
         Api, Failure, Fault, Reason,
-        lenient::{Flag, IsSet, List, Text, present},
+        lenient::{Flag, IsSet, List, Name, Text, present},
     },
     config::{self, Conferences, Identify, Pbx},
     model::{Measure, MeasureSet, Observation},
@@ -58,7 +58,7 @@ struct Room<'a> {
     #[serde(borrow)]
     number: Text<'a>,
     #[serde(borrow, default)]
-    name: Text<'a>,
+    name: Name<'a>,
     #[serde(default, deserialize_with = "present")]
     participantepassword: Option<IsSet>,
     waitformoderator: Option<Flag>,
@@ -79,7 +79,7 @@ struct Entry<'a> {
     #[serde(borrow)]
     conferencenumber: Text<'a>,
     #[serde(borrow, default)]
-    conferencename: Text<'a>,
+    conferencename: Name<'a>,
     #[serde(borrow, alias = "members")]
     member: List<Member<'a>>,
 }

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     api::{
         Api, Failure, Fault, Reason,
-        lenient::{Flag, IsSet, List, OneOrMany, Text, present},
+        lenient::{Flag, IsSet, List, Name, OneOrMany, Text, present},
     },
     config::{self, Conferences, Pbx},
     model::{Measure, MeasureSet, Observation},
@@ -82,7 +82,7 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conferencenumber: Text<'a>,
     #[serde(borrow, default)]
-    conferencename: Text<'a>,
+    conferencename: Name<'a>,
     #[serde(borrow, alias = "member")]
     members: List<Member<'a>>,
 }

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     api::{
         Answer, Api, Call, Consequence, Endpoint, Failure, Fault, Reason,
-        lenient::{Flag, IsSet, List, Number, Text, present},
+        lenient::{Flag, IsSet, List, Name, Number, Text, present},
     },
     config::{self, Conferences},
     model::{Measure, MeasureSet, Observation},
@@ -189,7 +189,7 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conference_number: Text<'a>,
     #[serde(borrow, default)]
-    conference_name: Text<'a>,
+    conference_name: Name<'a>,
     #[serde(borrow)]
     members: List<Member<'a>>,
 }
