@@ -12,13 +12,13 @@ pub mod duration;
 mod error;
 pub(crate) mod file;
 pub mod keys;
-mod load;
-mod report;
+pub(crate) mod load;
+pub(crate) mod report;
 mod schema;
 pub mod secret;
-mod section;
+pub(crate) mod section;
 mod source;
-mod tls;
+pub(crate) mod tls;
 mod vendor;
 
 pub use error::{LoadError, Problem};

@@ -20,13 +20,13 @@ use super::{
 
 /// A node and the path of the key that leads to it.
 #[derive(Clone)]
-pub(super) struct Place<'t> {
-    pub(super) node: &'t Node,
-    pub(super) path: String,
+pub(crate) struct Place<'t> {
+    pub(crate) node: &'t Node,
+    pub(crate) path: String,
 }
 
 /// A mapping, and the mapping of `defaults` that holds where it is silent.
-pub(super) struct Section<'t> {
+pub(crate) struct Section<'t> {
     report: &'t Report<'t>,
     position: Position,
     path: String,
@@ -34,6 +34,8 @@ pub(super) struct Section<'t> {
     fallback: Option<&'t Section<'t>>,
     /// Known keys that unknown ones were taken for: no use in calling those missing too.
     meant: RefCell<Vec<String>>,
+    /// See [`Section::as_go_reads_it`].
+    is_loose: bool,
 }
 
 /// Why a value cannot be used, and what would be right.
@@ -50,7 +52,7 @@ impl Wrong {
 
 impl<'t> Section<'t> {
     /// Reads a mapping; `None` (and a problem) if it is something else.
-    pub(super) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
+    pub(crate) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
         let Value::Map(entries) = &place.node.value else {
             let message = format!("wrong type: {} where a mapping belongs", place.node.describe());
             let remedy = match place.node.describe() {
@@ -66,7 +68,14 @@ impl<'t> Section<'t> {
             .collect();
         let (position, path) = (place.node.position, place.path.clone());
         let meant = RefCell::default();
-        Some(Self { report, position, path, entries, fallback: None, meant })
+        Some(Self { report, position, path, entries, fallback: None, meant, is_loose: false })
+    }
+
+    /// The same mapping, and those below it, as Prometheus' own programs would read it: a key
+    /// without a value, or with an empty text, is not given, and any scalar is a text.
+    pub(crate) fn as_go_reads_it(mut self) -> Self {
+        self.is_loose = true;
+        self
     }
 
     /// Where this mapping is silent, the other one holds.
@@ -81,17 +90,17 @@ impl<'t> Section<'t> {
     }
 
     /// Path of the mapping.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.path.clone()
     }
 
     /// Path of a key of this mapping.
-    pub(super) fn path_of(&self, name: &str) -> String {
+    pub(crate) fn path_of(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
     /// Reports the keys that are in no table given. `hint` may know where such a key belongs.
-    pub(super) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
         let known: Vec<String> = keys.iter().flat_map(|key| key.names()).collect();
         for (name, (key, _)) in &self.entries {
             if known.iter().any(|known| known == name) {
@@ -119,7 +128,7 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the mapping itself, not `defaults`, has a key, and where.
-    pub(super) fn has(&self, name: &str) -> Option<Position> {
+    pub(crate) fn has(&self, name: &str) -> Option<Position> {
         self.entries.get(name).map(|(key, _)| key.position)
     }
 
@@ -129,18 +138,19 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key, of this mapping or of the fallback, and its path.
-    pub(super) fn find(&self, key: &Key) -> Option<Place<'t>> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Place<'t>> {
         self.own(key.name).or_else(|| self.fallback?.find(key))
     }
 
     /// The value of a key of this mapping itself.
-    pub(super) fn own(&self, name: &str) -> Option<Place<'t>> {
+    pub(crate) fn own(&self, name: &str) -> Option<Place<'t>> {
         let (_, node) = self.entries.get(name)?;
-        Some(Place { node, path: self.path_of(name) })
+        let is_given = !self.is_loose || !node.is_empty();
+        is_given.then(|| Place { node, path: self.path_of(name) })
     }
 
     /// The section's own entries by name, with the place of each key.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
         self.entries.iter().map(|(name, (key, value))| {
             (*name, key.position, Place { node: value, path: self.path_of(name) })
         })
@@ -152,11 +162,12 @@ impl<'t> Section<'t> {
     }
 
     /// Reads a mapping below this one, over that of `defaults`. Its unknown keys are reported.
-    pub(super) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
+    pub(crate) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
         let Kind::Section(keys) = key.kind else { return read(&self.silent()) };
         let open = |section: &Section<'t>| {
             let place = section.own(key.name)?;
-            let opened = Section::open(self.report, &place)?;
+            let mut opened = Section::open(self.report, &place)?;
+            opened.is_loose = section.is_loose;
             opened.check_keys(keys, |_| None);
             Some(opened)
         };
@@ -169,7 +180,8 @@ impl<'t> Section<'t> {
     fn silent(&self) -> Section<'t> {
         let (position, path) = (self.position, self.path.clone());
         let (report, entries) = (self.report, HashMap::new());
-        Section { report, position, path, entries, fallback: None, meant: RefCell::default() }
+        let (meant, is_loose) = (RefCell::default(), self.is_loose);
+        Section { report, position, path, entries, fallback: None, meant, is_loose }
     }
 
     pub(super) fn report(&self) -> &'t Report<'t> {
@@ -177,7 +189,7 @@ impl<'t> Section<'t> {
     }
 
     /// Reports a key that must be there, unless it is there mistyped.
-    pub(super) fn missing(&self, key: &Key, message: &str) {
+    pub(crate) fn missing(&self, key: &Key, message: &str) {
         if key.names().iter().any(|name| self.meant.borrow().contains(name)) {
             return;
         }
@@ -189,7 +201,14 @@ impl<'t> Section<'t> {
         self.report.error(self.position, &self.path_of(key.name), message, Some(&names));
     }
 
-    pub(super) fn flag(&self, key: &Key) -> bool {
+    /// Reports what is wrong with the value of a key.
+    pub(crate) fn fault(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        if let Some(place) = self.find(key) {
+            self.report.error(place.node.position, &place.path, message, remedy);
+        }
+    }
+
+    pub(crate) fn flag(&self, key: &Key) -> bool {
         let found = self.scalar(key, |scalar| match scalar.meaning() {
             Meaning::Bool(value) => Ok(value),
             Meaning::Null | Meaning::Number | Meaning::Text => {
@@ -254,7 +273,7 @@ impl<'t> Section<'t> {
         found.or_else(|| parse_duration(default.or(key.default)?).ok()).unwrap_or(min)
     }
 
-    pub(super) fn choice(&self, key: &Key) -> Option<&'static str> {
+    pub(crate) fn choice(&self, key: &Key) -> Option<&'static str> {
         let Kind::Choice(words) = key.kind else { return None };
         let found = self.scalar(key, |scalar| choose(scalar, words));
         found.or(key.default.and_then(|default| words.iter().copied().find(|w| *w == default)))
@@ -266,8 +285,11 @@ impl<'t> Section<'t> {
     }
 
     /// Text or an identifier, if given.
-    pub(super) fn text(&self, key: &Key) -> Option<String> {
+    pub(crate) fn text(&self, key: &Key) -> Option<String> {
         self.scalar(key, |scalar| {
+            if self.is_loose {
+                return Ok(scalar.text.to_string());
+            }
             let text = text_of(scalar)?;
             if let Kind::Id(marks, longest) | Kind::Name(marks, longest) = key.kind {
                 check_id(text, marks, longest)?;
@@ -277,7 +299,7 @@ impl<'t> Section<'t> {
     }
 
     /// The places of the items of a list; empty if it is absent.
-    pub(super) fn items(&self, key: &Key) -> Vec<Place<'t>> {
+    pub(crate) fn items(&self, key: &Key) -> Vec<Place<'t>> {
         let Some(place) = self.find(key) else { return Vec::new() };
         let Value::List(items) = &place.node.value else {
             let message = format!("wrong type: {} where a list belongs", place.node.describe());
@@ -321,7 +343,7 @@ impl<'t> Section<'t> {
     }
 
     /// Path of a file, if given, relative to the configuration's directory.
-    pub(super) fn file(&self, key: &Key) -> Option<PathBuf> {
+    pub(crate) fn file(&self, key: &Key) -> Option<PathBuf> {
         let path = self.scalar(key, |scalar| text_of(scalar).map(str::to_owned))?;
         Some(self.report.resolve(&path))
     }
@@ -389,7 +411,7 @@ impl<'t> Section<'t> {
 }
 
 /// Text of a place that is not a key's value: of a label.
-pub(super) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
+pub(crate) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
     read(report, place, |scalar| text_of(scalar).map(str::to_owned))
 }
 
@@ -517,7 +539,7 @@ fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
 }
 
 /// The reason without the system's error number.
-pub(super) fn io_reason(error: &std::io::Error) -> String {
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
     let plain = [
         (std::io::ErrorKind::NotFound, "there is no such file"),
         (std::io::ErrorKind::PermissionDenied, "permission denied"),
