@@ -91,7 +91,7 @@ fn wrong_requests_are_told_what_would_be_right() {
     assert_eq!(simulator.requests(Vendor::YeastarS, "a").len(), 0);
     let count =
         |series: &str| exporter.own(&format!("conferencing_exporter_http_requests_total{series}"));
-    assert_eq!(count("{code=\"400\",handler=\"probe\"}"), Some(4.0));
+    assert_eq!(count("{code=\"400\",handler=\"probe\"}"), Some(5.0));
     assert_eq!(count("{code=\"405\",handler=\"metrics\"}"), Some(1.0));
     assert_eq!(count("{code=\"404\",handler=\"other\"}"), Some(3.0));
 }

@@ -34,7 +34,7 @@ pub(crate) struct Section<'t> {
     fallback: Option<&'t Section<'t>>,
     /// Known keys that unknown ones were taken for: no use in calling those missing too.
     meant: RefCell<Vec<String>>,
-    /// See [`Section::as_go_reads_it`].
+    /// See [`Section::read_as_go_does`].
     is_loose: bool,
 }
 
@@ -73,7 +73,7 @@ impl<'t> Section<'t> {
 
     /// The same mapping, and those below it, as Prometheus' own programs would read it: a key
     /// without a value, or with an empty text, is not given, and any scalar is a text.
-    pub(crate) fn as_go_reads_it(mut self) -> Self {
+    pub(crate) fn read_as_go_does(mut self) -> Self {
         self.is_loose = true;
         self
     }

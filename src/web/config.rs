@@ -38,6 +38,9 @@ const USERS: Key = key("basic_auth_users", Kind::Labels);
 /// Known to the toolkit and not to us.
 const RATE_LIMIT: Key = key("rate_limit", Kind::Labels);
 
+/// A list; what may be in it is looked up where it is read.
+const NAMES: Kind = Kind::Ids("", 0);
+
 const CERT: Key = key("cert", Kind::Text);
 const CERT_FILE: Key = key("cert_file", Kind::File);
 const KEY: Key = key("key", Kind::Text);
@@ -55,11 +58,11 @@ const CLIENT_AUTH: Key = key(
         "RequireAndVerifyClientCert",
     ]),
 );
-const ALLOWED_SANS: Key = key("client_allowed_sans", Kind::Labels);
+const ALLOWED_SANS: Key = key("client_allowed_sans", NAMES);
 const MIN_VERSION: Key = key("min_version", Kind::Text);
 const MAX_VERSION: Key = key("max_version", Kind::Text);
-const CIPHER_SUITES: Key = key("cipher_suites", Kind::Labels);
-const CURVES: Key = key("curve_preferences", Kind::Labels);
+const CIPHER_SUITES: Key = key("cipher_suites", NAMES);
+const CURVES: Key = key("curve_preferences", NAMES);
 const PREFER_SERVER_ORDER: Key = on_unless_said("prefer_server_cipher_suites");
 
 const HTTP2: Key = on_unless_said("http2");
@@ -157,7 +160,7 @@ struct Reader<'r> {
 
 impl<'r> Reader<'r> {
     fn top(&self, root: &Place<'r>) -> Option<WebConfig> {
-        let top = Section::open(self.report, root)?.as_go_reads_it();
+        let top = Section::open(self.report, root)?.read_as_go_does();
         top.check_keys(TOP, |_| None);
         if let Some(position) = top.has(RATE_LIMIT.name) {
             let remedy = Some("`--web.max-requests` limits scrapes in flight");

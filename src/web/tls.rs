@@ -124,11 +124,12 @@ pub(super) fn build(settings: Settings) -> Result<Arc<ServerConfig>, (Part, Stri
     }
     let provider = Arc::new(provider);
     let verifier = verifier(&settings, &provider).map_err(|error| (Part::ClientCa, error))?;
-    let unusable = |error| match error {
-        Error::InconsistentKeys(_) => {
+    let unusable = |error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
             (Part::Key, "the key does not belong to the certificate".to_owned())
+        } else {
+            (Part::Certificate, format!("certificate or key cannot be used: {error}"))
         }
-        error => (Part::Certificate, format!("certificate or key cannot be used: {error}")),
     };
     let certified =
         CertifiedKey::from_der(settings.chain, settings.key, &provider).map_err(unusable)?;
