@@ -3,10 +3,9 @@
 use std::{path::Path, sync::Arc};
 
 use hyper::StatusCode;
-use serde_json::Value;
 
 use crate::{
-    api::{Api, client, json},
+    api::{Api, client},
     config::Config,
     metrics::own::{Own, SourceMeters},
     model::Endpoint,
@@ -14,11 +13,6 @@ use crate::{
 };
 
 pub use crate::web::fuzzing::{query, web_config};
-
-/// What an answer decodes to, and what it would by `serde_json` alone.
-pub fn json(answer: &[u8]) -> [Option<Value>; 2] {
-    [json::decode(answer), json::plain(answer)]
-}
 
 /// The one source of a configuration, and the way to it.
 pub struct Target {

@@ -13,6 +13,7 @@
 //! | [`api`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | file to configuration, once; nobody else parses or validates |
+//! | `pem` | certificates and keys, for both sides of TLS |
 //! | [`model`] | the vendor-neutral vocabulary; knows nobody |
 
 pub mod api;
@@ -27,6 +28,7 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+mod pem;
 pub mod session;
 pub mod systems;
 pub mod web;

@@ -59,8 +59,10 @@ pub enum Fault {
     Html,
     /// The right answer after a byte order mark.
     Bom,
-    /// The right answer with an unknown key whose value is not UTF-8.
+    /// The right answer with an unknown key that is not UTF-8.
     InvalidUtf8,
+    /// The right answer with an unknown key whose text is in another encoding: GBK.
+    ForeignText,
     /// The main key's value replaced by arrays nested this deep.
     DeepNesting(usize),
     /// The right answer with an unknown key of arrays nested this deep.
@@ -153,6 +155,7 @@ impl Fault {
             | Self::WrongContentType
             | Self::Bom
             | Self::InvalidUtf8
+            | Self::ForeignText
             | Self::DeepNesting(_)
             | Self::DeepNestingIgnoredKey(_)
             | Self::WrongTypes
@@ -213,7 +216,8 @@ impl Fault {
             Self::WrongContentType => Reply::of(status, body).announced(HTML),
             Self::Html => Reply::of(200, LOGIN_PAGE).announced(HTML),
             Self::Bom => right([b"\xef\xbb\xbf", body.as_ref()].concat()),
-            Self::InvalidUtf8 => right(mangle::with_key(&body, b"\"\xff\xfe\xc3\"")),
+            Self::InvalidUtf8 => right(mangle::with_key(&body, b"1,\"\xff\xfe\xc3\":1")),
+            Self::ForeignText => right(mangle::with_key(&body, b"\"\xbb\xe1\xd2\xe9\"")),
             Self::DeepNesting(depth) => {
                 right(mangle::with_main(&body, main_key(vendor, endpoint), &mangle::nested(*depth)))
             }

@@ -19,7 +19,7 @@ use super::{
     resolver::Resolver,
     tls::{self, Accept, Identity},
 };
-use crate::config::Source;
+use crate::{config::Source, pem};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
@@ -154,7 +154,7 @@ fn authority(source: &Source) -> String {
 
 /// The contents of the files a source's TLS settings name, and whether they matter.
 struct Material {
-    ca: Option<Vec<u8>>,
+    ca: Option<Zeroizing<Vec<u8>>>,
     /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
     identity: Option<[Zeroizing<Vec<u8>>; 2]>,
     /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
@@ -167,10 +167,7 @@ impl Material {
         let ca = source.tls.ca_file.as_deref().map(read).transpose()?;
         let identity = match &source.tls.client_certificate {
             None => None,
-            Some(files) => {
-                let certificate = Zeroizing::new(read(&files.cert_file)?);
-                Some([certificate, Zeroizing::new(read(&files.key_file)?)])
-            }
+            Some(files) => Some([read(&files.cert_file)?, read(&files.key_file)?]),
         };
         Ok(Self { ca, identity, meets_tls: meets_tls(source, environment) })
     }
@@ -181,7 +178,7 @@ impl Material {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        part(self.ca.as_deref().unwrap_or_default());
+        part(self.ca.as_ref().map_or(&[][..], |pem| pem.as_slice()));
         for pem in self.identity.iter().flatten() {
             part(pem);
         }
@@ -202,8 +199,8 @@ impl Material {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    pem::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
 }
 
 fn build(
@@ -252,9 +249,9 @@ fn tls_config(
     };
     let identity = match (&material.identity, &settings.client_certificate) {
         (Some([certificate, key]), Some(files)) => Some(Identity {
-            chain: tls::certificates(certificate)
-                .ok_or(unusable(&files.cert_file, "client certificate"))?,
-            key: tls::key(key).ok_or(unusable(&files.key_file, "key"))?,
+            chain: pem::certificates(certificate)
+                .map_err(|_| unusable(&files.cert_file, "client certificate"))?,
+            key: pem::private_key(key).map_err(|_| unusable(&files.key_file, "key"))?,
         }),
         _ => None,
     };

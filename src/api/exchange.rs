@@ -186,7 +186,7 @@ impl Answer {
     /// Decodes the answer.
     ///
     /// # Errors
-    /// [`Reason::Decode`] for anything but a UTF-8 JSON object of the expected shape.
+    /// [`Reason::Decode`] for anything but a JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
     }
@@ -406,7 +406,8 @@ impl Api {
         #[cfg(feature = "fuzzing")]
         if let Some(canned) = &self.canned {
             let (status, body) = canned(endpoint);
-            return Ok(Answer { status, retry_after: None, body: Wiped::from(body) });
+            let body = json::readable(Wiped::from(body));
+            return Ok(Answer { status, retry_after: None, body });
         }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             endpoint,
@@ -445,7 +446,7 @@ impl Api {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
         match read_body(response, way.max_response_bytes).await {
-            Ok(body) => Ok(Answer { status, retry_after, body }),
+            Ok(body) => Ok(Answer { status, retry_after, body: json::readable(body) }),
             // The status says more than an error page that is too large or badly packed.
             Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
                 Ok(Answer { status, retry_after, body: Wiped::default() })

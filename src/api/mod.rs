@@ -7,8 +7,6 @@ mod error;
 mod exchange;
 pub(crate) mod json;
 pub mod lenient;
-mod nesting;
-mod quick;
 mod resolver;
 mod throttle;
 pub(crate) mod tls;

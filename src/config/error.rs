@@ -54,7 +54,7 @@ pub struct LoadError {
 
 impl LoadError {
     /// A problem of the file as a whole.
-    pub(super) fn of_file(file: &Path, message: String, remedy: Option<&str>) -> Self {
+    pub(crate) fn of_file(file: &Path, message: String, remedy: Option<&str>) -> Self {
         let problem = Problem {
             file: printable(&file.display().to_string()),
             position: None,

@@ -106,6 +106,14 @@ impl Node {
         }
     }
 
+    /// Whether it has no value, or an empty text for one.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Scalar(scalar) => scalar.text.is_empty() || scalar.meaning() == Meaning::Null,
+            Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
     /// What it is, for a message.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.value {

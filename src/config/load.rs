@@ -1,6 +1,6 @@
 //! From a path to a [`Config`], or to everything that is wrong with the file.
 
-use std::{collections::HashMap, ffi::OsString, io::Read, path::Path};
+use std::{collections::HashMap, ffi::OsString, fs::Metadata, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
@@ -32,29 +32,8 @@ impl Config {
     /// # Errors
     /// All problems of the file at once.
     pub fn load(path: &Path, profiles: &[&'static Profile]) -> Result<Loaded, LoadError> {
-        let unreadable = |error: std::io::Error| {
-            let message = format!("the configuration cannot be read: {}", io_reason(&error));
-            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
-            let remedy = is_absent.then_some("name it with `--config.file`");
-            LoadError::of_file(path, message, remedy)
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(
-            // Room for all of it: a vector that grows leaves copies behind.
-            usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
-        ));
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            let message = "longer than 4 MiB: not a configuration".to_owned();
-            return Err(LoadError::of_file(path, message, None));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            let message = format!("not UTF-8 text (line {line})");
-            LoadError::of_file(path, message, Some("save it as UTF-8"))
-        })?;
-        read(text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name), profiles)
+        let (text, metadata) = read_text(path, "--config.file")?;
+        read(&text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name), profiles)
     }
 
     /// As [`Config::load`], from text. `file` is its name in messages; its directory is where
@@ -82,6 +61,40 @@ impl Config {
     ) -> Result<Loaded, LoadError> {
         read(text, file, None, &env, profiles)
     }
+}
+
+/// The text of the configuration file at `path`, which `option` names.
+///
+/// # Errors
+/// A file that cannot be read, is too long, or is no text.
+pub(crate) fn read_text(
+    path: &Path,
+    option: &str,
+) -> Result<(Zeroizing<String>, Metadata), LoadError> {
+    let unreadable = |error: std::io::Error| {
+        let message = format!("the configuration cannot be read: {}", io_reason(&error));
+        let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+        let remedy = is_absent.then(|| format!("name it with `{option}`"));
+        LoadError::of_file(path, message, remedy.as_deref())
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        // Room for all of it: a vector that grows leaves copies behind.
+        usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
+    ));
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = "longer than 4 MiB: not a configuration".to_owned();
+        return Err(LoadError::of_file(path, message, None));
+    }
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), Zeroizing::new(error.into_bytes()));
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
+        let message = format!("not UTF-8 text (line {line})");
+        LoadError::of_file(path, message, Some("save it as UTF-8"))
+    })?;
+    Ok((Zeroizing::new(text), metadata))
 }
 
 fn read(
@@ -160,7 +173,7 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
 }
 
 #[cfg(unix)]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+fn mode_of(metadata: &Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     match metadata.is_file() {
         true => metadata.permissions().mode(),
@@ -169,6 +182,6 @@ fn mode_of(metadata: &std::fs::Metadata) -> u32 {
 }
 
 #[cfg(not(unix))]
-fn mode_of(_: &std::fs::Metadata) -> u32 {
+fn mode_of(_: &Metadata) -> u32 {
     0
 }

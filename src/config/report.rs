@@ -15,7 +15,7 @@ use super::{
 
 /// What reading one file needs all the way down: where to complain, and where relative paths and
 /// environment variables lead.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     file: String,
     lines: Vec<&'a str>,
     keys: HashSet<Position>,
@@ -33,7 +33,7 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         file: &'a Path,
         text: &'a str,
         keys: HashSet<Position>,
@@ -61,16 +61,21 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn yaml(&self, problem: YamlProblem) {
+    pub(crate) fn yaml(&self, problem: YamlProblem) {
         self.error(problem.position, &problem.path, &problem.message, problem.remedy.as_deref());
     }
 
-    pub(super) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
+    pub(crate) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
         self.add(&self.problems, at, path, message, remedy);
     }
 
     pub(super) fn warning(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
         self.add(&self.warnings, at, path, message, remedy);
+    }
+
+    /// Whether anything is wrong so far.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.problems.borrow().is_empty()
     }
 
     /// Notes a secret written in the file itself.
@@ -96,7 +101,7 @@ impl<'a> Report<'a> {
     }
 
     /// A path of the file, relative to the file's directory.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
         self.base_dir.join(path)
     }
 
@@ -105,7 +110,7 @@ impl<'a> Report<'a> {
     }
 
     /// Problems and warnings, in the order of the file.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let sorted = |problems: RefCell<Vec<Problem>>| {
             let mut problems = problems.into_inner();
             problems.sort_by_key(|problem| problem.position);

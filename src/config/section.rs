@@ -20,9 +20,9 @@ use super::{
 
 /// A node and the path of the key that leads to it.
 #[derive(Clone)]
-pub(super) struct Place<'t> {
-    pub(super) node: &'t Node,
-    pub(super) path: String,
+pub(crate) struct Place<'t> {
+    pub(crate) node: &'t Node,
+    pub(crate) path: String,
 }
 
 /// A mapping, and the mapping of `defaults` that holds where it is silent.
@@ -34,6 +34,8 @@ pub struct Section<'t> {
     fallback: Option<&'t Section<'t>>,
     /// Known keys that unknown ones were taken for: no use in calling those missing too.
     meant: RefCell<Vec<String>>,
+    /// See [`Section::read_as_go_does`].
+    is_loose: bool,
 }
 
 /// Why a value cannot be used, and what would be right.
@@ -50,7 +52,7 @@ impl Wrong {
 
 impl<'t> Section<'t> {
     /// Reads a mapping; `None` (and a problem) if it is something else.
-    pub(super) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
+    pub(crate) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
         let Value::Map(entries) = &place.node.value else {
             let message = format!("wrong type: {} where a mapping belongs", place.node.describe());
             let remedy = match place.node.describe() {
@@ -66,7 +68,14 @@ impl<'t> Section<'t> {
             .collect();
         let (position, path) = (place.node.position, place.path.clone());
         let meant = RefCell::default();
-        Some(Self { report, position, path, entries, fallback: None, meant })
+        Some(Self { report, position, path, entries, fallback: None, meant, is_loose: false })
+    }
+
+    /// The same mapping, and those below it, as Prometheus' own programs would read it: a key
+    /// without a value, or with an empty text, is not given, and any scalar is a text.
+    pub(crate) fn read_as_go_does(mut self) -> Self {
+        self.is_loose = true;
+        self
     }
 
     /// Where this mapping is silent, the other one holds.
@@ -81,17 +90,17 @@ impl<'t> Section<'t> {
     }
 
     /// Path of the mapping.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.path.clone()
     }
 
     /// Path of a key of this mapping.
-    pub(super) fn path_of(&self, name: &str) -> String {
+    pub(crate) fn path_of(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
     /// Reports the keys that are in no table given. `hint` may know where such a key belongs.
-    pub(super) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
         let known: Vec<String> = keys.iter().flat_map(|key| key.names()).collect();
         for (name, (key, _)) in &self.entries {
             if known.iter().any(|known| known == name) {
@@ -119,7 +128,7 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the mapping itself, not `defaults`, has a key, and where.
-    pub(super) fn has(&self, name: &str) -> Option<Position> {
+    pub(crate) fn has(&self, name: &str) -> Option<Position> {
         self.entries.get(name).map(|(key, _)| key.position)
     }
 
@@ -129,18 +138,19 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key, of this mapping or of the fallback, and its path.
-    pub(super) fn find(&self, key: &Key) -> Option<Place<'t>> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Place<'t>> {
         self.own(key.name).or_else(|| self.fallback?.find(key))
     }
 
     /// The value of a key of this mapping itself.
-    pub(super) fn own(&self, name: &str) -> Option<Place<'t>> {
+    pub(crate) fn own(&self, name: &str) -> Option<Place<'t>> {
         let (_, node) = self.entries.get(name)?;
-        Some(Place { node, path: self.path_of(name) })
+        let is_given = !self.is_loose || !node.is_empty();
+        is_given.then(|| Place { node, path: self.path_of(name) })
     }
 
     /// The section's own entries by name, with the place of each key.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
         self.entries.iter().map(|(name, (key, value))| {
             (*name, key.position, Place { node: value, path: self.path_of(name) })
         })
@@ -152,11 +162,12 @@ impl<'t> Section<'t> {
     }
 
     /// Reads a mapping below this one, over that of `defaults`. Its unknown keys are reported.
-    pub(super) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
+    pub(crate) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
         let Kind::Section(keys) = key.kind else { return read(&self.silent()) };
         let open = |section: &Section<'t>| {
             let place = section.own(key.name)?;
-            let opened = Section::open(self.report, &place)?;
+            let mut opened = Section::open(self.report, &place)?;
+            opened.is_loose = section.is_loose;
             opened.check_keys(keys, |_| None);
             Some(opened)
         };
@@ -169,7 +180,8 @@ impl<'t> Section<'t> {
     fn silent(&self) -> Section<'t> {
         let (position, path) = (self.position, self.path.clone());
         let (report, entries) = (self.report, HashMap::new());
-        Section { report, position, path, entries, fallback: None, meant: RefCell::default() }
+        let (meant, is_loose) = (RefCell::default(), self.is_loose);
+        Section { report, position, path, entries, fallback: None, meant, is_loose }
     }
 
     /// Whether the mapping itself, not `defaults`, has a key; a secret in any of its three forms.
@@ -322,6 +334,9 @@ impl<'t> Section<'t> {
     /// Text or an identifier, if given.
     pub fn text(&self, key: &Key) -> Option<String> {
         self.scalar(key, |scalar| {
+            if self.is_loose {
+                return Ok(scalar.text.to_string());
+            }
             let text = text_of(scalar)?;
             if let Kind::Id(marks, longest) | Kind::Name(marks, longest) = key.kind {
                 check_id(text, marks, longest)?;
@@ -331,7 +346,7 @@ impl<'t> Section<'t> {
     }
 
     /// The places of the items of a list; empty if it is absent.
-    pub(super) fn items(&self, key: &Key) -> Vec<Place<'t>> {
+    pub(crate) fn items(&self, key: &Key) -> Vec<Place<'t>> {
         let Some(place) = self.find(key) else { return Vec::new() };
         let Value::List(items) = &place.node.value else {
             let message = format!("wrong type: {} where a list belongs", place.node.describe());
@@ -443,7 +458,7 @@ impl<'t> Section<'t> {
 }
 
 /// Text of a place that is not a key's value: of a label.
-pub(super) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
+pub(crate) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
     read(report, place, |scalar| text_of(scalar).map(str::to_owned))
 }
 

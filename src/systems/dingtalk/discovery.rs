@@ -14,7 +14,7 @@ use super::{
 use crate::{
     api::{
         Call, Failure, Fault,
-        lenient::{Count, Flag, List, Number, Text, present},
+        lenient::{Count, Flag, List, Name, Number, Text, present},
     },
     config::{Conferences, Identify},
     model::Reason,
@@ -83,7 +83,7 @@ struct Entry<'a> {
     #[serde(borrow, default, rename = "roomCode")]
     room_code: Text<'a>,
     #[serde(borrow, default)]
-    title: Text<'a>,
+    title: Name<'a>,
     #[serde(default, rename = "startTime")]
     start_time: Count,
 }

@@ -8,7 +8,7 @@ use super::{codes::Reply, discovery::Listing, people::People};
 use crate::{
     api::{
         Fault,
-        lenient::{Count, List, Number, Text, present},
+        lenient::{Count, List, Name, Number, Text, present},
     },
     config::{Conferences, Identify},
     model::{Conference, Measure, Observation, Reason, Sizes},
@@ -37,7 +37,7 @@ struct Info<'a> {
     #[serde(borrow, rename = "conferenceId")]
     id: Text<'a>,
     #[serde(borrow, default)]
-    title: Text<'a>,
+    title: Name<'a>,
     #[serde(default, rename = "startTime")]
     start_time: Count,
     #[serde(default)]

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     api::{
         Call, Failure, Fault,
-        lenient::{Count, Flag, List, Number, Object, Text},
+        lenient::{Count, Flag, List, Name, Number, Object, Text},
     },
     config::{Conferences, Identify},
     model::{Endpoint, Reason},
@@ -108,7 +108,7 @@ struct Ongoing<'a> {
     #[serde(borrow, rename = "conferenceID")]
     id: Text<'a>,
     #[serde(borrow, default)]
-    subject: Text<'a>,
+    subject: Name<'a>,
     #[serde(borrow, default)]
     start_time: Text<'a>,
     #[serde(default)]

@@ -10,7 +10,7 @@ use serde::Deserialize;
 use crate::{
     api::{
         Fault,
-        lenient::{Flag, IsSet, List, Text, present},
+        lenient::{Flag, IsSet, List, Name, Text, present},
     },
     config::{Conferences, Identify},
     model::{Measure, Observation, Reason},
@@ -38,7 +38,7 @@ struct Room<'a> {
     #[serde(borrow)]
     number: Text<'a>,
     #[serde(borrow, default)]
-    name: Text<'a>,
+    name: Name<'a>,
     #[serde(default, deserialize_with = "present")]
     participantepassword: Option<IsSet>,
     waitformoderator: Option<Flag>,
@@ -59,7 +59,7 @@ struct Entry<'a> {
     #[serde(borrow)]
     conferencenumber: Text<'a>,
     #[serde(borrow, default)]
-    conferencename: Text<'a>,
+    conferencename: Name<'a>,
     #[serde(borrow, alias = "members")]
     member: List<Member<'a>>,
 }

@@ -37,6 +37,10 @@ impl<'de> Deserialize<'de> for Presence {
             }
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Presence, E> {
+                // It might be any of them.
+                if value.contains(char::REPLACEMENT_CHARACTER) {
+                    return Err(E::custom("characters that cannot be read"));
+                }
                 let is = |word: &str| value.trim().eq_ignore_ascii_case(word);
                 Ok(if is("ANSWERED") || is("ANSWER") || is("Up") {
                     Presence::Joined

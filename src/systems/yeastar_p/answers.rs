@@ -6,7 +6,7 @@ use super::codes::enveloped;
 use crate::{
     api::{
         Fault,
-        lenient::{Flag, IsSet, List, Number, Text, present},
+        lenient::{Flag, IsSet, List, Name, Number, Text, present},
     },
     config::Conferences,
     model::{Measure, Observation, Reason},
@@ -63,7 +63,7 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conference_number: Text<'a>,
     #[serde(borrow, default)]
-    conference_name: Text<'a>,
+    conference_name: Name<'a>,
     #[serde(borrow)]
     members: List<Member<'a>>,
 }

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use crate::{
     api::{
         Fault,
-        lenient::{Flag, IsSet, List, OneOrMany, Text, present},
+        lenient::{Flag, IsSet, List, Name, OneOrMany, Text, present},
     },
     config::Conferences,
     model::{Measure, Observation, Reason},
@@ -71,7 +71,7 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conferencenumber: Text<'a>,
     #[serde(borrow, default)]
-    conferencename: Text<'a>,
+    conferencename: Name<'a>,
     #[serde(borrow, alias = "member")]
     members: List<Member<'a>>,
 }
