@@ -163,14 +163,13 @@ impl Simulator {
     /// Starts inside the caller's tokio runtime.
     pub async fn start(options: Options) -> io::Result<Self> {
         let listen = options.listen;
-        let ports = options.first_port.map_or(0..=0, |first| first..=u16::MAX);
-        let mut ports = ports.cycle();
+        let first_port = options.first_port;
         let control_port = options.control_port.unwrap_or_default();
         let vendors = options.registry.vendors();
         let shared = Arc::new(Shared::new(options));
         let mut addresses = HashMap::new();
-        for vendor in vendors {
-            let port = ports.next().unwrap_or_default();
+        for (index, vendor) in vendors.into_iter().enumerate() {
+            let port = first_port.map_or(0, |first| first.saturating_add(index as u16));
             let listener = TcpListener::bind((listen, port)).await?;
             addresses.insert(vendor, reachable(listener.local_addr()?));
             serve(&shared, vendor, "", listener);
