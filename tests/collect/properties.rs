@@ -516,6 +516,7 @@ fn lines(simulator: &Simulator, vendor: Vendor, instance: &str) -> Vec<String> {
             lines.extend(["attendees: true".to_owned(), "details: true".to_owned()]);
             lines.push(hosts(&simulator.host_passwords(instance)));
         }
+        other => panic!("no lines for {other:?}"),
     }
     lines
 }

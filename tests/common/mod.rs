@@ -90,6 +90,7 @@ pub fn source(vendor: Vendor, url: &str, extra: &[&str]) -> String {
         Vendor::Dingtalk => {
             &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
         }
+        other => panic!("no credentials for {other:?}"),
     };
     entry(vendor.as_str(), vendor, url, &[credentials, extra].concat())
 }

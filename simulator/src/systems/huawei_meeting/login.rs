@@ -1,9 +1,11 @@
 //! The two logins: signed App ID, account and password.
 
-use super::{BAD_REQUEST, failed};
-use crate::credentials::{HUAWEI_ACCOUNT, HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_PASSWORD};
-use crate::session::Kind;
-use crate::system::{Answer, Call, System};
+use super::{
+    BAD_REQUEST, HUAWEI_ACCOUNT, HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_PASSWORD, failed,
+};
+use crate::sessions::{LOGIN, TokenKind};
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, KeyInit, Mac};
@@ -37,8 +39,8 @@ fn signature(app_key: &str, parts: &[&str]) -> String {
     crate::hex(&mac.finalize().into_bytes())
 }
 
-pub(crate) fn appauth(system: &mut System, call: &Call) -> Answer {
-    if system.sessions.locked(call.now) {
+pub(super) fn appauth(instance: &mut Instance, call: &Call) -> Answer {
+    if instance.sessions.locked(LOGIN, call.now) {
         return failed(423, LOCKED);
     }
     let Some(body) = call.json() else { return failed(400, BAD_REQUEST) };
@@ -53,17 +55,17 @@ pub(crate) fn appauth(system: &mut System, call: &Call) -> Answer {
         return failed(400, BAD_REQUEST);
     }
     if !signed(call, &body, expire_time, nonce) {
-        system.sessions.failed(BAD_LOGINS, Some(LOCK), call.now);
+        instance.login_failed(BAD_LOGINS, Some(LOCK), call.now);
         return failed(401, BAD_APP);
     }
     // 0 means never; a client in its right mind does not sign that.
     if expire_time <= call.unix() {
         return failed(401, SIGNATURE_EXPIRED);
     }
-    if !system.sessions.fresh_nonce(nonce) {
+    if !instance.sessions.fresh_nonce(nonce) {
         return failed(401, BAD_APP);
     }
-    let mut answer = issue(system, call);
+    let mut answer = issue(instance, call);
     // These are written into the corporate directory: more than reading.
     answer.forbidden = ["userName", "userEmail", "userPhone", "deptCode"]
         .iter()
@@ -96,8 +98,8 @@ fn signed(call: &Call, body: &Value, expire_time: i64, nonce: &str) -> bool {
         && forms.iter().any(|parts| signature(HUAWEI_APP_KEY, parts).eq_ignore_ascii_case(given))
 }
 
-pub(crate) fn account(system: &mut System, call: &Call) -> Answer {
-    if system.sessions.locked(call.now) {
+pub(super) fn account(instance: &mut Instance, call: &Call) -> Answer {
+    if instance.sessions.locked(LOGIN, call.now) {
         return failed(423, LOCKED);
     }
     let Some(body) = call.json() else { return failed(400, BAD_REQUEST) };
@@ -106,20 +108,20 @@ pub(crate) fn account(system: &mut System, call: &Call) -> Answer {
     }
     let basic = format!("Basic {}", STANDARD.encode(format!("{HUAWEI_ACCOUNT}:{HUAWEI_PASSWORD}")));
     if call.header("authorization") != Some(basic.as_str()) || body["account"] != HUAWEI_ACCOUNT {
-        system.sessions.failed(BAD_LOGINS, Some(LOCK), call.now);
+        instance.login_failed(BAD_LOGINS, Some(LOCK), call.now);
         return failed(401, BAD_ACCOUNT);
     }
-    issue(system, call)
+    issue(instance, call)
 }
 
-fn issue(system: &mut System, call: &Call) -> Answer {
-    system.sessions.succeeded();
-    if system.sessions.slots(&Kind::Access, call.now) >= TOKENS {
-        system.sessions.kick_oldest(&Kind::Access, call.now);
+fn issue(instance: &mut Instance, call: &Call) -> Answer {
+    instance.sessions.succeeded(LOGIN);
+    if instance.sessions.slots(&TokenKind::Access, call.now) >= TOKENS {
+        instance.sessions.kick_oldest(&TokenKind::Access, call.now);
     }
-    let life = system.token_life(TOKEN_LIFE);
-    let access = system.sessions.issue(Kind::Access, life, call.now);
-    let refresh = system.sessions.issue(Kind::Refresh, Duration::from_secs(REFRESH_LIFE), call.now);
+    let life = instance.token_life(TOKEN_LIFE);
+    let access = instance.sessions.issue(TokenKind::Access, life, call.now);
+    let refresh = instance.sessions.issue(TokenKind::Refresh, Duration::from_secs(REFRESH_LIFE), call.now);
     let now = call.unix();
     let valid = crate::seconds(life);
     Answer::ok(&json!({
@@ -142,7 +144,7 @@ fn issue(system: &mut System, call: &Call) -> Answer {
         "forceLoginInd": null,
         "user": {
             "userId": "ff808081699b56cb0169be103500012b",
-            "adminType": system.population.behaviour.admin_type,
+            "adminType": instance.population.behaviour.admin_type,
             "userType": 2,
             "companyId": "651543334",
             "realm": "huaweicloud.com",

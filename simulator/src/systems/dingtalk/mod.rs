@@ -5,34 +5,163 @@
 //! Source: open.dingtalk.com/document/development, `batch-query-of-video-conference-information`,
 //! `api-queryorgconferencelist`, `obtain-the-access-token-of-an-internal-app` and its neighbours.
 
-use crate::credentials::{
-    CLIENT_ID, CLIENT_SECRET, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID,
-    DINGTALK_SUITE_KEY, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET,
-};
 use crate::model::{Conference, Participant, Population, Presence, UnknownIds};
 use crate::rng;
-use crate::session::{Kind, Standing};
-use crate::system::{Answer, Call, System};
+use crate::sessions::{TokenKind, TokenState};
+use crate::activity::Activity;
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
+use crate::registry::{Codes, Description, HttpSystem, Protocol, SimulatedSystem};
+use crate::rng::Rng;
+use crate::truth::Truth;
 use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
+mod population;
+
+/// DingTalk internal application: key.
+pub const DINGTALK_APP_KEY: &str = "demo-app-key";
+/// DingTalk internal application: secret.
+pub const DINGTALK_APP_SECRET: &str = "demo-app-secret-not-secret";
+/// DingTalk unified endpoint and third-party applications: the corporation.
+pub const DINGTALK_CORP_ID: &str = "dingdemo";
+/// DingTalk third-party application: key.
+pub const DINGTALK_SUITE_KEY: &str = "demo-suite-key";
+/// DingTalk third-party application: secret.
+pub const DINGTALK_SUITE_SECRET: &str = "demo-suite-secret-not-secret";
+/// DingTalk third-party application: ticket.
+pub const DINGTALK_SUITE_TICKET: &str = "demo-suite-ticket-not-secret";
+/// Unified endpoint: client ID and secret.
+const CLIENT_ID: &str = "demo-client-id";
+const CLIENT_SECRET: &str = "demo-client-secret-not-secret";
+
+const TOKEN_REFUSED: &str = "InvalidAuthentication";
+const REQUEST_ID: &str = "5C2D5E4F-0000-7000-8000-9A1B2C3D4E5F";
 const TOKEN_LIFE: Duration = Duration::from_secs(7200);
 const PAGE: usize = 20;
 const LARGEST_PAGE: usize = 100;
 
-pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
-    let path = system.below("", call)?;
-    match (&call.method, path) {
-        (&Method::GET, "/v1.0/conference/orgConferences") => Some("orgConferences"),
-        (&Method::POST, "/v1.0/conference/videoConferences/query") => {
-            Some("videoConferences/query")
+pub(super) const DESCRIPTION: Description = Description {
+    name: "dingtalk",
+    calls: &["access_token", "orgConferences", "videoConferences/query"],
+    logins: &["access_token"],
+    with_token: &["orgConferences", "videoConferences/query"],
+    credentials: &[
+        &[("app_key", DINGTALK_APP_KEY), ("app_secret", DINGTALK_APP_SECRET)],
+        &[
+            ("corp_id", DINGTALK_CORP_ID),
+            ("client_id", CLIENT_ID),
+            ("client_secret", CLIENT_SECRET),
+        ],
+        &[
+            ("suite_key", DINGTALK_SUITE_KEY),
+            ("suite_secret", DINGTALK_SUITE_SECRET),
+            ("auth_corp_id", DINGTALK_CORP_ID),
+            ("suite_ticket", DINGTALK_SUITE_TICKET),
+        ],
+    ],
+    codes: Codes {
+        token_refused: TOKEN_REFUSED,
+        login_refused: "invalidClientIdOrSecret",
+        locked_out: None,
+        throttled: Some("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi"),
+    },
+};
+
+pub(super) struct Dingtalk;
+
+impl SimulatedSystem for Dingtalk {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Http(&Self)
+    }
+
+    fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
+        population::populate(population, random, now);
+    }
+
+    fn truth(&self, population: &Population) -> Truth {
+        population::truth(population)
+    }
+
+    fn activity(&self) -> Activity {
+        Activity { conferences: 5..=25, largest: 39, lists_absent: true }
+    }
+
+    fn begin(&self, _population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
+        let mut new = population::conference(random, now);
+        new.all_muted = random.percent(15);
+        Some(new)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        [CLIENT_SECRET, DINGTALK_APP_SECRET, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET]
+            .map(str::to_owned)
+            .into()
+    }
+
+    fn secrets_of(&self, population: &Population) -> Vec<String> {
+        population.conferences.iter().flat_map(|c| [creator(&c.id), link(&c.id)]).collect()
+    }
+}
+
+impl HttpSystem for Dingtalk {
+    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        let path = instance.below("", &call.path)?;
+        match (&call.method, path) {
+            (&Method::GET, "/v1.0/conference/orgConferences") => Some("orgConferences"),
+            (&Method::POST, "/v1.0/conference/videoConferences/query") => {
+                Some("videoConferences/query")
+            }
+            (&Method::POST, "/v1.0/oauth2/accessToken" | "/v1.0/oauth2/corpAccessToken") => {
+                Some("access_token")
+            }
+            (&Method::POST, path) if corporation(path).is_some() => Some("access_token"),
+            _ => None,
         }
-        (&Method::POST, "/v1.0/oauth2/accessToken" | "/v1.0/oauth2/corpAccessToken") => {
-            Some("access_token")
+    }
+
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        endpoint: Option<&'static str>,
+        call: &Call,
+    ) -> Answer {
+        match endpoint {
+            None => Answer::ok(&json!({ "errcode": 404, "errmsg": "请求的URI地址不存在" })),
+            Some("access_token") => login(instance, call),
+            Some(endpoint) => {
+                let Some(token) = call.header("x-acs-dingtalk-access-token") else {
+                    return failed("AuthenticationFailed.MissingParameter");
+                };
+                match instance.sessions.state(&TokenKind::Access, token, call.now) {
+                    TokenState::Good => {}
+                    TokenState::Unknown => return failed(&instance.unknown_token(TOKEN_REFUSED)),
+                    TokenState::Expired | TokenState::KickedOut => return failed(TOKEN_REFUSED),
+                }
+                if endpoint == "orgConferences" { list(instance, call) } else { batch(instance, call) }
+            }
         }
-        (&Method::POST, path) if corporation(path).is_some() => Some("access_token"),
-        _ => None,
+    }
+
+    fn failure(&self, code: &str) -> Answer {
+        failed(code)
+    }
+
+    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
+        match endpoint {
+            "access_token" => &["accessToken", "access_token"],
+            "orgConferences" => &["onGoingConfList"],
+            _ => &["infos"],
+        }
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[("x-acs-request-id", REQUEST_ID)]
     }
 }
 
@@ -42,33 +171,12 @@ fn corporation(path: &str) -> Option<&str> {
     (!id.is_empty() && !id.contains('/')).then_some(id)
 }
 
-pub(crate) fn answer(system: &mut System, endpoint: Option<&'static str>, call: &Call) -> Answer {
-    match endpoint {
-        None => Answer::ok(&json!({ "errcode": 404, "errmsg": "请求的URI地址不存在" })),
-        Some("access_token") => login(system, call),
-        Some(endpoint) => {
-            let Some(token) = call.header("x-acs-dingtalk-access-token") else {
-                return failed("AuthenticationFailed.MissingParameter");
-            };
-            if system.sessions.standing(&Kind::Access, token, call.now) != Standing::Good {
-                return failed("InvalidAuthentication");
-            }
-            if endpoint == "orgConferences" { list(system, call) } else { batch(system, call) }
-        }
-    }
-}
-
-/// The failure shape.
-pub(crate) fn failure(code: &str) -> Value {
-    json!({ "code": code, "requestid": "5C2D5E4F-0000-7000-8000-9A1B2C3D4E5F", "message": "请求被拒绝" })
-}
-
 /// The HTTP status that goes with a code.
-pub(crate) fn status_of(code: &str) -> u16 {
+fn status_of(code: &str) -> u16 {
     match code {
         "waterLimitError" | "permissionError" | "roomNotFound" => 404,
-        "systemError" | "system.error" | "server.error" | "unknownError" => 500,
-        "system.busy" | "systemBusy" => 429,
+        "systemError" | "instance.error" | "server.error" | "unknownError" => 500,
+        "instance.busy" | "systemBusy" => 429,
         "unauthorized.client" => 401,
         "noPermission" => 403,
         _ if code.starts_with("Forbidden.") => 403,
@@ -77,17 +185,20 @@ pub(crate) fn status_of(code: &str) -> u16 {
 }
 
 fn failed(code: &str) -> Answer {
-    Answer::json(status_of(code), &failure(code))
+    Answer::json(
+        status_of(code),
+        &json!({ "code": code, "requestid": REQUEST_ID, "message": "请求被拒绝" }),
+    )
 }
 
-fn login(system: &mut System, call: &Call) -> Answer {
+fn login(instance: &mut Instance, call: &Call) -> Answer {
     let Some(body) = call.json() else { return failed("paramsError") };
-    let path = system.below("", call).unwrap_or_default();
+    let path = instance.below("", &call.path).unwrap_or_default();
     if path == "/v1.0/oauth2/accessToken" {
         if body["appKey"] != DINGTALK_APP_KEY || body["appSecret"] != DINGTALK_APP_SECRET {
             return failed("invalidClientIdOrSecret");
         }
-        let (token, valid) = same_token(system, call);
+        let (token, valid) = same_token(instance, call);
         return Answer::ok(&json!({ "accessToken": token, "expireIn": valid }));
     }
     if path == "/v1.0/oauth2/corpAccessToken" {
@@ -101,8 +212,8 @@ fn login(system: &mut System, call: &Call) -> Answer {
             return failed("invalidAuthInfo");
         }
         // Unlike the internal application's, this call gives a new token each time.
-        let life = system.token_life(TOKEN_LIFE);
-        let token = system.sessions.issue(Kind::Access, life, call.now);
+        let life = instance.token_life(TOKEN_LIFE);
+        let token = instance.sessions.issue(TokenKind::Access, life, call.now);
         return Answer::ok(&json!({ "accessToken": token, "expireIn": crate::seconds(life) }));
     }
     if corporation(path) != Some(DINGTALK_CORP_ID) {
@@ -115,22 +226,22 @@ fn login(system: &mut System, call: &Call) -> Answer {
     if body["client_id"] != CLIENT_ID || body["client_secret"] != CLIENT_SECRET {
         return failed("invalid.client");
     }
-    let (token, valid) = same_token(system, call);
+    let (token, valid) = same_token(instance, call);
     Answer::ok(&json!({ "access_token": token, "expires_in": valid }))
 }
 
 /// Within its lifetime the same token, prolonged.
-fn same_token(system: &mut System, call: &Call) -> (String, u64) {
-    let life = system.token_life(TOKEN_LIFE);
-    let token = match system.sessions.current(&Kind::Access, call.now) {
-        Some(token) => token.value.clone(),
-        None => system.sessions.issue(Kind::Access, life, call.now),
+fn same_token(instance: &mut Instance, call: &Call) -> (String, u64) {
+    let life = instance.token_life(TOKEN_LIFE);
+    let token = match instance.sessions.current(&TokenKind::Access, call.now) {
+        Some(token) => token.to_owned(),
+        None => instance.sessions.issue(TokenKind::Access, life, call.now),
     };
-    system.sessions.extend(&token, life, call.now);
+    instance.sessions.extend(&token, life, call.now);
     (token, crate::seconds(life))
 }
 
-fn list(system: &mut System, call: &Call) -> Answer {
+fn list(instance: &mut Instance, call: &Call) -> Answer {
     let size = call.query("maxResults").map_or(Some(PAGE), |text| text.parse().ok());
     let Some(size) = size.filter(|size| (1..=LARGEST_PAGE).contains(size)) else {
         return failed("paramError");
@@ -140,7 +251,7 @@ fn list(system: &mut System, call: &Call) -> Answer {
         Some(token) => token.strip_prefix("page-").and_then(|text| text.parse::<usize>().ok()),
     };
     let Some(offset) = offset else { return failed("paramError") };
-    Answer::bytes(system.cached(format!("list {offset} {size}"), |population| {
+    Answer::bytes(instance.cached(format!("list {offset} {size}"), |population| {
         let all = &population.conferences;
         let quirks = population.behaviour.quirks;
         let page: Vec<_> = all.iter().skip(offset).take(size).map(|c| listed(quirks, c)).collect();
@@ -194,17 +305,12 @@ fn link(id: &str) -> String {
     )
 }
 
-/// Everything secret or personal that comes with a conference of that id.
-pub(crate) fn secrets_of(id: &str) -> [String; 2] {
-    [creator(id), link(id)]
-}
-
-fn batch(system: &mut System, call: &Call) -> Answer {
+fn batch(instance: &mut Instance, call: &Call) -> Answer {
     let Some(body) = call.json() else { return failed("paramsError") };
     let list = body["conferenceIdList"].as_array();
     let ids: Option<Vec<&str>> = list.and_then(|ids| ids.iter().map(Value::as_str).collect());
     let Some(ids) = ids.filter(|ids| !ids.is_empty()) else { return failed("paramsError") };
-    let population = &system.population;
+    let population = &instance.population;
     if population.behaviour.batch_limit.is_some_and(|limit| ids.len() > limit) {
         return failed("sizeTooLarge");
     }
@@ -214,7 +320,7 @@ fn batch(system: &mut System, call: &Call) -> Answer {
     {
         return failed("resourceClose");
     }
-    Answer::bytes(system.cached(format!("batch {}", ids.join(" ")), |population| {
+    Answer::bytes(instance.cached(format!("batch {}", ids.join(" ")), |population| {
         let mut infos = Vec::new();
         for (index, id) in ids.iter().enumerate() {
             if ids[..index].contains(id) {

@@ -2,44 +2,122 @@
 //!
 //! Source: help.yeastar.com/en/s-series-developer-v2/api-v2.
 
-use crate::md5_pbx::{self, NO_SUCH_CONFERENCE, failed, yes_no};
-use crate::model::{Conference, Idle, Line, Moderator, Participant, Population, Presence, Room};
-use crate::openvox_uc::list_key;
-use crate::system::{Answer, Call, System};
+use crate::model::{Behaviour, Conference, Idle, Line, Moderator, Participant, Population, Presence, Room};
+use crate::activity::Activity;
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
+use crate::registry::{Description, HttpSystem, Protocol, SimulatedSystem};
+use crate::rng::Rng;
+use crate::systems::pbx::{self, NO_SUCH_CONFERENCE, failed, yes_no};
+use crate::truth::{Truth, has_pin, is_moderated, setting};
 use serde_json::{Map, Value, json};
 
-const PREFIX: &str = "/api/v2.0.0";
+const API_PATH: &str = "/api/v2.0.0";
 
-pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
-    md5_pbx::endpoint(system, PREFIX, call)
+pub(super) const DESCRIPTION: Description = pbx::description("yeastar_s");
+
+pub(super) struct YeastarS;
+
+impl SimulatedSystem for YeastarS {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Http(&Self)
+    }
+
+    fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
+        pbx::population::populate(population, random, now, pbx::population::extension, true);
+    }
+
+    fn truth(&self, population: &Population) -> Truth {
+        let rooms = &population.rooms;
+        let mut truth = Truth {
+            rooms: Some(rooms.len() as u64),
+            rooms_mute_on_join: setting(rooms, |room| room.mute_on_join),
+            rooms_wait_for_moderator: setting(rooms, |room| room.wait_for_moderator),
+            rooms_allow_invite: setting(rooms, |room| room.allow_invite),
+            rooms_music_on_hold: setting(rooms, |room| room.music_on_hold),
+            rooms_moderated: setting(rooms, is_moderated),
+            rooms_pin_protected: setting(rooms, has_pin),
+            ..Truth::default()
+        };
+        let live: Vec<_> = population.conferences.iter().collect();
+        pbx::population::count_live(&mut truth, population, &live);
+        truth
+    }
+
+    fn behaviour(&self) -> Behaviour {
+        Behaviour { idle: Idle::Failed, ..Behaviour::default() }
+    }
+
+    fn activity(&self) -> Activity {
+        pbx::population::activity()
+    }
+
+    fn begin(&self, population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
+        pbx::population::begin(population, random, now, true)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        pbx::secrets()
+    }
 }
 
-pub(crate) fn answer(system: &mut System, endpoint: Option<&'static str>, call: &Call) -> Answer {
-    let Some(endpoint) = endpoint else { return md5_pbx::unsupported(call) };
-    if endpoint == "login" {
-        return md5_pbx::login(system, call, Some("TCP"));
+impl HttpSystem for YeastarS {
+    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        pbx::endpoint(instance, &DESCRIPTION, API_PATH, call)
     }
-    if let Err(refusal) = md5_pbx::authorise(system, call) {
-        return refusal;
+
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        endpoint: Option<&'static str>,
+        call: &Call,
+    ) -> Answer {
+        let Some(endpoint) = endpoint else { return pbx::unsupported(call) };
+        if endpoint == "login" {
+            return pbx::login(instance, call, Some("TCP"));
+        }
+        if let Err(refusal) = pbx::authorise(instance, call) {
+            return refusal;
+        }
+        match endpoint {
+            "heartbeat" => pbx::heartbeat(call),
+            "logout" => pbx::logout(instance, call),
+            "conference/query" => rooms(instance, call),
+            _ => live(instance, call),
+        }
     }
-    match endpoint {
-        "heartbeat" => md5_pbx::heartbeat(call),
-        "logout" => md5_pbx::logout(system, call),
-        "conference/query" => rooms(system, call),
-        _ => live(system, call),
+
+    fn failure(&self, code: &str) -> Answer {
+        failed(code)
+    }
+
+    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
+        pbx::main_keys(endpoint)
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[pbx::CLOSE, ("server", "Boa/0.94.14rc21")]
+    }
+
+    fn announces_length(&self, quirks: bool) -> bool {
+        !quirks
     }
 }
 
-fn rooms(system: &mut System, call: &Call) -> Answer {
-    let number = match md5_pbx::number(call) {
+fn rooms(instance: &mut Instance, call: &Call) -> Answer {
+    let number = match pbx::number(call) {
         Ok(number) => number,
         Err(refusal) => return refusal,
     };
-    let known = |n: &str| system.population.rooms.iter().any(|room| room.number == n);
+    let known = |n: &str| instance.population.rooms.iter().any(|room| room.number == n);
     if number != "all" && !number.split(',').all(known) {
         return failed(NO_SUCH_CONFERENCE);
     }
-    Answer::bytes(system.cached(format!("rooms {number}"), |population| {
+    Answer::bytes(instance.cached(format!("rooms {number}"), |population| {
         let wanted = |room: &&Room| number == "all" || number.split(',').any(|n| n == room.number);
         let quirks = population.behaviour.quirks;
         let rooms: Vec<_> = population
@@ -99,15 +177,15 @@ fn moderators_json(quirks: bool, moderators: &[Moderator]) -> Value {
     }
 }
 
-fn live(system: &mut System, call: &Call) -> Answer {
-    let number = match md5_pbx::number(call) {
+fn live(instance: &mut Instance, call: &Call) -> Answer {
+    let number = match pbx::number(call) {
         Ok(number) => number,
         Err(refusal) => return refusal,
     };
-    let population = &system.population;
+    let population = &instance.population;
     let behaviour = &population.behaviour;
     if !behaviour.live_call {
-        return failed(md5_pbx::UNSUPPORTED);
+        return failed(pbx::UNSUPPORTED);
     }
     let wanted = |conference: &&Conference| {
         number == "all" || number.split(',').any(|n| n == conference.number)
@@ -123,7 +201,7 @@ fn live(system: &mut System, call: &Call) -> Answer {
             return failed(NO_SUCH_CONFERENCE);
         }
     }
-    Answer::bytes(system.cached(format!("live {number}"), |population| {
+    Answer::bytes(instance.cached(format!("live {number}"), |population| {
         if live == 0 && population.behaviour.idle == Idle::NoList {
             return json!({ "status": "Success" });
         }
@@ -133,7 +211,7 @@ fn live(system: &mut System, call: &Call) -> Answer {
             .filter(wanted)
             .map(|c| conference_json(population, c))
             .collect();
-        json!({ "status": "Success", list_key(population): list })
+        json!({ "status": "Success", pbx::list_key(population): list })
     }))
 }
 

@@ -1,14 +1,21 @@
-//! Damage to right answers. Every answer is a JSON object; one that is not is left as it is.
+//! Damage to right answers that are JSON objects; one that is none is left as it is.
 
 use serde_json::{Value, json};
 
-/// A key no vendor uses.
+/// A key no system uses.
 const UNKNOWN: &str = "zzUnknown";
 
-/// Codes that say "success": damaging them would only turn each fault into the vendor's failure.
+/// Codes that say "success": damaging them would only turn each fault into the system's failure.
 const KEPT: [&str; 1] = ["errcode"];
 
 const TOTALS: [&str; 3] = ["total_number", "count", "totalCount"];
+
+/// The object after this change.
+pub(crate) fn changed(body: &[u8], change: &dyn Fn(&mut Value)) -> Vec<u8> {
+    let Some(mut value) = object(body) else { return body.to_vec() };
+    change(&mut value);
+    value.to_string().into_bytes()
+}
 
 /// The object with an unknown key of that raw value.
 pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
@@ -19,7 +26,7 @@ pub(crate) fn with_key(body: &[u8], raw: &[u8]) -> Vec<u8> {
 
 /// The object with the value of that key replaced by a raw one.
 pub(crate) fn with_main(body: &[u8], keys: &[&str], raw: &[u8]) -> Vec<u8> {
-    let mut value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(mut value) = object(body) else { return body.to_vec() };
     let key = keys
         .iter()
         .find(|key| value.get(**key).is_some())
@@ -28,7 +35,7 @@ pub(crate) fn with_main(body: &[u8], keys: &[&str], raw: &[u8]) -> Vec<u8> {
         .unwrap_or(UNKNOWN);
     without(&mut value, keys);
     let body = value.to_string().into_bytes();
-    let Some(inside) = inside(&body) else { return raw.to_vec() };
+    let Some(inside) = inside(&body) else { return body };
     let comma: &[u8] = if inside.is_empty() { b"" } else { b"," };
     [b"{", inside, comma, b"\"", key.as_bytes(), b"\":", raw, b"}"].concat()
 }
@@ -71,7 +78,7 @@ pub(crate) fn wrong_types(value: &mut Value) {
 /// Numbers beyond 64 bits cannot be held in a [`Value`]: a mark is replaced in the text.
 pub(crate) fn huge(body: &[u8]) -> Vec<u8> {
     const MARK: &str = "zzHuge";
-    let mut value: Value = serde_json::from_slice(body).unwrap_or_default();
+    let Some(mut value) = object(body) else { return body.to_vec() };
     numbers(&mut value, &|_| json!(MARK));
     value.to_string().replace(&format!("\"{MARK}\""), "18446744073709551616").into_bytes()
 }
@@ -92,7 +99,7 @@ fn numbers(value: &mut Value, change: &dyn Fn(&Value) -> Value) {
     }
 }
 
-/// The total of a list. The `count` inside Huawei's details is left alone: there it is the figure asked for.
+/// The total of a list. A `count` further inside is left alone: there it is the figure asked for.
 pub(crate) fn total(value: &mut Value, total: i64) {
     let Value::Object(object) = value else { return };
     for key in TOTALS {
@@ -126,4 +133,8 @@ pub(crate) fn duplicate(value: &mut Value, keys: &[&str]) {
 
 fn inside(body: &[u8]) -> Option<&[u8]> {
     body.trim_ascii().strip_prefix(b"{")?.strip_suffix(b"}")
+}
+
+fn object(body: &[u8]) -> Option<Value> {
+    serde_json::from_slice(body).ok().filter(Value::is_object)
 }

@@ -3,15 +3,25 @@
 //! HTTP 200 throughout; failures are `{"errcode":<int>,"errmsg":"…"}`.
 //! Source: help.yeastar.com/en/p-series-software-edition/developer-guide.
 
-use crate::credentials::{CLIENT_ID, CLIENT_SECRET};
 use crate::model::{Conference, Idle, Line, Population, Presence, Room};
-use crate::session::{Kind, Standing};
-use crate::system::{Answer, Call, System};
+use crate::sessions::{LOGIN, TokenKind, TokenState};
+use crate::activity::Activity;
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
+use crate::registry::{Codes, Description, HttpSystem, Protocol, SimulatedSystem};
+use crate::rng::Rng;
+use crate::systems::pbx;
+use crate::truth::{Truth, has_pin, is_moderated, setting};
 use hyper::Method;
 use serde_json::{Value, json};
 use std::time::Duration;
 
-const PREFIX: &str = "/openapi/v1.0";
+/// Client ID of the P-Series application.
+pub const CLIENT_ID: &str = "demo-client-id";
+/// Client secret of the P-Series application.
+pub const CLIENT_SECRET: &str = "demo-client-secret-not-secret";
+
+const API_PATH: &str = "/openapi/v1.0";
 const TOKEN_LIFE: Duration = Duration::from_secs(1800);
 const REFRESH_LIFE: Duration = Duration::from_secs(86_400);
 /// Live access tokens an application may hold.
@@ -28,53 +38,148 @@ const NOT_FOUND: i64 = 60001;
 const MAX_LIMITATION: i64 = 60002;
 const IP_BLOCKED: i64 = 70004;
 
-pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
-    let path = system.below(PREFIX, call)?;
-    match (&call.method, path) {
-        (&Method::POST, "/get_token") => Some("get_token"),
-        (&Method::POST, "/refresh_token") => Some("refresh_token"),
-        (&Method::GET, "/del_token") => Some("del_token"),
-        (&Method::GET, "/conference/list") => Some("conference/list"),
-        (&Method::GET, "/conference/query_ongoing_conference") => {
-            Some("conference/query_ongoing_conference")
+pub(super) const DESCRIPTION: Description = Description {
+    name: "yeastar_p",
+    calls: &[
+        "get_token",
+        "refresh_token",
+        "del_token",
+        "conference/list",
+        "conference/query_ongoing_conference",
+        "conference/get",
+    ],
+    logins: &["get_token", "refresh_token"],
+    with_token: &["conference/list", "conference/query_ongoing_conference", "conference/get"],
+    credentials: &[&[("client_id", CLIENT_ID), ("client_secret", CLIENT_SECRET)]],
+    codes: Codes {
+        token_refused: "10004",
+        login_refused: "-1",
+        locked_out: Some("70004"),
+        throttled: None,
+    },
+};
+
+pub(super) struct YeastarP;
+
+impl SimulatedSystem for YeastarP {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Http(&Self)
+    }
+
+    fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
+        let moderator = |random: &mut Rng| random.below(500).to_string();
+        pbx::population::populate(population, random, now, moderator, true);
+    }
+
+    fn truth(&self, population: &Population) -> Truth {
+        let rooms = &population.rooms;
+        let mut truth = Truth {
+            rooms: Some(rooms.len() as u64),
+            rooms_wait_for_moderator: setting(rooms, |room| room.wait_for_moderator),
+            rooms_allow_invite: setting(rooms, |room| room.allow_invite),
+            rooms_moderated: setting(rooms, is_moderated),
+            rooms_pin_protected: setting(rooms, has_pin),
+            ..Truth::default()
+        };
+        let live: Vec<_> = population.conferences.iter().collect();
+        pbx::population::count_live(&mut truth, population, &live);
+        truth
+    }
+
+    fn activity(&self) -> Activity {
+        pbx::population::activity()
+    }
+
+    fn begin(&self, population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
+        pbx::population::begin(population, random, now, true)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        vec![CLIENT_SECRET.to_owned()]
+    }
+}
+
+impl HttpSystem for YeastarP {
+    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        let path = instance.below(API_PATH, &call.path)?;
+        match (&call.method, path) {
+            (&Method::POST, "/get_token") => Some("get_token"),
+            (&Method::POST, "/refresh_token") => Some("refresh_token"),
+            (&Method::GET, "/del_token") => Some("del_token"),
+            (&Method::GET, "/conference/list") => Some("conference/list"),
+            (&Method::GET, "/conference/query_ongoing_conference") => {
+                Some("conference/query_ongoing_conference")
+            }
+            (&Method::GET, "/conference/get") => Some("conference/get"),
+            _ => None,
         }
-        (&Method::GET, "/conference/get") => Some("conference/get"),
-        _ => None,
+    }
+
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        endpoint: Option<&'static str>,
+        call: &Call,
+    ) -> Answer {
+        let Some(endpoint) = endpoint else { return failed(NOT_EXISTED) };
+        // Compulsory on every request; the code for its absence is not documented.
+        if call.header("user-agent").is_none_or(str::is_empty) {
+            return failed(PARAMETER);
+        }
+        match endpoint {
+            "get_token" => get_token(instance, call),
+            "refresh_token" => refresh_token(instance, call),
+            _ => with_token(instance, endpoint, call),
+        }
+    }
+
+    fn failure(&self, code: &str) -> Answer {
+        match code.parse() {
+            Ok(code) => failed(code),
+            Err(_) => Answer::ok(&json!({ "errcode": code, "errmsg": "FAILURE" })),
+        }
+    }
+
+    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
+        match endpoint {
+            "get_token" | "refresh_token" => &["access_token"],
+            "del_token" => &["errcode"],
+            _ => &["data"],
+        }
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[pbx::CLOSE]
     }
 }
 
-pub(crate) fn answer(system: &mut System, endpoint: Option<&'static str>, call: &Call) -> Answer {
-    let Some(endpoint) = endpoint else { return failed(NOT_EXISTED) };
-    // Compulsory on every request; the code for its absence is not documented.
-    if call.header("user-agent").is_none_or(str::is_empty) {
-        return failed(PARAMETER);
-    }
-    match endpoint {
-        "get_token" => get_token(system, call),
-        "refresh_token" => refresh_token(system, call),
-        _ => with_token(system, endpoint, call),
-    }
-}
-
-fn with_token(system: &mut System, endpoint: &'static str, call: &Call) -> Answer {
+fn with_token(instance: &mut Instance, endpoint: &'static str, call: &Call) -> Answer {
     let token = call.query("access_token").unwrap_or_default();
     // No code of its own for a missing or unknown token is documented.
-    if system.sessions.standing(&Kind::Access, token, call.now) != Standing::Good {
-        return failed(TOKEN_EXPIRED);
+    match instance.sessions.state(&TokenKind::Access, token, call.now) {
+        TokenState::Good => {}
+        TokenState::Unknown => {
+            return YeastarP.failure(&instance.unknown_token(DESCRIPTION.codes.token_refused));
+        }
+        TokenState::Expired | TokenState::KickedOut => return failed(TOKEN_EXPIRED),
     }
     match endpoint {
         "del_token" => {
-            system.sessions.revoke(token);
+            instance.sessions.revoke(token);
             Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS" }))
         }
-        "conference/list" => list(system, call),
-        "conference/get" => get(system, call),
-        _ => ongoing(system, call),
+        "conference/list" => list(instance, call),
+        "conference/get" => get(instance, call),
+        _ => ongoing(instance, call),
     }
 }
 
 /// The failure shape with the documented text of the code.
-pub(crate) fn failure(errcode: i64) -> Value {
+fn failure(errcode: i64) -> Value {
     json!({ "errcode": errcode, "errmsg": message(errcode) })
 }
 
@@ -106,45 +211,54 @@ fn message(errcode: i64) -> &'static str {
     }
 }
 
-fn get_token(system: &mut System, call: &Call) -> Answer {
-    if system.sessions.locked(call.now) {
-        return failed(IP_BLOCKED);
+fn get_token(instance: &mut Instance, call: &Call) -> Answer {
+    if instance.sessions.locked(LOGIN, call.now) {
+        return blocked(instance, call);
     }
     let Some(body) = call.json() else { return failed(PARAMETER_SYNTAX) };
     if body["username"] != CLIENT_ID || body["password"] != CLIENT_SECRET {
-        system.sessions.failed(BAD_LOGINS, None, call.now);
+        instance.login_failed(BAD_LOGINS, None, call.now);
         let mut refusal = failure(FAILURE);
         refusal["invalid_param_list"] =
             json!([{ "field": "username or password", "value": "error" }]);
         return Answer::ok(&refusal);
     }
-    system.sessions.succeeded();
-    if system.sessions.slots(&Kind::Access, call.now) >= TOKENS {
+    instance.sessions.succeeded(LOGIN);
+    if instance.sessions.slots(&TokenKind::Access, call.now) >= TOKENS {
         return failed(MAX_LIMITATION);
     }
-    issue(system, call)
+    issue(instance, call)
 }
 
-fn refresh_token(system: &mut System, call: &Call) -> Answer {
+/// A block with an end tells it, in seconds since 1970; one without is for good.
+fn blocked(instance: &Instance, call: &Call) -> Answer {
+    let mut refusal = failure(IP_BLOCKED);
+    if let Some(left) = instance.sessions.locked_for(LOGIN, call.now) {
+        refusal["block_expire_time"] = json!(call.unix() + crate::seconds(left) as i64);
+    }
+    Answer::ok(&refusal)
+}
+
+fn refresh_token(instance: &mut Instance, call: &Call) -> Answer {
     let Some(body) = call.json() else { return failed(PARAMETER_SYNTAX) };
     let Some(refresh) = body["refresh_token"].as_str() else { return failed(PARAMETER) };
-    if system.sessions.standing(&Kind::Refresh, refresh, call.now) != Standing::Good {
+    if instance.sessions.state(&TokenKind::Refresh, refresh, call.now) != TokenState::Good {
         return failed(TOKEN_EXPIRED);
     }
-    system.sessions.supersede(refresh);
+    instance.sessions.supersede(refresh);
     // Which access token belongs to it is in the pair: the one issued just before. It opens nothing any more, yet
     // nothing says that its slot is free: the stricter reading.
-    if let Some(access) = system.sessions.partner(refresh) {
-        system.sessions.supersede(&access);
+    if let Some(access) = instance.sessions.partner(refresh) {
+        instance.sessions.supersede(&access);
     }
-    issue(system, call)
+    issue(instance, call)
 }
 
-fn issue(system: &mut System, call: &Call) -> Answer {
-    let life = system.token_life(TOKEN_LIFE);
-    let refresh_life = system.options.refresh_life.unwrap_or(REFRESH_LIFE);
-    let access = system.sessions.issue(Kind::Access, life, call.now);
-    let refresh = system.sessions.issue(Kind::Refresh, refresh_life, call.now);
+fn issue(instance: &mut Instance, call: &Call) -> Answer {
+    let life = instance.token_life(TOKEN_LIFE);
+    let refresh_life = instance.refresh_life(REFRESH_LIFE);
+    let access = instance.sessions.issue(TokenKind::Access, life, call.now);
+    let refresh = instance.sessions.issue(TokenKind::Refresh, refresh_life, call.now);
     Answer::ok(&json!({
         "errcode": 0,
         "errmsg": "SUCCESS",
@@ -155,7 +269,7 @@ fn issue(system: &mut System, call: &Call) -> Answer {
     }))
 }
 
-fn list(system: &mut System, call: &Call) -> Answer {
+fn list(instance: &mut Instance, call: &Call) -> Answer {
     let positive = |name| {
         call.query(name).and_then(|text| text.parse::<usize>().ok()).filter(|number| *number > 0)
     };
@@ -167,7 +281,7 @@ fn list(system: &mut System, call: &Call) -> Answer {
     if !["number", "name"].contains(&sort) || !["asc", "desc"].contains(&order) {
         return failed(PARAMETER);
     }
-    Answer::bytes(system.cached(format!("list {page} {size} {sort} {order}"), |population| {
+    Answer::bytes(instance.cached(format!("list {page} {size} {sort} {order}"), |population| {
         let mut rooms: Vec<_> = population.rooms.iter().collect();
         rooms.sort_by(
             |a, b| if sort == "name" { a.name.cmp(&b.name) } else { a.number.cmp(&b.number) },
@@ -205,14 +319,14 @@ fn room_json(quirks: bool, room: &Room) -> Value {
     object
 }
 
-fn get(system: &mut System, call: &Call) -> Answer {
+fn get(instance: &mut Instance, call: &Call) -> Answer {
     let Some(id) = call.query("id").and_then(|text| text.parse::<u64>().ok()) else {
         return failed(PARAMETER);
     };
-    if !system.population.rooms.iter().any(|room| room.id == id) {
+    if !instance.population.rooms.iter().any(|room| room.id == id) {
         return failed(NOT_FOUND);
     }
-    Answer::bytes(system.cached(format!("get {id}"), |population| {
+    Answer::bytes(instance.cached(format!("get {id}"), |population| {
         let quirks = population.behaviour.quirks;
         let details: Value = population
             .rooms
@@ -245,8 +359,8 @@ fn details(quirks: bool, room: &Room) -> Value {
     object
 }
 
-fn ongoing(system: &mut System, call: &Call) -> Answer {
-    if !system.population.behaviour.live_call {
+fn ongoing(instance: &mut Instance, call: &Call) -> Answer {
+    if !instance.population.behaviour.live_call {
         return failed(NOT_EXISTED);
     }
     let Some(number) = call.query("number").filter(|number| !number.is_empty()) else {
@@ -255,9 +369,9 @@ fn ongoing(system: &mut System, call: &Call) -> Answer {
     let wanted = |conference: &&Conference| {
         number == "all" || number.split(',').any(|n| n == conference.number)
     };
-    let live = system.population.conferences.iter().filter(wanted).count();
+    let live = instance.population.conferences.iter().filter(wanted).count();
     if live == 0 {
-        return match system.population.behaviour.idle {
+        return match instance.population.behaviour.idle {
             Idle::Failed => failed(NOT_FOUND),
             Idle::EmptyList => {
                 Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS", "data": [] }))
@@ -265,7 +379,7 @@ fn ongoing(system: &mut System, call: &Call) -> Answer {
             Idle::NoList => Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS" })),
         };
     }
-    Answer::bytes(system.cached(format!("ongoing {number}"), |population| {
+    Answer::bytes(instance.cached(format!("ongoing {number}"), |population| {
         let data: Vec<_> = population
             .conferences
             .iter()

@@ -2,46 +2,115 @@
 //!
 //! Source: help.openvox.cn, "UC Series IPPBX / API Documentation".
 
-use crate::md5_pbx::{self, NO_SUCH_CONFERENCE, failed, yes_no};
 use crate::model::{Conference, Idle, Population, Presence, Room};
-use crate::system::{Answer, Call, System};
+use crate::activity::Activity;
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
+use crate::registry::{Description, HttpSystem, Protocol, SimulatedSystem};
+use crate::rng::Rng;
+use crate::systems::pbx::{self, NO_SUCH_CONFERENCE, failed, yes_no};
+use crate::truth::{Truth, has_pin, setting};
 use serde_json::{Map, Value, json};
 
-const PREFIX: &str = "/api/v0.0.1";
+const API_PATH: &str = "/api/v0.0.1";
 
-pub(crate) fn endpoint(system: &System, call: &Call) -> Option<&'static str> {
-    md5_pbx::endpoint(system, PREFIX, call)
+pub(super) const DESCRIPTION: Description = pbx::description("openvox_uc");
+
+pub(super) struct OpenvoxUc;
+
+impl SimulatedSystem for OpenvoxUc {
+    fn description(&self) -> &'static Description {
+        &DESCRIPTION
+    }
+
+    fn protocol(&self) -> Protocol {
+        Protocol::Http(&Self)
+    }
+
+    fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
+        pbx::population::populate(population, random, now, pbx::population::extension, false);
+    }
+
+    fn truth(&self, population: &Population) -> Truth {
+        let rooms = &population.rooms;
+        let mut truth = Truth {
+            rooms: Some(rooms.len() as u64),
+            rooms_wait_for_moderator: setting(rooms, |room| room.wait_for_moderator),
+            rooms_pin_protected: setting(rooms, has_pin),
+            ..Truth::default()
+        };
+        // Only numbers of rooms can be asked for, so nothing else can be seen.
+        let has_room = |c: &&Conference| rooms.iter().any(|room| room.number == c.number);
+        let live: Vec<_> = population.conferences.iter().filter(has_room).collect();
+        pbx::population::count_live(&mut truth, population, &live);
+        truth
+    }
+
+    fn activity(&self) -> Activity {
+        pbx::population::activity()
+    }
+
+    fn begin(&self, population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
+        pbx::population::begin(population, random, now, false)
+    }
+
+    fn secrets(&self) -> Vec<String> {
+        pbx::secrets()
+    }
 }
 
-pub(crate) fn answer(system: &mut System, endpoint: Option<&'static str>, call: &Call) -> Answer {
-    let Some(endpoint) = endpoint else { return md5_pbx::unsupported(call) };
-    // `type=xml` asks for another dialect; without it JSON is the default.
-    if call.query("type").is_some_and(|kind| kind != "json") {
-        return failed("10002");
+impl HttpSystem for OpenvoxUc {
+    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        pbx::endpoint(instance, &DESCRIPTION, API_PATH, call)
     }
-    if endpoint == "login" {
-        return md5_pbx::login(system, call, None);
+
+    fn answer(
+        &self,
+        instance: &mut Instance,
+        endpoint: Option<&'static str>,
+        call: &Call,
+    ) -> Answer {
+        let Some(endpoint) = endpoint else { return pbx::unsupported(call) };
+        // `type=xml` asks for another dialect; without it JSON is the default.
+        if call.query("type").is_some_and(|kind| kind != "json") {
+            return failed("10002");
+        }
+        if endpoint == "login" {
+            return pbx::login(instance, call, None);
+        }
+        if let Err(refusal) = pbx::authorise(instance, call) {
+            return refusal;
+        }
+        match endpoint {
+            "heartbeat" => pbx::heartbeat(call),
+            "logout" => pbx::logout(instance, call),
+            "conference/query" => rooms(instance, call),
+            _ => live(instance, call),
+        }
     }
-    if let Err(refusal) = md5_pbx::authorise(system, call) {
-        return refusal;
+
+    fn failure(&self, code: &str) -> Answer {
+        failed(code)
     }
-    match endpoint {
-        "heartbeat" => md5_pbx::heartbeat(call),
-        "logout" => md5_pbx::logout(system, call),
-        "conference/query" => rooms(system, call),
-        _ => live(system, call),
+
+    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
+        pbx::main_keys(endpoint)
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        &[pbx::CLOSE]
     }
 }
 
-fn rooms(system: &mut System, call: &Call) -> Answer {
-    let number = match md5_pbx::number(call) {
+fn rooms(instance: &mut Instance, call: &Call) -> Answer {
+    let number = match pbx::number(call) {
         Ok(number) => number,
         Err(refusal) => return refusal,
     };
-    if number != "all" && !all_rooms(&system.population, &number) {
+    if number != "all" && !all_rooms(&instance.population, &number) {
         return failed(NO_SUCH_CONFERENCE);
     }
-    Answer::bytes(system.cached(format!("rooms {number}"), |population| {
+    Answer::bytes(instance.cached(format!("rooms {number}"), |population| {
         let wanted = |room: &&Room| number == "all" || number.split(',').any(|n| n == room.number);
         let rooms: Vec<_> = population
             .rooms
@@ -79,14 +148,14 @@ fn room_json(population: &Population, index: usize, room: &Room) -> Value {
     Value::Object(object)
 }
 
-fn live(system: &mut System, call: &Call) -> Answer {
-    let number = match md5_pbx::number(call) {
+fn live(instance: &mut Instance, call: &Call) -> Answer {
+    let number = match pbx::number(call) {
         Ok(number) => number,
         Err(refusal) => return refusal,
     };
-    let population = &system.population;
+    let population = &instance.population;
     if !population.behaviour.live_call {
-        return failed(md5_pbx::UNSUPPORTED);
+        return failed(pbx::UNSUPPORTED);
     }
     // "all" is documented for conference/query only.
     if !all_rooms(population, &number) {
@@ -100,7 +169,7 @@ fn live(system: &mut System, call: &Call) -> Answer {
     {
         return failed(NO_SUCH_CONFERENCE);
     }
-    Answer::bytes(system.cached(format!("live {number}"), |population| {
+    Answer::bytes(instance.cached(format!("live {number}"), |population| {
         let behaviour = &population.behaviour;
         if live == 0 && behaviour.idle == Idle::NoList {
             return json!({ "status": "Success" });
@@ -111,12 +180,8 @@ fn live(system: &mut System, call: &Call) -> Answer {
             .filter(wanted)
             .map(|c| conference_json(population, c))
             .collect();
-        json!({ "status": "Success", list_key(population): list })
+        json!({ "status": "Success", pbx::list_key(population): list })
     }))
-}
-
-pub(crate) fn list_key(population: &Population) -> &'static str {
-    if population.behaviour.plural_conferences { "conferences" } else { "conference" }
 }
 
 fn conference_json(population: &Population, conference: &Conference) -> Value {

@@ -6,8 +6,9 @@ use super::{
 };
 use crate::model::{Conference, Participant, Population, Presence, Role, Scheduled};
 use crate::rng;
-use crate::session::{Kind, Standing};
-use crate::system::{Answer, Call, System};
+use crate::sessions::{TokenKind, TokenState};
+use crate::call::{Answer, Call};
+use crate::instance::Instance;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
@@ -26,7 +27,7 @@ enum Listed<'a> {
     ToCome(&'a Scheduled, i64),
 }
 
-pub(crate) fn list(system: &mut System, call: &Call, online: bool) -> Answer {
+pub(super) fn list(instance: &mut Instance, call: &Call, online: bool) -> Answer {
     let Some((offset, limit)) = page(call) else { return failed(400, BAD_REQUEST) };
     let query_all = match call.query("queryAll") {
         None | Some("false") => false,
@@ -82,9 +83,9 @@ pub(crate) fn list(system: &mut System, call: &Call, online: bool) -> Answer {
     };
     // What is due within a day changes with the clock: only answers without a horizon can be kept.
     if horizon != i64::MAX {
-        return Answer::ok(&make(&system.population));
+        return Answer::ok(&make(&instance.population));
     }
-    Answer::bytes(system.cached(format!("{online} {offset} {limit} {query_all}"), make))
+    Answer::bytes(instance.cached(format!("{online} {offset} {limit} {query_all}"), make))
 }
 
 /// `offset` and `limit` as documented: from 0, 1 to 500.
@@ -196,17 +197,17 @@ impl Secrets {
 }
 
 /// Everything secret or personal that comes with a meeting of that id.
-pub(crate) fn secrets_of(id: &str) -> [String; 5] {
+pub(super) fn secrets_of(id: &str) -> [String; 5] {
     let secret = Secrets::of(id);
     [secret.chair, secret.general, secret.booker, secret.chair_link, secret.guest_link]
 }
 
-pub(crate) fn detail(system: &mut System, call: &Call) -> Answer {
+pub(super) fn detail(instance: &mut Instance, call: &Call) -> Answer {
     let Some((offset, limit)) = page(call) else { return failed(400, BAD_REQUEST) };
     let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
         return failed(400, BAD_REQUEST);
     };
-    let population = &system.population;
+    let population = &instance.population;
     let live = population.conferences.iter().any(|c| c.id == id && population.visible(c.own, true));
     let to_come =
         population.scheduled.iter().any(|s| s.id == id && population.visible(s.own, true));
@@ -214,7 +215,7 @@ pub(crate) fn detail(system: &mut System, call: &Call) -> Answer {
         // Not 404: a meeting that is over or never was is a bad request here.
         return failed(400, NO_SUCH_MEETING);
     }
-    Answer::bytes(system.cached(format!("detail {id} {offset} {limit}"), |population| {
+    Answer::bytes(instance.cached(format!("detail {id} {offset} {limit}"), |population| {
         let quirks = population.behaviour.quirks;
         if let Some(conference) = population.conferences.iter().find(|c| c.id == id) {
             let invited: Vec<_> = conference.participants.iter().filter(|p| p.invited).collect();
@@ -245,16 +246,16 @@ fn invitee(quirks: bool, participant: &Participant) -> Value {
     object
 }
 
-pub(crate) fn attendees(system: &mut System, call: &Call) -> Answer {
+pub(super) fn attendees(instance: &mut Instance, call: &Call) -> Answer {
     let Some((offset, limit)) = page(call) else { return failed(400, BAD_REQUEST) };
     let Some(id) = call.query("conf_id").filter(|id| !id.is_empty()) else {
         return failed(400, BAD_REQUEST);
     };
-    let population = &system.population;
+    let population = &instance.population;
     if !population.conferences.iter().any(|c| c.id == id && population.visible(c.own, true)) {
         return failed(400, NO_SUCH_MEETING);
     }
-    Answer::bytes(system.cached(format!("attendees {id} {offset} {limit}"), |population| {
+    Answer::bytes(instance.cached(format!("attendees {id} {offset} {limit}"), |population| {
         let quirks = population.behaviour.quirks;
         let conference = population.conferences.iter().find(|c| c.id == id);
         let present: Vec<_> = conference
@@ -278,36 +279,38 @@ pub(crate) fn attendees(system: &mut System, call: &Call) -> Answer {
     }))
 }
 
-pub(crate) fn control_token(system: &mut System, call: &Call) -> Answer {
+pub(super) fn control_token(instance: &mut Instance, call: &Call) -> Answer {
     let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
         return failed(400, BAD_REQUEST);
     };
-    let Some(conference) = system.population.conferences.iter().find(|c| c.id == id) else {
+    let Some(conference) = instance.population.conferences.iter().find(|c| c.id == id) else {
         return failed(400, NOT_STARTED_OR_OVER);
     };
-    let kind = Kind::Control(id.to_owned());
-    let life = system.token_life(CONTROL_LIFE);
+    let kind = TokenKind::Control(id.to_owned());
+    let life = instance.token_life(CONTROL_LIFE);
     // Keeping a good token alive does not look at the password.
     if let Some(token) = control_header(call)
-        && system.sessions.standing(&kind, &token, call.now) == Standing::Good
+        && instance.sessions.state(&kind, &token, call.now) == TokenState::Good
     {
-        system.sessions.extend(&token, life, call.now);
+        instance.sessions.extend(&token, life, call.now);
         return control_answer(call, &token, life);
     }
     if call.header("x-login-type") != Some("1") {
         return failed(400, BAD_REQUEST);
     }
-    if system.bad_host_passwords.get(id).is_some_and(|bad| *bad >= BAD_PASSWORDS) {
+    // Counted for each meeting by itself.
+    let tried = format!("host password of {id}");
+    if instance.sessions.locked(&tried, call.now) {
         return failed(400, CONTROL_LOCKED);
     }
     if conference.host_password.is_none()
         || call.header("x-password") != conference.host_password.as_deref()
     {
-        *system.bad_host_passwords.entry(id.to_owned()).or_default() += 1;
+        instance.sessions.failed(&tried, BAD_PASSWORDS, None, call.now);
         return failed(400, CONTROL_REFUSED);
     }
-    system.bad_host_passwords.remove(id);
-    let token = system.sessions.issue(kind, life, call.now);
+    instance.sessions.succeeded(&tried);
+    let token = instance.sessions.issue(kind, life, call.now);
     control_answer(call, &token, life)
 }
 
@@ -340,18 +343,18 @@ fn control_answer(call: &Call, token: &str, life: Duration) -> Answer {
     }))
 }
 
-pub(crate) fn real_time_info(system: &mut System, call: &Call) -> Answer {
+pub(super) fn real_time_info(instance: &mut Instance, call: &Call) -> Answer {
     let Some(id) = call.query("conferenceID").filter(|id| !id.is_empty()) else {
         return failed(400, BAD_REQUEST);
     };
     let token = control_header(call).unwrap_or_default();
-    if !system.population.conferences.iter().any(|c| c.id == id) {
+    if !instance.population.conferences.iter().any(|c| c.id == id) {
         return failed(400, NOT_STARTED_OR_OVER);
     }
-    if system.sessions.standing(&Kind::Control(id.to_owned()), &token, call.now) != Standing::Good {
+    if instance.sessions.state(&TokenKind::Control(id.to_owned()), &token, call.now) != TokenState::Good {
         return failed(400, CONTROL_TOKEN_INVALID);
     }
-    Answer::bytes(system.cached(format!("real {id}"), |population| {
+    Answer::bytes(instance.cached(format!("real {id}"), |population| {
         let conference = population.conferences.iter().find(|c| c.id == id);
         conference
             .map(|conference| live_json(population.behaviour.quirks, conference))
