@@ -136,7 +136,9 @@ serving() {
     step checks/web.sh alone checks/web.sh
 }
 
-watching() { step checks/monitoring.sh alone checks/monitoring.sh; }
+watching() { step "checks/monitoring.sh live" alone checks/monitoring.sh live; }
+
+reading() { step "checks/monitoring.sh static" gently checks/monitoring.sh static; }
 
 deploying() {
     step "checks/deploy.sh files" checks/deploy.sh files
@@ -149,6 +151,7 @@ checks() {
     step "build the exporter" build_exporter
     lane serving
     lane watching
+    lane reading
     lane deploying
     lane calculating
     join
