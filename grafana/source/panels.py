@@ -259,11 +259,11 @@ def matrix(rows):
         "columnField": "source", "rowField": rows, "valueField": "Value", "emptyValue": "null"}}]
 
 
-def to_source(title="This source in depth"):
+def to_source(name="__data.fields.source"):
     return [{
-        "title": title,
+        "title": "This source in depth",
         "url": "/d/conferencing-source?${datasource:queryparam}&${job:queryparam}&${instance:queryparam}"
-               "&var-source=${__data.fields.source}&${__url_time_range}",
+               f"&var-source=${{{name}}}&${{__url_time_range}}",
         "targetBlank": False,
     }]
 
@@ -320,11 +320,12 @@ def query_variable(name, label, description, query, *, multi=True, every=".+", r
         "sort": 1,
         "multi": multi,
         "includeAll": multi,
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]} if multi else {},
         "options": [],
         "hide": 0,
         "skipUrlSync": False,
     }
+    if multi:
+        result["current"] = {"selected": True, "text": ["All"], "value": ["$__all"]}
     if multi and every:
         result["allValue"] = every
     return result
