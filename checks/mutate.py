@@ -45,7 +45,6 @@ EQUIVALENT = {
        for rule in ("ConferencingSourceDown", "ConferencingSourceDownForLong") for other in ("min", "sum")},
     ("ConferencingSourceDownForLong", "max -> min (#2)"): "the last value holds for 15 minutes, and the alert waits for 30",
     ("ConferencingQuotaUsedUp", "max -> min (#1)"): ONLY_ONE,
-    ("source:conferencing_api_requests:month_to_date", "max -> min (#1)"): "replicas are scraped within the same month",
     ("source:conferencing_api_requests:month_to_date", "1 halved (#1)"): "any part of an hour does",
     ("source:conferencing_api_requests:month_to_date", "1 doubled (#1)"): "any part of an hour does",
     ("source:conferencing_api_requests:month_projected", 'vendor="dingtalk" dropped from {vendor="dingtalk", call!="access_token"} (#1)'):
@@ -72,7 +71,7 @@ def changes(query):
 
     def changed(start, end, text, what):
         # The place, because the same text may stand in a query more than once.
-        nth = len(re.findall(rf"(?<![\w.]){re.escape(query[start:end])}", query[:start])) + 1
+        nth = len(re.findall(rf"(?<![\w.]){re.escape(query[start:end])}(?!\w)", query[:start])) + 1
         return f"{what} (#{nth})", query[:start] + text + query[end:]
 
     depth = 0
@@ -114,18 +113,23 @@ def mutants(rules):
             yield name, "for doubled", {**rule, "for": re.sub(r"\d+", lambda m: str(int(m[0]) * 2), rule["for"])}
 
 
+def hours(case):
+    """How far a case goes, which is what it costs."""
+    times = [one["eval_time"] for kind in ("alert_rule_test", "promql_expr_test") for one in case.get(kind, [])]
+    return max(sum(int(n) * {"h": 60, "m": 1}[unit] for n, unit in re.findall(r"(\d+)([hm])", time)) for time in times)
+
+
 def cases_of(name, tests):
-    """The cases that look at the rule `name`, file by file."""
+    """The cases that look at the rule `name`, each as a file of its own, the short ones first."""
+    found = []
     for file in tests:
-        chosen = []
         for test in file["tests"]:
             alerts = [case for case in test.get("alert_rule_test", []) if case["alertname"] == name]
             queries = [case for case in test.get("promql_expr_test", [])
                        if name in {s.metric for s in promql.selectors(case["expr"])}]
             if alerts or queries:
-                chosen.append({**test, "alert_rule_test": alerts, "promql_expr_test": queries})
-        if chosen:
-            yield {**file, "tests": chosen}
+                found.append({**file, "tests": [{**test, "alert_rule_test": alerts, "promql_expr_test": queries}]})
+    return sorted(found, key=lambda file: hours(file["tests"][0]))
 
 
 def needed(name, groups):
@@ -141,22 +145,18 @@ def needed(name, groups):
 
 
 def noticed(name, changed, groups, tests):
-    """Whether a case fails once the rule is `changed`; "" if not, else the first line of the complaint."""
+    """What promtool says of the first case that fails once the rule is `changed`; "" if none does."""
     groups = [{**group, "rules": [changed if r.get("alert", r.get("record")) == name else r for r in group["rules"]]}
               for group in needed(name, groups)]
-    # A rule that is made of this one may be what the cases look at.
     with tempfile.TemporaryDirectory() as folder:
-        (pathlib.Path(folder) / "rules.yaml").write_text(json.dumps({"groups": groups}))
-        order = [group["name"] for group in groups]
-        files = []
-        for i, file in enumerate(cases_of(name, tests)):
-            path = pathlib.Path(folder) / f"test{i}.yaml"
-            path.write_text(json.dumps({**file, "rule_files": ["rules.yaml"], "group_eval_order": order}))
-            files.append(str(path))
-        if not files:
-            return ""
-        run = subprocess.run(["promtool", "test", "rules", *files], capture_output=True, text=True)
-        return run.returncode and (run.stdout + run.stderr)
+        rules, case = pathlib.Path(folder, "rules.yaml"), pathlib.Path(folder, "case.yaml")
+        rules.write_text(json.dumps({"groups": groups}))
+        for file in cases_of(name, tests):
+            case.write_text(json.dumps({**file, "rule_files": ["rules.yaml"], "group_eval_order": [g["name"] for g in groups]}))
+            run = subprocess.run(["promtool", "test", "rules", str(case)], capture_output=True, text=True)
+            if run.returncode:
+                return run.stdout + run.stderr
+    return ""
 
 
 def main():
@@ -166,8 +166,8 @@ def main():
     rules = [rule for group in groups for rule in group["rules"]]
     for rule in rules:
         name = rule.get("alert") or rule["record"]
-        if (not wanted or name in wanted) and noticed(name, rule, groups, tests):
-            sys.exit(f"{name}: its cases fail as it stands: {noticed(name, rule, groups, tests)}")
+        if (not wanted or name in wanted) and (complaint := noticed(name, rule, groups, tests)):
+            sys.exit(f"{name}: its cases fail as it stands: {complaint}")
     everything = [one for one in mutants(rules) if not wanted or one[0] in wanted]
     started = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
