@@ -224,7 +224,8 @@ def write_history(folder, exporter, text):
     target_labels = f'job="conferencing",instance="{instance}"'
     end = int(time.time()) // STEP * STEP - STEP
     times = range(end - 28 * 86400, end, STEP)
-    series = {"conferencing_up": [], "conferencing_participants": [], "conferencing_exporter_build_info": []}
+    series = {"conferencing_up": [], "conferencing_participants": [], "conferencing_exporter_build_info": [],
+              "conferencing_login_blocked": [], "conferencing_api_requests_total": []}
     for i, labels in enumerate(re.findall(r"^conferencing_up\{(.*)\} ", text, re.M)):
         with_target = f"{{{target_labels},{labels}}}"
         # The i-th source fails for i hours on two Wednesdays.
@@ -233,11 +234,16 @@ def write_history(folder, exporter, text):
         series["conferencing_participants"].append((
             f'{{{target_labels},{labels},state="joined"}}',
             [None if down else people_at(t, i) for t, down in zip(times, failed)]))
+        if 'vendor="dingtalk"' in labels:
+            # Its quota: a call every ten minutes.
+            series["conferencing_login_blocked"].append((with_target, [0 for _ in times]))
+            series["conferencing_api_requests_total"].append((
+                f'{{{target_labels},{labels},call="orgConferences"}}', [(t - times[0]) // 600 for t in times]))
     for labels in re.findall(r"^conferencing_exporter_build_info\{(.*)\} ", text, re.M):
         series["conferencing_exporter_build_info"].append((f"{{{target_labels},{labels}}}", [1 for _ in times]))
     with open(folder / "history.txt", "w") as file:
         for name, lines in series.items():
-            file.write(f"# TYPE {name} gauge\n")
+            file.write(f"# TYPE {name.removesuffix('_total')} {'counter' if name.endswith('_total') else 'gauge'}\n")
             for labels, values in lines:
                 file.writelines(f"{name}{labels} {v} {t}\n" for t, v in zip(times, values) if v is not None)
         file.write("# EOF\n")
@@ -401,7 +407,7 @@ def check_not_reported(overview, source, families):
     capability = {}
     for labels, number in samples(families, "conferencing_source_capability"):
         capability.setdefault(labels["capability"], {})[labels["vendor"]] = number
-    title, server = "Waiting for a moderator", overview.server.name
+    title, server = "Waiting", overview.server.name
     for vendor, number in capability["participants_waiting"].items():
         shown = overview.value(title, vendor=vendor)
         if (shown == -1) != (number == 0):
@@ -480,11 +486,11 @@ def prove_login_hold_off(control, shown, webhook, families):
     control("fault", vendor="yeastar_s", fault="auth")
     control("expire", vendor="yeastar_s")
     for pages in shown:
-        for page, title, ref in (("conferencing-source", "Login hold-off", "A"), ("conferencing-overview", "What is down, and why", "E")):
-            target = pages[page].target(title, ref)
-            wait(f"the login hold-off in {title} ({pages.server.name})", lambda: any(
-                s["metric"]["source"] == name and s["value"][1] == "1"
-                for s in pages.server.query(pages[page].resolved(target["expr"]))), 30)
+        source = pages["conferencing-source"]
+        target = source.target("Login hold-off")
+        wait(f"the login hold-off ({pages.server.name})", lambda: any(
+            s["metric"]["source"] == name and s["value"][1] == "1"
+            for s in pages.server.query(source.resolved(target["expr"]))), 30)
     path, _ = wait("ConferencingLoginsHeldOff at the webhook",
                    lambda: webhook.received("ConferencingLoginsHeldOff", "firing", source=name), 30)
     if path != "/night":

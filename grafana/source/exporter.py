@@ -2,7 +2,7 @@
 
 from source.palette import BAD, GOOD, HANDLES, MEMORY, SERIES, VENDORS, WARN
 from source.panels import (
-    NO_ANSWER, RELOADED, columns, colours, dashboard, override, row, stat, steps, table, targets, timeline, timeseries, values,
+    NO_ANSWER, RELOADED, columns, colours, dashboard, empty, override, row, stat, steps, table, targets, timeline, timeseries, values,
 )
 from source.queries import EXPORTER, ID, REFUSED, SOURCE, counted, gauge, rate, top
 
@@ -47,16 +47,20 @@ def build():
             overrides=[
                 override("byName", "Scrape", mappings=values({0: ("down", BAD), 1: ("up", GOOD)}),
                          cell={"type": "color-background", "mode": "basic"}, width=80),
-                override("byName", "Started", unit="dateTimeFromNow"),
-                override("byName", "Configured", unit="dateTimeFromNow"),
+                override("byName", "Started", unit="dateTimeFromNow", width=115),
+                override("byName", "Configured", unit="dateTimeFromNow", width=115),
                 override("byName", "Last load", mappings=RELOADED, cell={"type": "color-text"}),
-                override("byName", "Down", noValue="0", thresholds=steps((None, BAD)), cell={"type": "color-text"})]),
+                override("byName", "Instance", width=170),
+                override("byName", "Job", width=110),
+                override("byName", "Sources", width=75),
+                override("byName", "Down", mappings=empty("0"), width=60, thresholds=steps((None, BAD)), cell={"type": "color-text"})]),
         table("Replicas that cannot reach a source", "Sources that another exporter reaches, and this one does not. Empty is good.",
               (10, 6), targets((f"min by (instance, {ID}) ({split} == 0) and on ({ID}) (max by ({ID}) ({split}) == 1)", ""),
                                table=True),
               "none", narrowest=80, no_value="none", transformations=columns(
                   ("instance", "Instance"), ("source", "Source"), ("vendor", "Vendor"), ("Value", "State")),
-              overrides=[override("byName", "State", mappings=REACHED, cell={"type": "color-text"})]),
+              overrides=[override("byName", "Instance", width=170),
+                         override("byName", "State", mappings=REACHED, cell={"type": "color-text"})]),
 
         row("Collections",
             timeseries("Collection time", "How long the last collection took, of the slowest sources.", (8, 8),

@@ -2,8 +2,8 @@
 
 from source.palette import BAD, CONFERENCES, GOOD, LOGINS, PEOPLE, PEOPLE_STATES, WARN
 from source.panels import (
-    CAPABLE, HELD_OFF, NO_ANSWER, REASON, STATE, UNKNOWN, columns, colours, dashboard, heatmap, limit, matrix, override,
-    reason_colours, row, stat, steps, table, targets, timeline, timeseries,
+    CAPABLE, HELD_OFF, NO_ANSWER, REASON, STATE, UNKNOWN, columns, colours, dashboard, heatmap, limit, matrix, one_line, override,
+    reason_colours, row, sizes, stat, steps, table, targets, timeline, timeseries,
 )
 from source.queries import (
     ACTIVE, AGE, CERTIFICATE, EXPORTER, FAILURE, FULL, ID, JOINED, LARGEST, LAST_SUCCESS, LAST_UP, MUTED, MUTE_REPORTED,
@@ -33,10 +33,9 @@ def build():
         stat("State", "Whether the last collection worked. \"not watched\": no exporter delivers anything.", (4, 4),
              state(), "none", filled=True, mappings=STATE, no_value="no data"),
         stat("Reason", "Why the last collection failed. The runbooks explain the reasons.", (4, 4), FAILURE, "none",
-             name="{{reason}}", text="name", thresholds=steps((None, BAD)), no_value="none",
-             overrides=[override("byName", reason, displayName=shown["text"]) for reason, shown in REASON[0]["options"].items()]),
+             label="reason", mappings=REASON, no_value="none"),
         stat("Down since", "The last time a collection worked, as Prometheus saw it.", (4, 4), f"{LAST_UP} and on ({ID}) ({TROUBLE})",
-             "dateTimeFromNow", thresholds=steps((None, BAD)), no_value="not down, or for over a day"),
+             "dateTimeFromNow", thresholds=steps((None, BAD)), no_value="not down"),
         stat("Last success", "When the values shown were fetched. Up to the source's min_interval ago is normal.", (4, 4),
              LAST_SUCCESS, "dateTimeFromNow", no_value="over a day ago"),
         stat("People now", "People who have joined a conference.", (4, 4), reported(JOINED, "participants_joined", "sum"),
@@ -74,7 +73,7 @@ def build():
                        "conference among them.", (12, 8), targets(
                            (JOINED, "joined"), (LARGEST, "in the largest conference"),
                            (gauge("conferencing_capacity_participants"), "capacity")),
-                       "locale", decimals=0, overrides=[*colours(PEOPLE_STATES, "joined"), limit("/^capacity$/")]),
+                       "locale", decimals=0, overrides=[*colours(PEOPLE_STATES, "joined"), one_line("in the largest conference"), limit("/^capacity$/")]),
             table("Largest conferences now", "The twenty largest, where the source is configured with conferences.enabled. The "
                   "name is a keyed hash unless conferences.identify says otherwise.", (12, 9), targets(
                       (largest, ""),
@@ -88,9 +87,7 @@ def build():
                       # A number (identify: number) is a name here, not 6,400.
                       override("byName", "Conference", unit="string", width=160),
                       override("byName", "Running for", unit="s")]),
-            table("Conferences by size", "Active conferences by how many people have joined them.", (12, 9),
-                  targets((gauge("conferencing_conferences_by_size", by="source, participants"), ""), table=True), "locale",
-                  narrowest=90, no_value=NO_ANSWER, decimals=0, transformations=matrix("participants"))),
+            sizes((12, 9))),
         row("Rooms, and what the system can report",
             table("Room settings", "How many of the standing rooms have the setting on.", (12, 9), targets((" or ".join(
                 f'label_replace({reported(gauge(f"conferencing_{name}"), name)}, "setting", "{title}", "", "")'
@@ -113,10 +110,10 @@ def build():
                        (8, 8), targets(
                            (gauge("conferencing_scrape_duration_seconds"), "took"),
                            (gauge("conferencing_scrape_timeout_seconds", fold="min"), "allowed")),
-                       "s", no_value=NO_ANSWER, overrides=[limit("/^allowed$/")]),
+                       "s", no_value=NO_ANSWER, overrides=[one_line("took"), limit("/^allowed$/")]),
             timeseries("Age of the data", "How old the values are, and how old they may become before the source is asked again.",
                        (8, 8), targets((AGE, "age"), (gauge("conferencing_source_min_interval_seconds"), "min_interval")), "s",
-                       no_value=NO_ANSWER, overrides=[limit("/^min_interval$/")]),
+                       no_value=NO_ANSWER, overrides=[one_line("age"), limit("/^min_interval$/")]),
             timeseries("Logins", "Logins tried and failed since the point before. One login should do for many scrapes.", (8, 8),
                        targets((counted("conferencing_logins_total"), "logins"),
                                (counted("conferencing_login_failures_total"), "failed")),

@@ -1,9 +1,9 @@
 """All systems, for a person who has five seconds: what is down and why, how many people, how full, what was before."""
 
-from source.palette import BAD, CONFERENCES, GOOD, PLAIN, QUOTA, VENDORS, WARN, WEEKS
+from source.palette import BAD, GOOD, PLAIN, QUOTA, VENDORS, WARN, WEEKS
 from source.panels import (
-    HELD_OFF, NO_ANSWER, NOBODY, REASON, SOURCE_COLUMN, STATE, STATE_COLUMN, UNKNOWN, UNKNOWN_SHORT, bars, colours, columns,
-    dashboard, fixed, limit, override, reason_colours, row, stat, steps, table, targets, text_variable, timeline, timeseries,
+    NO_ANSWER, NOBODY, REASON, SOURCE_COLUMN, STATE, STATE_COLUMN, UNKNOWN, UNKNOWN_SHORT, bars, colours, columns,
+    dashboard, empty, limit, override, reason_colours, row, sizes, stat, steps, table, targets, text_variable, timeline, timeseries,
     to_source,
 )
 from source.queries import (
@@ -22,22 +22,20 @@ def trouble():
     return table(
         "What is down, and why", "Systems that do not answer, and those that nobody watches because their exporter is gone. Click "
         "a name for the system in depth. Empty is good.",
-        (15, 7), targets(
+        (16, 7), targets(
             (TROUBLE, ""),
             (FAILURE, ""),
             (f"{LAST_UP} and on ({ID}) ({TROUBLE})", ""),
-            (f"{LAST_SUCCESS} and on ({ID}) ({TROUBLE})", ""),
-            (f"{gauge('conferencing_login_blocked')} == 1 and on ({ID}) ({TROUBLE})", ""), table=True),
+            (f"{LAST_SUCCESS} and on ({ID}) ({TROUBLE})", ""), table=True),
         "none", no_value="every system answers", sort="State", narrowest=70,
         transformations=columns(("source", "source"), ("vendor", "Vendor"), ("Value #A", "State"), ("reason", "Reason"),
-                                ("Value #C", "Down since"), ("Value #D", "Last success"), ("Value #E", "Logins"),
+                                ("Value #C", "Down since"), ("Value #D", "Last success"),
                                 hide=("Time", "Value #B")),
         overrides=[
             SOURCE_COLUMN, STATE_COLUMN,
-            override("byName", "Reason", mappings=REASON, cell={"type": "color-text"}, noValue="not known", unit="string", width=215),
-            override("byName", "Down since", unit="dateTimeFromNow", noValue="over a day"),
-            override("byName", "Last success", unit="dateTimeFromNow", noValue="over a day"),
-            override("byName", "Logins", mappings=HELD_OFF, cell={"type": "color-text"}, noValue="-"),
+            override("byName", "Reason", mappings=[*REASON, *empty("not known")], cell={"type": "color-text"}, unit="string", width=215),
+            override("byName", "Down since", unit="dateTimeFromNow", mappings=empty("over a day"), width=125),
+            override("byName", "Last success", unit="dateTimeFromNow", mappings=empty("over a day"), width=125),
         ])
 
 
@@ -62,8 +60,8 @@ def systems():
         overrides=[
             SOURCE_COLUMN, STATE_COLUMN,
             override("byName", "Waiting", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
-            override("byName", "Muted", unit="percentunit", mappings=UNKNOWN_SHORT + NOBODY),
-            override("byName", "Full", unit="percentunit", mappings=[], noValue="no capacity set", thresholds=FULLNESS,
+            override("byName", "Muted", unit="percentunit", mappings=[*UNKNOWN_SHORT, *NOBODY, *empty(NO_ANSWER)]),
+            override("byName", "Full", unit="percentunit", mappings=empty("no capacity"), thresholds=FULLNESS,
                      cell={"type": "color-text"}),
             override("byName", "No PIN", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
             override("byName", "Data age", unit="s"),
@@ -85,30 +83,18 @@ def busiest(part):
     return " or ".join(days)
 
 
-def sizes():
-    order = ("0", "1", "2-5", "6-10", "11-25", "26-50", "51-100", "101+")
-
-    def of_size(size):
-        return gauge("conferencing_conferences_by_size", f'participants="{size}"')
-
-    return bars(
-        "Conferences by size", "Active conferences by how many people have joined them.", (6, 8),
-        targets(*((f"sum({of_size(size)})", size) for size in order), instant=True),
-        "locale", no_value=NO_ANSWER, min=0, decimals=0, color=fixed(CONFERENCES["active"]))
-
-
 def history():
     budget = "1 - $objective / 100"
     return row(
         "Today, this week, this month",
         stat("Peak today", "The most people at once since midnight.", (4, 4), f"max_over_time((sum({JOINED}))[$__range:1m])",
              "locale", since="now/d", no_value="no data", decimals=0),
-        stat("Peak of seven days", "The most people at once.", (4, 4), f"max_over_time((sum({JOINED}))[7d:5m])", "locale",
+        stat("Peak of seven days", "The most people at once.", (4, 4), f"max_over_time((sum({JOINED}))[7d:1m])", "locale",
              no_value="no data", decimals=0),
-        stat("Participant-minutes today", "Each person counts one for each minute in a conference, since midnight.", (4, 4),
+        stat("Person-minutes today", "Participant-minutes: each person counts one for each minute in a conference, since midnight.", (4, 4),
              f"sum_over_time((sum({JOINED}))[$__range:1m])", "locale", since="now/d", no_value="no data", decimals=0),
-        stat("Participant-minutes of seven days", "As today, estimated from every fifth minute.", (4, 4),
-             f"5 * sum_over_time((sum({JOINED}))[7d:5m])", "locale", no_value="no data", decimals=0),
+        stat("Person-minutes, 7 days", "Participant-minutes, as today.", (4, 4),
+             f"sum_over_time((sum({JOINED}))[7d:1m])", "locale", no_value="no data", decimals=0),
         stat("DingTalk's quota projected", "What will have been used at the end of the month, of the quota that the recording "
              "rules name: at the pace of the last 24 hours. The highest of the selected sources.", (8, 4),
              f"max(last_over_time(source:conferencing_api_requests:month_projected{{{RECORDED}}}[1h]))"
@@ -160,13 +146,13 @@ def build():
              reported(JOINED, "participants_joined", "sum"), "locale", mappings=UNKNOWN, no_value=NO_ANSWER, decimals=0),
         stat("Conferences now", f"Conferences going on. {ask}", (4, 4), reported(ACTIVE, "conferences_active", "sum"),
              "locale", mappings=UNKNOWN, no_value=NO_ANSWER, decimals=0),
-        stat("Waiting for a moderator", "People held until a moderator comes. Only the PBXs report this.", (4, 4),
+        stat("Waiting", "People held until a moderator comes. Only the PBXs report this.", (4, 4),
              reported(WAITING, "participants_waiting", "sum"), "locale", mappings=UNKNOWN, no_value=NO_ANSWER,
              thresholds=steps((None, GOOD), (1, WARN)), decimals=0),
         stat("Fullest system", "People or conferences of the fullest system, of what it is configured to be made for.", (4, 4),
              f"max({FULL})", "percentunit", no_value="no capacity set", thresholds=FULLNESS, decimals=0),
         trouble(),
-        timeline("What changed", "Systems over time, those that were down the longest first.", (9, 7),
+        timeline("What changed", "Systems over time, those that were down the longest first.", (8, 7),
                  targets((top(state(), f"sum_over_time((1 - {gauge('conferencing_up')})[$__range:] @ end())"), "{{source}}")),
                  mappings=STATE, no_value="no data"),
 
@@ -196,18 +182,19 @@ def build():
             bars("Conferences, of the capacity", "Fullest first. Only systems with a configured capacity.", (6, 8),
                  targets((f"sort_desc(topk($top, {CONFERENCES_FULL}))", "{{source}}"), instant=True), "percentunit",
                  no_value="no capacity set", min=0, max=1, decimals=0, thresholds=FULLNESS),
-            sizes(),
+            sizes((6, 8)),
             bars("Largest conferences", "People in the largest conference of each system, largest first.", (6, 8),
                  targets((f"sort_desc(topk($top, {LARGEST}))", "{{source}}"), instant=True), "locale", no_value=NO_ANSWER,
                  min=0, decimals=0)),
         row("All systems", systems()),
         row("Causes and housekeeping",
             table("Alerts firing", "Of the selected systems and exporters, as Prometheus has them.", (9, 8), targets(
-                ('ALERTS{alertname=~"Conferencing.+", alertstate="firing", source=~"($source)|"}', ""), table=True), "none",
-                no_value="none, or the rules are not loaded", narrowest=90,
+                ('max by (alertname, severity, source) (ALERTS{alertname=~"Conferencing.+", alertstate="firing", source=~"($source)|"})', ""),
+                table=True), "none",
+                no_value="none, or the rules are not loaded", narrowest=80,
                 transformations=columns(("alertname", "Alert"), ("severity", "Severity"), ("source", "source"),
-                                        hide=("Time", "Value", "__name__", "alertstate", "job", "instance", "vendor")),
-                overrides=[SOURCE_COLUMN]),
+                                        hide=("Time", "Value")),
+                overrides=[SOURCE_COLUMN, override("byName", "Alert", width=250)]),
             timeseries("API errors by vendor and reason", "Failed requests since the point before. The runbooks explain the "
                        "reasons. Empty is good.", (15, 8), targets(
                            (f"{counted('conferencing_api_errors_total', 'vendor, reason')} > 0", "{{vendor}}: {{reason}}")),

@@ -1,7 +1,7 @@
 """Panels, rows, variables: what the dashboards are made of, with the looks that all of them share."""
 
-from source.palette import BAD, GOOD, GREY, PLAIN, REASONS, WARN
-from source.queries import DOWN, EXPORTER, NOT_WATCHED, UNREPORTED, UP
+from source.palette import BAD, CONFERENCES, GOOD, GREY, PLAIN, REASONS, WARN
+from source.queries import DOWN, EXPORTER, NOT_WATCHED, UNREPORTED, UP, gauge
 
 NOT_REPORTED = "not reported by this system"
 NO_ANSWER = "no answer"
@@ -50,6 +50,11 @@ def values(texts):
     }]
 
 
+def empty(text):
+    """What is not there, in grey: without it, it would have the colour of the lowest number."""
+    return [{"type": "special", "options": {"match": "null", "result": {"text": text, "color": GREY, "index": 20}}}]
+
+
 UNKNOWN = values({UNREPORTED: (NOT_REPORTED, GREY)})
 UNKNOWN_SHORT = values({UNREPORTED: ("not reported", GREY)})
 NOBODY = [{"type": "special", "options": {"match": "nan", "result": {"text": "nobody", "color": GREY, "index": 1}}}]
@@ -90,6 +95,11 @@ def reason_colours():
     return [override("byRegexp", f"/(^|: ){name}$/", color=fixed(color)) for name, color in REASONS.items()]
 
 
+def one_line(name):
+    """For the line of a panel that has no other beside it but a limit."""
+    return override("byName", name, color=fixed(PLAIN))
+
+
 def limit(pattern):
     """A dashed grey line for what must not be crossed."""
     return override("byRegexp", pattern, color=fixed(GREY), fill=0, dash={"dash": [8, 8], "fill": "dash"})
@@ -109,6 +119,8 @@ def panel(kind, title, description, size, queries, unit, *, options, custom=None
         "unit": unit,
         **{name: value for name, value in defaults.items() if value is not None},
     }
+    if kind in ("stat", "table"):
+        field["mappings"] = [*field["mappings"], *empty(field["noValue"])]
     if custom is not None:
         field["custom"] = custom
     result = {
@@ -127,14 +139,18 @@ def panel(kind, title, description, size, queries, unit, *, options, custom=None
     return result
 
 
-def stat(title, description, size, query, unit, *, name="", filled=False, text="value", calc="lastNotNull", **rest):
-    """One number of now: an instant query, so that it is empty as soon as nobody measures any more."""
-    return panel("stat", title, description, size, targets((query, name or title.lower()), instant=True), unit, options={
+def stat(title, description, size, query, unit, *, name="", filled=False, text="value", label="", **rest):
+    """One number of now: an instant query, so that it is empty as soon as nobody measures any more.
+
+    With `label` its text is shown, not the number.
+    """
+    queries = targets((query, name or title.lower()), instant=True, table=bool(label))
+    return panel("stat", title, description, size, queries, unit, options={
         "colorMode": "background_solid" if filled else "value",
         "graphMode": "none",
         "justifyMode": "center",
         "orientation": "auto",
-        "reduceOptions": {"calcs": [calc], "fields": "", "values": False},
+        "reduceOptions": {"calcs": ["lastNotNull"], "fields": f"/^{label}$/" if label else "", "values": False},
         "textMode": text,
         "wideLayout": True,
         "showPercentChange": False,
@@ -196,7 +212,7 @@ def table(title, description, size, queries, unit, *, narrowest, sort=None, **re
     if sort:
         options["sortBy"] = [{"desc": sort.startswith("-"), "displayName": sort.lstrip("-")}]
     return panel("table", title, description, size, queries, unit, options=options, custom={
-        "align": "auto",
+        "align": "left",
         "cellOptions": {"type": "auto"},
         "filterable": False,
         "inspect": False,
@@ -269,7 +285,20 @@ def to_source(name="__data.fields.source"):
 
 
 SOURCE_COLUMN = override("byName", "source", displayName="Source", unit="string", links=to_source())
-STATE_COLUMN = override("byName", "State", mappings=STATE, cell={"type": "color-background", "mode": "basic"}, width=110)
+STATE_COLUMN = override("byName", "State", mappings=STATE, cell={"type": "color-background", "mode": "basic"}, width=95)
+
+
+def sizes(size):
+    """Conferences by size, in the order of the sizes: as one query they would be sorted as text."""
+    def conferences(people):
+        of_size = gauge("conferencing_conferences_by_size", f'participants="{people}"')
+        return f"sum({of_size})"
+
+    return bars(
+        "Conferences by size", "Active conferences by how many people have joined them.", size,
+        targets(*((conferences(people), people) for people in ("0", "1", "2-5", "6-10", "11-25", "26-50", "51-100", "101+")),
+                instant=True),
+        "locale", no_value=NO_ANSWER, min=0, decimals=0, color=fixed(CONFERENCES["active"]))
 
 
 # Rows and dashboards
