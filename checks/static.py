@@ -281,7 +281,7 @@ def colours_in(part):
             yield from colours_in(one)
     elif isinstance(part, dict):
         for key, value in part.items():
-            if key in ("color", "fixedColor", "fill", "iconColor") and isinstance(value, str):
+            if key in ("color", "fixedColor", "iconColor") and isinstance(value, str):
                 yield value
             else:
                 yield from colours_in(value)
@@ -292,7 +292,7 @@ def colour_problems(pages):
     problems, seen = [], {}
     known = {colour for colours, _ in palette.GROUPS.values() for colour in colours.values()}
     for stem, page in pages.items():
-        for colour in set(colours_in(page)) - known - {"dash", "solid"}:
+        for colour in set(colours_in(page)) - known - {palette.TEXT}:
             problems.append(f"{stem}: {colour} is not of the palette")
         for panel in panels_of(page):
             for item in panel["fieldConfig"]["overrides"]:
@@ -357,6 +357,8 @@ def rule_problems(alerts, recordings, tests, runbook, known_metrics):
             problems.append(f"{name}: no section in docs/runbooks.md")
         elif not sections[name].lstrip().startswith(f"**{str(severity).title()}.**"):
             problems.append(f"{name}: its section does not begin with its severity")
+        elif "First look" not in sections[name]:
+            problems.append(f"{name}: its section does not say what to look at first")
         outcomes = {bool(case.get("exp_alerts")) for file in tests for test in file["tests"]
                     for case in test.get("alert_rule_test", []) if case["alertname"] == name}
         for outcome, word in ((True, "firing"), (False, "silent")):
@@ -472,10 +474,10 @@ def all_problems():
 def breaks():
     """Ways to break a dashboard, each with a word of the complaint it must cause."""
     def panel(page, kind):
-        return next(p for p in page["panels"] if p["type"] == kind)
+        return next(p for p in panels_of(page) if p["type"] == kind)
 
     def expr(page, old, new):
-        for p in page["panels"]:
+        for p in panels_of(page):
             for t in p["targets"]:
                 if old in t["expr"]:
                     t["expr"] = t["expr"].replace(old, new)
@@ -487,12 +489,19 @@ def breaks():
     yield "uid", lambda p: p.update(uid="other")
     yield "editable", lambda p: p.update(editable=True)
     yield "link", lambda p: p["links"].pop()
+    yield "loses variables", lambda p: p["links"][0].update(url=p["links"][0]["url"].replace("&${instance:queryparam}", ""))
     yield "variables are", lambda p: p["templating"]["list"].pop()
     yield "not multi", lambda p: p["templating"]["list"][1].update(multi=False)
-    yield "label_values", lambda p: p["templating"]["list"][2]["query"].update(query="label_values(up, job)")
+    yield "All as the list", lambda p: p["templating"]["list"][1].update(allValue=".+")
+    yield "All as .+", lambda p: p["templating"]["list"][3].pop("allValue")
+    yield "does not yield", lambda p: p["templating"]["list"][2]["query"].update(query="label_values(up, job)")
+    yield "out of the result", lambda p: p["templating"]["list"][2].update(regex="")
+    yield "annotation Alerts", lambda p: p["annotations"]["list"][1].update(expr="ALARMS")
+    yield "folded without", lambda p: next(r for r in p["panels"] if r["type"] == "row" and r["collapsed"]).update(collapsed=False)
+    yield "needs scrolling", lambda p: p["panels"][0]["gridPos"].update(h=20)
     yield "share the id", lambda p: p["panels"][0].update(id=p["panels"][1]["id"])
     yield "overlap", lambda p: p["panels"][1]["gridPos"].update(x=0)
-    yield "hole", lambda p: p["panels"].pop()
+    yield "hole", lambda p: p["panels"].pop(0)
     yield "outside the grid", lambda p: p["panels"][0]["gridPos"].update(x=23)
     yield "legacy", lambda p: panel(p, "timeseries").update(type="graph")
     yield "no description", lambda p: panel(p, "stat").update(description="")
@@ -500,10 +509,13 @@ def breaks():
     yield "unit 'people'", lambda p: panel(p, "stat")["fieldConfig"]["defaults"].update(unit="people")
     yield "when it is empty", lambda p: panel(p, "stat")["fieldConfig"]["defaults"].update(noValue="No data")
     yield "no query", lambda p: panel(p, "stat").update(targets=[])
+    yield "when it is empty", lambda p: panel(p, "table")["fieldConfig"]["defaults"].update(noValue="")
     yield "without job", lambda p: expr(p, 'job=~"$job", ', "")
     yield "without source", lambda p: expr(p, ', source=~"$source"', "")
     yield "not $__rate_interval", lambda p: expr(p, "$__rate_interval", "5m")
-    yield "outside rate", lambda p: expr(p, "increase(", "max_over_time(")
+    yield "outside rate", lambda p: expr(p, " offset $__interval >= 0", " offset $__interval >= 1")
+    yield "inside max_over_time", lambda p: expr(p, "rate(", "max_over_time(")
+    yield "inside rate", lambda p: expr(p, "last_over_time(", "rate(")
     yield "unknown metric", lambda p: expr(p, "conferencing_up", "conferencing_alive")
     yield "has no label", lambda p: expr(p, 'state="joined"', 'status="joined"')
     yield "no query yields", lambda p: panel(p, "table")["fieldConfig"]["overrides"][0]["matcher"].update(options="x")
@@ -517,6 +529,7 @@ def rule_breaks():
     yield "annotations", lambda g: first(g)["annotations"].pop("description")
     yield "runbook_url", lambda g: first(g)["annotations"].update(runbook_url="https://example.org/")
     yield "no section", lambda g: g.update(runbook=g["runbook"].replace("## ConferencingExporterDown", "## Down"))
+    yield "look at first", lambda g: g.update(runbook=g["runbook"].replace("First look", "Look"))
     yield "its severity", lambda g: g.update(runbook=g["runbook"].replace("**Critical.**", "**Grave.**"))
     yield "of no alert", lambda g: g["alerts"]["groups"][0]["rules"].pop()
     yield "unknown metric", lambda g: first(g).update(expr="conferencing_down == 1")
@@ -527,23 +540,41 @@ def rule_breaks():
 
 
 def self_test():
-    known = metrics() | {name: ("gauge", labels) for name, labels in SCRAPE_METRICS.items()}
+    alerts, recordings, *tests = yaml(*rule_files())
+    everywhere = metrics() | {name: ("gauge", labels) for name, labels in SCRAPE_METRICS.items()}
+    records = {rule["record"] for group in recordings["groups"] for rule in group["rules"]}
+    known = everywhere | {name: ("gauge", ["source", "vendor"]) for name in records}
     known_units = units()
-    page = json.loads((ROOT / "grafana/dashboards/conferencing-overview.json").read_text())
+    pages = {stem: json.loads((ROOT / f"grafana/dashboards/{stem}.json").read_text())
+             for stem in ("conferencing-overview", "conferencing-exporter")}
+    page = pages["conferencing-overview"]
     missed, count = [], 0
     for word, change in breaks():
-        broken = copy.deepcopy(page)
-        change(broken)
+        # Rates are on the second page only.
+        for stem, whole in pages.items():
+            broken = copy.deepcopy(whole)
+            try:
+                change(broken)
+                break
+            except LookupError:
+                continue
         count += 1
-        if not any(word in text for text in dashboard_problems(broken, "conferencing-overview", known, known_units)):
+        if not any(word in text for text in dashboard_problems(broken, stem, known, known_units)):
             missed.append(word)
-    alerts, recordings, *tests = yaml(*rule_files())
     runbook = (ROOT / "docs/runbooks.md").read_text()
     for word, change in rule_breaks():
         broken = copy.deepcopy({"alerts": alerts, "recordings": recordings, "tests": tests, "runbook": runbook})
         change(broken)
         count += 1
-        if not any(word in text for text in rule_problems(**broken, known_metrics=known)):
+        if not any(word in text for text in rule_problems(**broken, known_metrics=everywhere)):
+            missed.append(word)
+    for word, colour in (("not of the palette", "green"), ("elsewhere", palette.WARN)):
+        broken = copy.deepcopy(page)
+        shown = next(p for p in panels_of(broken) if any(o["matcher"]["options"] == "dingtalk" for o in p["fieldConfig"]["overrides"]))
+        item = next(o for o in shown["fieldConfig"]["overrides"] if o["matcher"]["options"] == "dingtalk")
+        item["properties"][0]["value"] = {"mode": "fixed", "fixedColor": colour}
+        count += 1
+        if not any(word in text for text in colour_problems({"conferencing-overview": broken})):
             missed.append(word)
     if missed:
         sys.exit(f"breaks that went unnoticed: {missed}")

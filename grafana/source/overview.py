@@ -1,6 +1,6 @@
 """All systems, for a person who has five seconds: what is down and why, how many people, how full, what was before."""
 
-from source.palette import BAD, GOOD, PLAIN, QUOTA, VENDORS, WARN, WEEKS
+from source.palette import BAD, GOOD, QUOTA, TEXT, VENDORS, WARN, WEEKS
 from source.panels import (
     NO_ANSWER, NOBODY, REASON, SOURCE_COLUMN, STATE, STATE_COLUMN, UNKNOWN, UNKNOWN_SHORT, bars, colours, columns,
     dashboard, empty, limit, override, reason_colours, row, sizes, stat, steps, table, targets, text_variable, timeline, timeseries,
@@ -59,11 +59,11 @@ def systems():
                                 ("Value #H", "No PIN"), ("Value #I", "Data age")),
         overrides=[
             SOURCE_COLUMN, STATE_COLUMN,
-            override("byName", "Waiting", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
+            override("byName", "Waiting", thresholds=steps((None, TEXT), (1, WARN)), cell={"type": "color-text"}),
             override("byName", "Muted", unit="percentunit", mappings=[*UNKNOWN_SHORT, *NOBODY, *empty(NO_ANSWER)]),
             override("byName", "Full", unit="percentunit", mappings=empty("no capacity"), thresholds=FULLNESS,
                      cell={"type": "color-text"}),
-            override("byName", "No PIN", thresholds=steps((None, PLAIN), (1, WARN)), cell={"type": "color-text"}),
+            override("byName", "No PIN", thresholds=steps((None, TEXT), (1, WARN)), cell={"type": "color-text"}),
             override("byName", "Data age", unit="s"),
         ])
 

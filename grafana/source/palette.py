@@ -5,7 +5,9 @@ those that lie farthest apart for normal vision and the three common kinds of co
 them to that; Okabe and Ito's eight are too few for nine vendors, and three of theirs are too faint on white.
 """
 
-# As it should be; broken; somebody should look; unknown; a number that is neither good nor bad.
+# Grafana's own word for the colour of text in the theme: for numbers and cells that are neither good nor bad.
+TEXT = "text"
+# As it should be; broken; somebody should look; unknown; a line or bar that is neither good nor bad.
 GOOD, BAD, WARN, GREY, PLAIN = "#5AA082", "#BE323C", "#D2820A", "#6E646E", "#3C5ADC"
 STATES = {"good": GOOD, "bad": BAD, "warn": WARN, "grey": GREY, "plain": PLAIN}
 

@@ -1,6 +1,6 @@
 """Panels, rows, variables: what the dashboards are made of, with the looks that all of them share."""
 
-from source.palette import BAD, CONFERENCES, GOOD, GREY, PLAIN, REASONS, WARN
+from source.palette import BAD, CONFERENCES, GOOD, GREY, PLAIN, REASONS, TEXT, WARN
 from source.queries import DOWN, EXPORTER, NOT_WATCHED, UNREPORTED, UP, gauge
 
 NOT_REPORTED = "not reported by this system"
@@ -115,7 +115,7 @@ def panel(kind, title, description, size, queries, unit, *, options, custom=None
         "color": color or {"mode": "thresholds"},
         "mappings": mappings or [],
         "noValue": no_value or NOT_REPORTED,
-        "thresholds": thresholds or steps((None, PLAIN)),
+        "thresholds": thresholds or steps((None, TEXT if kind in ("stat", "table") else PLAIN)),
         "unit": unit,
         **{name: value for name, value in defaults.items() if value is not None},
     }
