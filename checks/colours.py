@@ -93,7 +93,8 @@ def nearest(colours, vision):
     points = {}
     for name, colour in colours.items():
         points.setdefault(colour, (name, lab(seen(colour, vision))))
-    return min((ciede2000(p, q), a, b) for (a, p), (b, q) in itertools.combinations(points.values(), 2))
+    return min(((ciede2000(p, q), a, b) for (a, p), (b, q) in itertools.combinations(points.values(), 2)),
+               default=(math.inf, "", ""))
 
 
 def problems():

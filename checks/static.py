@@ -16,6 +16,7 @@ import re
 import subprocess
 import sys
 import tempfile
+import textwrap
 from collections import Counter
 
 import promql
@@ -404,6 +405,18 @@ def second_setup(text):
     return re.sub(r"^  #: ", "  ", text, flags=re.M)
 
 
+def setup_problems():
+    """The README's two set-ups are those of prometheus.yaml, word for word."""
+    config = (ROOT / "prometheus/prometheus.yaml").read_text()
+    first = re.search(r"^  # SET-UP 1:.*?\n(.*?)^  # END OF SET-UP 1", config, re.M | re.S)[1]
+    second = "".join(re.findall(r"^  #: ?(.*\n)", config, re.M))
+    given = [textwrap.dedent(first), textwrap.dedent(second)]
+    readme = (ROOT / "README.md").read_text()
+    section = readme.partition("\n## Prometheus\n")[2].partition("\n## ")[0]
+    found = [textwrap.dedent(block) for block in re.findall(r"^```yaml\nscrape_configs:\n(.*?)^```", section, re.M | re.S)]
+    return [] if found == given else ["README.md, Prometheus: not the two set-ups of prometheus/prometheus.yaml"]
+
+
 def promtool_problems(pages, runbook):
     """Is each query PromQL? promtool says so, of a rule file made of them."""
     queries = [(f"{stem}: {panel['title']}", resolve(t["expr"]))
@@ -446,6 +459,61 @@ def provisioning_problems():
     return problems
 
 
+def jsonnet(expression):
+    try:
+        import _jsonnet
+    except ImportError:
+        sys.exit("the Python package jsonnet is not installed: see checks/monitoring.sh")
+    try:
+        return json.loads(_jsonnet.evaluate_snippet("mixin", expression, jpathdir=[f"{ROOT}/"]))
+    except RuntimeError as error:
+        return str(error)
+
+
+def mixin_problems(pages, alerts, recordings):
+    """The mixin is the files, and what it lets people set arrives."""
+    shown = "{ alerts: m.prometheusAlerts, rules: m.prometheusRules, pages: m.grafanaDashboards }"
+    found = jsonnet(f"local m = import 'mixin.libsonnet'; {shown}")
+    if found != {"alerts": alerts, "rules": recordings, "pages": {f"{stem}.json": page for stem, page in pages.items()}}:
+        return [f"mixin.libsonnet: not what the files say: {str(found)[:300]}"]
+    config = "_config+:: { jobSelector: 'voip', values: { restarts: 9 }, disabled: ['ConferencingReloadFailed'] }"
+    text = json.dumps(jsonnet(f"local m = (import 'mixin.libsonnet') + {{ {config} }}; m.prometheusAlerts"))
+    arrived = 'job=~\\"voip\\"' in text and "> 9 # value: restarts" in text and '"ConferencingReloadFailed"' not in text
+    return [] if arrived and 'job=~\\"conferencing' not in text else ["mixin.libsonnet: what is set does not arrive"]
+
+
+def release_problems():
+    """The variant for import is what grafana.com asks for."""
+    problems = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run([sys.executable, str(ROOT / "grafana/build.py"), "--release", folder], check=True)
+        files = sorted(pathlib.Path(folder).glob("*.json"))
+        for path in files:
+            text = path.read_text()
+            page = json.loads(text)
+            kinds = {p["type"] for p in panels_of(page)}
+            required = {one["id"] for one in page["__requires"] if one["type"] == "panel"}
+            if [one["name"] for one in page["__inputs"]] != ["DS_PROMETHEUS"] or "${datasource" in text or kinds != required:
+                problems.append(f"release variant of {path.stem}: not importable")
+            if not {s["uid"] for s in sources_in(page)} <= {"${DS_PROMETHEUS}", "-- Grafana --"}:
+                problems.append(f"release variant of {path.stem}: another data source")
+        if {path.stem for path in files} != PAGES:
+            problems.append(f"release variants are {[path.stem for path in files]}")
+    return problems
+
+
+def sources_in(part):
+    if isinstance(part, list):
+        for one in part:
+            yield from sources_in(one)
+    elif isinstance(part, dict):
+        for key, value in part.items():
+            if key == "datasource" and isinstance(value, dict):
+                yield value
+            else:
+                yield from sources_in(value)
+
+
 def all_problems():
     known, pages = metrics(), {path.stem: json.loads(path.read_text()) for path in DASHBOARDS}
     everywhere = known | {name: ("gauge", labels) for name, labels in SCRAPE_METRICS.items()}
@@ -465,6 +533,9 @@ def all_problems():
     problems += rule_problems(alerts, recordings, tests, runbook, everywhere)
     problems += runbook_problems(runbook, everywhere, records)
     problems += promtool_problems(pages, runbook)
+    problems += mixin_problems(pages, alerts, recordings)
+    problems += release_problems()
+    problems += setup_problems()
     problems += provisioning_problems()
     return problems
 

@@ -152,7 +152,7 @@ def build():
         stat("Fullest system", "People or conferences of the fullest system, of what it is configured to be made for.", (4, 4),
              f"max({FULL})", "percentunit", no_value="no capacity set", thresholds=FULLNESS, decimals=0),
         trouble(),
-        timeline("What changed", "Systems over time, those that were down the longest first.", (8, 7),
+        timeline("What changed", "Systems over time: those that were down the longest.", (8, 7),
                  targets((top(state(), f"sum_over_time((1 - {gauge('conferencing_up')})[$__range:] @ end())"), "{{source}}")),
                  mappings=STATE, no_value="no data"),
 

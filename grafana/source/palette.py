@@ -11,6 +11,9 @@ TEXT = "text"
 GOOD, BAD, WARN, GREY, PLAIN = "#5AA082", "#BE323C", "#D2820A", "#6E646E", "#3C5ADC"
 STATES = {"good": GOOD, "bad": BAD, "warn": WARN, "grey": GREY, "plain": PLAIN}
 
+# Words for what is not there ("no answer", "not reported"): thin strokes need more contrast than surfaces.
+DIM = "#858585"
+
 VENDORS = {
     "openvox_uc": "#7887FF",
     "yeastar_s": "#4B9678",
@@ -60,6 +63,7 @@ LIMIT = GREY
 # states.
 GROUPS = {
     "states": (STATES, 15),
+    "words": ({"dim": DIM}, 0),
     "vendors": (VENDORS, 10),
     "people by state": (PEOPLE_STATES, 15),
     "people in detail": (PEOPLE, 15),

@@ -1,6 +1,6 @@
 """Panels, rows, variables: what the dashboards are made of, with the looks that all of them share."""
 
-from source.palette import BAD, CONFERENCES, GOOD, GREY, PLAIN, REASONS, TEXT, WARN
+from source.palette import BAD, CONFERENCES, DIM, GOOD, GREY, PLAIN, REASONS, TEXT, WARN
 from source.queries import DOWN, EXPORTER, NOT_WATCHED, UNREPORTED, UP, gauge
 
 NOT_REPORTED = "not reported by this system"
@@ -52,14 +52,14 @@ def values(texts):
 
 def empty(text):
     """What is not there, in grey: without it, it would have the colour of the lowest number."""
-    return [{"type": "special", "options": {"match": "null", "result": {"text": text, "color": GREY, "index": 20}}}]
+    return [{"type": "special", "options": {"match": "null", "result": {"text": text, "color": DIM, "index": 20}}}]
 
 
-UNKNOWN = values({UNREPORTED: (NOT_REPORTED, GREY)})
-UNKNOWN_SHORT = values({UNREPORTED: ("not reported", GREY)})
-NOBODY = [{"type": "special", "options": {"match": "nan", "result": {"text": "nobody", "color": GREY, "index": 1}}}]
+UNKNOWN = values({UNREPORTED: (NOT_REPORTED, DIM)})
+UNKNOWN_SHORT = values({UNREPORTED: ("not reported", DIM)})
+NOBODY = [{"type": "special", "options": {"match": "nan", "result": {"text": "nobody", "color": DIM, "index": 1}}}]
 STATE = values({DOWN: ("down", BAD), UP: ("up", GOOD), NOT_WATCHED: ("not watched", GREY)})
-CAPABLE = values({0: (NOT_REPORTED, GREY), 1: ("reported", GOOD)})
+CAPABLE = values({0: (NOT_REPORTED, DIM), 1: ("reported", GOOD)})
 HELD_OFF = values({0: ("logins allowed", GOOD), 1: ("logins held off", WARN)})
 RELOADED = values({0: ("refused", BAD), 1: ("applied", GOOD)})
 REASON_TEXTS = {
