@@ -737,7 +737,10 @@ def refused_request(exporter):
 def write_metrics(families):
     path = static.CHECKS / "metrics.txt"
     head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    rows = [" ".join([name, kind, *labels]) for name, (kind, labels) in sorted(table_of(families).items())]
+    # What is there sometimes keeps its line: it may not be there now.
+    kept = {row[0]: row for row in static.metric_rows() if row[1].endswith("?")}
+    found = {name: [name, kind, *labels] for name, (kind, labels) in table_of(families).items()}
+    rows = [" ".join(row) for _, row in sorted((found | kept).items())]
     path.write_text("\n".join(head + rows) + "\n")
 
 
