@@ -533,7 +533,8 @@ def elsewhere_config(alertmanager_port, pair, twice, probed, voip, many, node):
             job("voip", group(voip.address), group(node.address)),
             job("conferencing-many", group(many.address)),
             # Neighbours: one that answers, one that does not.
-            job("node", group(node.address, endpoint="metrics"), group(f"127.0.0.1:{free_port()}", source="rack")),
+            job("node", group(node.address, endpoint="metrics"), group(f"127.0.0.1:{free_port()}", source="rack"),
+                group(f"127.0.0.1:{free_port()}")),
         ],
     })
 
