@@ -4,11 +4,9 @@ mod live;
 
 use std::io::{self, Write};
 
-use tokio::runtime::Builder;
-
 use crate::{
     cli::{Exit, Options},
-    collect::{Engine, Workers},
+    collect::Engine,
     config::{Config, Loaded},
     metrics::own::Own,
     serve::fail,
@@ -56,7 +54,5 @@ fn validated(options: &Options) -> Result<Config, Exit> {
 }
 
 fn apply(config: Config) -> anyhow::Result<()> {
-    let engine = Engine::new(Own::new()?, Workers::none());
-    Builder::new_current_thread().enable_all().build()?.block_on(engine.apply(config))?;
-    Ok(())
+    Ok(Engine::new(Own::new()?).apply(config)?)
 }

@@ -30,7 +30,7 @@ impl Target {
     /// The source that `yaml` configures; `None` without one.
     pub fn new(yaml: &str) -> Option<Self> {
         let config = Config::parse(yaml, Path::new("fuzz.yaml")).ok()?.config.sources.pop()?;
-        let client = client::clients(std::slice::from_ref(&config), &[0]).ok()?.pop()?;
+        let client = client::clients(std::slice::from_ref(&config)).ok()?.pop()?;
         Some(Self { config, client, own: Own::new().ok()? })
     }
 
@@ -61,7 +61,7 @@ impl Target {
             let outcome = system.collect(&api).await;
             outcomes.push(outcome.map(drop).map_err(|failure| failure.to_string()));
         }
-        system.logout(&api).await;
+        system.session().close(&api).await;
         outcomes
     }
 }

@@ -13,6 +13,7 @@ pub fn remedy(vendor: Vendor, failure: &Failure) -> &'static str {
         }
         Failure::Timeout => of_reason(vendor, Reason::Timeout, None, ""),
         Failure::HeldBack { reason, .. } => held_back(*reason),
+        Failure::BackingOff { failure, .. } => remedy(vendor, failure),
         Failure::Secret(_) => {
             "make the secret file readable for the exporter, with the secret in it"
         }
@@ -215,8 +216,12 @@ mod tests {
                     [None, Some("the certificate is self-signed or its issuer is unknown")]
                 {
                     let fault = Fault::new(reason);
-                    let failure =
-                        Failure::Request(ApiError { endpoint: Endpoint("login"), fault, detail });
+                    let failure = Failure::Request(ApiError {
+                        endpoint: Endpoint("login"),
+                        fault,
+                        detail,
+                        may_have_arrived: true,
+                    });
                     let line = remedy(vendor, &failure);
                     assert!((10..=130).contains(&line.len()), "{vendor} {reason}: {line}");
                     assert!(!line.contains('\n') && !line.ends_with('.'), "{line}");
@@ -231,7 +236,12 @@ mod tests {
             let fault = Fault::new(reason);
             remedy(
                 vendor,
-                &Failure::Request(ApiError { endpoint: Endpoint("login"), fault, detail }),
+                &Failure::Request(ApiError {
+                    endpoint: Endpoint("login"),
+                    fault,
+                    detail,
+                    may_have_arrived: true,
+                }),
             )
         };
         let self_signed = Some("the certificate is self-signed or its issuer is unknown");

@@ -21,7 +21,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     cli::{Exit, Options},
-    collect::{Engine, Workers},
+    collect::{CollectorThread, Engine},
     config::{Config, Loaded},
     limits,
     metrics::own::Own,
@@ -38,26 +38,22 @@ pub fn serve(options: &Options) -> Exit {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let exit = runtime.block_on(life(options));
+    let collector = match CollectorThread::start() {
+        Ok(collector) => collector,
+        Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
+    };
+    let exit = runtime.block_on(life(options, &collector));
     // What is still blocked in a system call must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-/// Threads that collect. One does thousands of sources a second; each of more keeps memory of its own for what it freed.
-const MOST_WORKERS: usize = 4;
-
 /// Threads that serve. A text of megabytes takes one for some milliseconds; the health checks go on meanwhile.
 const MOST_SERVING: usize = 2;
 
-/// As many threads as the machine has processors for, but no more than `most`.
-fn threads(most: usize) -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(most)
-}
-
 fn runtime() -> io::Result<Runtime> {
     Builder::new_multi_thread()
-        .worker_threads(threads(MOST_SERVING))
+        .worker_threads(thread::available_parallelism().map_or(1, NonZero::get).min(MOST_SERVING))
         .thread_name("serve")
         .enable_all()
         .build()
@@ -70,7 +66,7 @@ pub(crate) fn fail(problem: &str, exit: Exit) -> Exit {
     exit
 }
 
-async fn life(options: &Options) -> Exit {
+async fn life(options: &Options, collector: &CollectorThread) -> Exit {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = env!("BUILD_REVISION"),
@@ -80,11 +76,8 @@ async fn life(options: &Options) -> Exit {
         Ok(own) => own,
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
-    let workers = match Workers::start(threads(MOST_WORKERS)) {
-        Ok(workers) => workers,
-        Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
-    };
-    let engine = Arc::new(Engine::new(Arc::clone(&own), workers));
+    let engine = Engine::new(Arc::clone(&own)).collecting_on(collector.runtime().clone());
+    let engine = Arc::new(engine);
     let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
         path: options.config_file.clone(),
@@ -202,7 +195,7 @@ impl Configuration {
             warning.excerpt = None;
             warn!(%warning, "configuration");
         }
-        self.engine.apply(config).await.map_err(|error| error.to_string())
+        self.engine.apply(config).map_err(|error| error.to_string())
     }
 }
 

@@ -15,15 +15,15 @@ use std::{
 
 use conferencing_exporter::{
     api::{Api, client},
-    collect::{Engine, Report, Row, Rows, Snapshot, Workers},
+    collect::{Engine, Report, Row, Rows, Snapshot},
     config::Config,
     metrics::{
         own::{Own, SourceMeters},
-        scrape::{write_own, write_reports},
         text::Writer,
     },
     model::{Measure, Observation, Vendor},
     vendor::{self, System},
+    web::render::{write_own, write_reports},
 };
 use futures_util::FutureExt;
 use reqwest::StatusCode;
@@ -81,7 +81,7 @@ impl Decoding {
         let source = &configuration(&yaml).sources[0];
         let own = Own::new().expect("metrics");
         let meters = SourceMeters::new(&own, vendor, vendor::endpoints(vendor)).expect("metrics");
-        let clients = client::clients(std::slice::from_ref(source), &[0]);
+        let clients = client::clients(std::slice::from_ref(source));
         let client = clients.ok().and_then(|mut clients| clients.pop()).expect("a client");
         let api = Api::new(source, client, vendor::user_agent(vendor), meters);
         let large: Arc<str> = large.into();
@@ -131,12 +131,8 @@ impl Rendering {
     /// `sources` sources with `conferences` conferences each, two series a conference.
     pub(crate) fn new(sources: usize, conferences: usize) -> Self {
         let own = Own::new().expect("metrics");
-        let engine = Engine::new(Arc::clone(&own), Workers::none());
-        engine
-            .apply(configuration(&yaml(sources)))
-            .now_or_never()
-            .expect("no wait")
-            .expect("an engine");
+        let engine = Engine::new(Arc::clone(&own));
+        engine.apply(configuration(&yaml(sources))).expect("an engine");
         let configured = engine.sources();
         let reports = configured.iter().map(|source| {
             let mut observation = Observation::new();

@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conferencing_exporter::{collect::MOST_TURNS, limits};
+use conferencing_exporter::limits;
 use futures_util::{StreamExt, stream};
 use reqwest::{
     Client, Method,
@@ -117,6 +117,9 @@ struct Ready {
     body: Option<bytes::Bytes>,
 }
 
+/// Sources asked at once. With more, the client would only become slower.
+const MOST_SOURCES: usize = 1024;
+
 /// The process: sends all of `plan` each time a line comes in.
 #[tokio::main]
 pub(crate) async fn run(plan: &Path) -> Outcome<()> {
@@ -132,13 +135,11 @@ pub(crate) async fn run(plan: &Path) -> Outcome<()> {
         .tcp_nodelay(true)
         .tls_certs_only([])
         .build()?;
-    // As many sources at once as the exporter, which has a thread a processor, but no more than four.
-    let most = MOST_TURNS * std::thread::available_parallelism()?.get().min(4);
     for line in io::stdin().lines() {
         line?;
         let started = Instant::now();
         let mut flying =
-            stream::iter(&plan).map(|source| send(&client, source)).buffer_unordered(most);
+            stream::iter(&plan).map(|source| send(&client, source)).buffer_unordered(MOST_SOURCES);
         while let Some(sent) = flying.next().await {
             sent?;
         }

@@ -65,21 +65,17 @@ pub struct SharedClient {
     pub url_host: Option<String>,
 }
 
-/// The clients of `sources`, in their order: sources with equal settings share one where the thread
-/// is the same that asks them (`places`, a number each), for idle connections belong to a thread.
-/// Certificates are read anew with each call.
+/// The clients of `sources`, in their order: sources with equal settings share one. Certificates
+/// are read anew with each call.
 ///
 /// # Errors
 /// Certificates or keys that cannot be read or used, and the position of the source they belong to.
-pub fn clients(
-    sources: &[Source],
-    places: &[usize],
-) -> Result<Vec<SharedClient>, (usize, ClientError)> {
+pub fn clients(sources: &[Source]) -> Result<Vec<SharedClient>, (usize, ClientError)> {
     let mut groups: HashMap<[u8; 32], Group<'_>> = HashMap::new();
     let mut fingerprints = Vec::with_capacity(sources.len());
     // What the HTTP client itself makes of it.
     let environment = Matcher::from_system();
-    for (position, (source, place)) in sources.iter().zip(places).enumerate() {
+    for (position, source) in sources.iter().enumerate() {
         let material = Material::read(source, &environment).map_err(|error| (position, error))?;
         let fingerprint = material.fingerprint(source);
         fingerprints.push(fingerprint);
@@ -88,9 +84,9 @@ pub fn clients(
             source,
             material,
             tls_hosts: HashSet::new(),
-            places: HashSet::new(),
+            connect_timeouts: HashSet::new(),
         });
-        group.places.insert(*place);
+        group.connect_timeouts.insert(connect_timeout(source));
         if source.base_url.scheme() == "https" {
             group.tls_hosts.extend(source.base_url.host_str());
         }
@@ -98,19 +94,18 @@ pub fn clients(
     let mut built = HashMap::with_capacity(groups.len());
     for (fingerprint, group) in groups {
         let failed = |error| (group.position, error);
-        // Once: a root store is large, and what one thread knows of a host's sessions, all know.
+        // Once: a root store is large.
         let tls =
             tls_config(group.source, &group.material, group.tls_hosts.len()).map_err(failed)?;
-        for place in group.places {
-            let http = build(group.source, tls.clone()).map_err(failed)?;
-            built.insert((fingerprint, place), http);
+        for connect_timeout in group.connect_timeouts {
+            let http = build(group.source, tls.clone(), connect_timeout).map_err(failed)?;
+            built.insert((fingerprint, connect_timeout), http);
         }
     }
-    let shared = sources.iter().zip(fingerprints).zip(places).filter_map(|(source, place)| {
-        let (source, fingerprint) = source;
+    let shared = sources.iter().zip(fingerprints).filter_map(|(source, fingerprint)| {
         let renamed = source.tls.server_name.is_some();
         Some(SharedClient {
-            http: built.get(&(fingerprint, *place))?.clone(),
+            http: built.get(&(fingerprint, connect_timeout(source)))?.clone(),
             fingerprint,
             host_header: renamed.then(|| authority(source)),
             url_host: source.tls.server_name.clone(),
@@ -127,8 +122,15 @@ struct Group<'a> {
     material: Material,
     /// The hosts they reach by TLS.
     tls_hosts: HashSet<&'a str>,
-    /// The threads that ask them.
-    places: HashSet<usize>,
+    /// How long they wait for a connection.
+    connect_timeouts: HashSet<Duration>,
+}
+
+/// How long to wait for a connection: half of the time for a collection. What then failed is known
+/// to have sent nothing, which matters for logins, and a second address of the host still has a
+/// chance.
+fn connect_timeout(source: &Source) -> Duration {
+    source.timeout / 2
 }
 
 /// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
@@ -213,8 +215,13 @@ fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
     std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
 }
 
-fn build(source: &Source, tls: rustls::ClientConfig) -> Result<reqwest::Client, ClientError> {
+fn build(
+    source: &Source,
+    tls: rustls::ClientConfig,
+    connect_timeout: Duration,
+) -> Result<reqwest::Client, ClientError> {
     let mut builder = reqwest::Client::builder()
+        .connect_timeout(connect_timeout)
         // Redirects would carry tokens in headers and queries to another origin.
         .redirect(Policy::none())
         .referer(false)

@@ -1,6 +1,6 @@
 //! What can go wrong with one request, and with one collection.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use super::Endpoint;
 
@@ -105,6 +105,10 @@ pub enum Consequence {
     None,
     /// The token is no longer good: renew it once and try once more.
     RenewToken,
+    /// The system refused in words that are not documented for it, or that only stand for a
+    /// refused token at times (a PBX that was restarted answers unknown tokens with several
+    /// numbers): if the token worked before, one new login is worth trying.
+    DoubtToken,
     /// The credentials were refused: hold the next login back.
     LoginRejected,
     /// The vendor has locked us out: send nothing for that long.
@@ -150,6 +154,10 @@ pub struct ApiError {
     pub fault: Fault,
     /// More about it in fixed words ("connection refused"), never text from the peer.
     pub detail: Option<&'static str>,
+    /// Whether the system may have received the request: false only where no connection came
+    /// about. What may have arrived may have been acted upon: a login that was never answered
+    /// counts towards the lock-out all the same.
+    pub may_have_arrived: bool,
 }
 
 /// Why a collection failed.
@@ -166,6 +174,14 @@ pub enum Failure {
         /// For how much longer.
         remaining: Duration,
     },
+    /// The last collection failed a moment ago, and the source has a `min_interval`: it is not
+    /// asked again before some time has passed.
+    BackingOff {
+        /// Why the last collection failed.
+        failure: Arc<Failure>,
+        /// How much longer it is not asked.
+        remaining: Duration,
+    },
     /// A secret could not be read; nothing was sent.
     Secret(String),
     /// A file of ids could not be read; nothing was sent.
@@ -176,9 +192,10 @@ pub enum Failure {
 
 impl Failure {
     /// The kind of the failure, as in the `reason` label.
-    pub const fn reason(&self) -> Reason {
+    pub fn reason(&self) -> Reason {
         match self {
             Self::Request(error) => error.fault.reason,
+            Self::BackingOff { failure, .. } => failure.reason(),
             Self::Timeout => Reason::Timeout,
             Self::HeldBack { reason, .. } => *reason,
             Self::Secret(_) => Reason::Auth,
@@ -187,9 +204,10 @@ impl Failure {
     }
 
     /// Which call failed, where one did.
-    pub const fn endpoint(&self) -> Option<Endpoint> {
+    pub fn endpoint(&self) -> Option<Endpoint> {
         match self {
             Self::Request(error) => Some(error.endpoint),
+            Self::BackingOff { failure, .. } => failure.endpoint(),
             Self::Timeout
             | Self::HeldBack { .. }
             | Self::Secret(_)
@@ -202,6 +220,7 @@ impl Failure {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::Request(error) => error.fault.code.as_deref(),
+            Self::BackingOff { failure, .. } => failure.code(),
             Self::Timeout
             | Self::HeldBack { .. }
             | Self::Secret(_)
@@ -230,15 +249,21 @@ impl fmt::Display for ApiError {
     }
 }
 
+/// Rounded up: "for 0 s" would be no wait.
+fn seconds(remaining: Duration) -> u128 {
+    remaining.as_millis().div_ceil(1_000)
+}
+
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => error.fmt(f),
             Self::Timeout => f.write_str("the time for this collection ended"),
             Self::HeldBack { reason, remaining } => {
-                // Rounded up: "for 0 s" would not be held back.
-                let seconds = remaining.as_millis().div_ceil(1_000);
-                write!(f, "requests are held back for {seconds} s after: {reason}")
+                write!(f, "requests are held back for {} s after: {reason}", seconds(*remaining))
+            }
+            Self::BackingOff { failure, remaining } => {
+                write!(f, "asked again in {} s, after: {failure}", seconds(*remaining))
             }
             Self::Secret(problem) => f.write_str(problem),
             Self::File(problem) => f.write_str(problem),

@@ -4,7 +4,10 @@ use std::{
     error::Error as StdError,
     io,
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -57,22 +60,34 @@ struct Pause {
     reason: Reason,
 }
 
-/// The way to one source: its client, its limits and its counters.
+/// The requests to one source that belong together, and the deadline they share: those of a
+/// collection, or of a login.
+///
+/// A cheap handle: all handles of a source share its client, its limits and its counters, and
+/// [`until`](Self::until) makes one with another deadline.
+#[derive(Clone)]
 pub struct Api {
+    way: Arc<Way>,
+    pause: Arc<Mutex<Option<Pause>>>,
+    started: Instant,
+    deadline: Arc<Deadline>,
+    has_asked: Arc<AtomicBool>,
+    /// The source's own counters.
+    pub meters: Arc<SourceMeters>,
+    #[cfg(feature = "fuzzing")]
+    canned: Option<Arc<Canned>>,
+}
+
+/// How a source is reached, and within which limits.
+struct Way {
     client: SharedClient,
     root: String,
     host_header: Option<HeaderValue>,
     user_agent: HeaderValue,
     max_response_bytes: usize,
+    timeout: Duration,
     in_flight: Semaphore,
-    pause: Arc<Mutex<Option<Pause>>>,
     peer: Mutex<Option<SocketAddr>>,
-    deadline: Mutex<Arc<Deadline>>,
-    landed: Mutex<Option<Instant>>,
-    /// The source's own counters.
-    pub meters: Arc<SourceMeters>,
-    #[cfg(feature = "fuzzing")]
-    canned: Option<Box<Canned>>,
 }
 
 /// Answers in place of a source: the status and the body for each call.
@@ -186,7 +201,10 @@ impl Answer {
         }
         let reason = match status.as_u16() {
             401 => return Err(Fault::new(Reason::Auth).then(Consequence::RenewToken)),
-            403 => Reason::Forbidden,
+            403 => {
+                let fault = Fault::new(Reason::Forbidden).with_code(status.as_str());
+                return Err(fault.then(Consequence::DoubtToken));
+            }
             429 => {
                 return Err(Fault::new(Reason::RateLimited).then(self.pause()));
             }
@@ -227,7 +245,7 @@ impl Api {
             let _ = base.set_host(Some(host));
         }
         let root = format!("{}{}", base.as_str().trim_end_matches('/'), source.api_path);
-        Self {
+        let way = Way {
             root,
             host_header: client
                 .host_header
@@ -235,12 +253,17 @@ impl Api {
                 .and_then(|host| HeaderValue::from_str(host).ok()),
             user_agent: HeaderValue::from_static(user_agent),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
+            timeout: source.timeout,
             in_flight: Semaphore::new(source.max_concurrency),
-            pause: Arc::default(),
             peer: Mutex::new(None),
-            deadline: Mutex::new(Deadline::new(Instant::now())),
-            landed: Mutex::default(),
             client,
+        };
+        Self {
+            way: Arc::new(way),
+            pause: Arc::default(),
+            started: Instant::now(),
+            deadline: Deadline::new(Instant::now() + source.timeout),
+            has_asked: Arc::default(),
             meters,
             #[cfg(feature = "fuzzing")]
             canned: None,
@@ -251,7 +274,7 @@ impl Api {
     #[cfg(feature = "fuzzing")]
     #[must_use]
     pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
-        self.canned = Some(canned);
+        self.canned = Some(canned.into());
         self
     }
 
@@ -263,14 +286,33 @@ impl Api {
         self
     }
 
-    /// From now on, requests belong to the collection that ends at `deadline`.
-    pub fn start_collection(&self, deadline: Arc<Deadline>) {
-        *self.deadline.lock().unwrap_or_else(PoisonError::into_inner) = deadline;
+    /// A handle for requests that end at `deadline`.
+    #[must_use]
+    pub fn until(&self, deadline: Arc<Deadline>) -> Self {
+        Self { started: Instant::now(), deadline, has_asked: Arc::default(), ..self.clone() }
     }
 
-    /// When an answer last came in, or what was to be one failed.
-    pub fn last_landed(&self) -> Option<Instant> {
-        *self.landed.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether a request was sent with this handle, whatever came of it.
+    pub fn has_asked(&self) -> bool {
+        self.has_asked.load(Ordering::Relaxed)
+    }
+
+    /// A handle for a login that this handle's collection needs, and that goes on without it.
+    ///
+    /// It ends within the configured `timeout`, and if it was begun early, a moment before the
+    /// collection could: then those who wait for it are told what became of it. One that is begun
+    /// late still gets half of the `timeout`, or it would be cut off for nothing.
+    #[must_use]
+    pub fn for_login(&self) -> Self {
+        let timeout = self.way.timeout;
+        let moment = (timeout / 20).min(Duration::from_millis(100));
+        let end = (self.started + timeout - moment).max(Instant::now() + timeout / 2);
+        self.until(Deadline::new(end))
+    }
+
+    /// When the requests of this handle end.
+    pub fn deadline(&self) -> &Deadline {
+        &self.deadline
     }
 
     /// Whether requests are held back now, why and for how much longer.
@@ -289,7 +331,7 @@ impl Api {
 
     /// The local address the source was last reached from: the PBXs want to be told.
     pub async fn local_address(&self) -> Option<IpAddr> {
-        let peer = (*self.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let peer = (*self.way.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
         let any: SocketAddr = if peer.is_ipv4() {
             (IpAddr::from([0, 0, 0, 0]), 0).into()
         } else {
@@ -316,7 +358,7 @@ impl Api {
         if self.canned.is_some() {
             return self.send_now(call, judge).await;
         }
-        let Ok(_permit) = self.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        let Ok(_permit) = self.way.in_flight.acquire().await else { return Err(Failure::Timeout) };
         // In this order: a source waits here with its few at most, whatever it has to ask.
         let _in_flight = limits::request().await;
         self.send_now(call, judge).await
@@ -333,14 +375,14 @@ impl Api {
             return Err(Failure::HeldBack { reason, remaining });
         }
         self.meters.request_sent(endpoint);
-        let deadline = Arc::clone(&self.deadline.lock().unwrap_or_else(PoisonError::into_inner));
-        let mut flight =
-            InFlight { api: self, deadline, started: Instant::now(), endpoint, landed: false };
+        self.has_asked.store(true, Ordering::Relaxed);
+        let mut request =
+            InFlight { api: self, started: Instant::now(), endpoint, is_answered: false };
         let outcome = self.exchange(call).await.and_then(|answer| {
-            judge(&answer).map_err(|fault| ApiError { endpoint, fault, detail: None })
+            let failed = |fault| ApiError { endpoint, fault, detail: None, may_have_arrived: true };
+            judge(&answer).map_err(failed)
         });
-        flight.landed = true;
-        *self.landed.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        request.is_answered = true;
         outcome.map_err(|error| {
             self.meters.request_failed(error.fault.reason);
             if let Consequence::HoldRequests(pause) = error.fault.consequence {
@@ -369,14 +411,16 @@ impl Api {
             endpoint,
             fault: Fault::new(reason),
             detail,
+            may_have_arrived: true,
         };
-        let mut request = self
+        let way = &self.way;
+        let mut request = way
             .client
             .http
-            .request(call.method, format!("{}{}", self.root, call.path))
-            .header(USER_AGENT, self.user_agent.clone())
+            .request(call.method, format!("{}{}", way.root, call.path))
+            .header(USER_AGENT, way.user_agent.clone())
             .headers(call.headers);
-        if let Some(host) = &self.host_header {
+        if let Some(host) = &way.host_header {
             request = request.header(HOST, host.clone());
         }
         if !call.query.is_empty() {
@@ -385,8 +429,11 @@ impl Api {
         if let Some(body) = call.body {
             request = request.body(body.to_vec());
         }
-        let response = request.send().await.map_err(|error| failed(classify(&error)))?;
-        *self.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
+        let response = request.send().await.map_err(|error| ApiError {
+            may_have_arrived: !error.is_connect(),
+            ..failed(classify(&error))
+        })?;
+        *self.way.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
         let status = response.status();
         if status.is_redirection() {
             return Err(failed((Reason::Redirect, None)));
@@ -396,7 +443,7 @@ impl Api {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
-        match read_body(response, self.max_response_bytes).await {
+        match read_body(response, way.max_response_bytes).await {
             Ok(body) => Ok(Answer { status, retry_after, body }),
             // The status says more than an error page that is too large or badly packed.
             Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
@@ -425,28 +472,42 @@ async fn read_body(
     Ok(body)
 }
 
-/// A request under way. Dropped before it landed, it counts as timed out if the time is up;
+/// A request under way. Dropped without an answer, it counts as timed out if the time is up;
 /// otherwise its collection was given up for another reason and it did not fail.
 struct InFlight<'a> {
     api: &'a Api,
-    deadline: Arc<Deadline>,
     started: Instant,
     endpoint: Endpoint,
-    landed: bool,
+    is_answered: bool,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
         self.api.meters.request_took(self.endpoint, self.started.elapsed());
-        if !self.landed && Instant::now() >= self.deadline.end() {
+        if !self.is_answered && Instant::now() >= self.api.deadline.end() {
             self.api.meters.request_failed(Reason::Timeout);
         }
     }
 }
 
+/// Whether the operating system gave up on the connection, and not our own limit.
+fn is_from_the_system(error: &reqwest::Error) -> bool {
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        if error.downcast_ref::<io::Error>().is_some_and(|io| io.raw_os_error().is_some()) {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
+}
+
 /// The reason and fixed words for an error of the HTTP client. Its own text is never used: it
 /// quotes the URL.
 fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
+    if error.is_connect() && error.is_timeout() && !is_from_the_system(error) {
+        return (Reason::Timeout, Some("no connection"));
+    }
     let mut source = error.source();
     let mut last = (Reason::Connect, None);
     let mut below_http = false;

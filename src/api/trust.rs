@@ -94,7 +94,7 @@ impl ServerCertVerifier for Trust {
 
 /// Whether the only thing wrong is that an authority's certificate stands for a server. The library
 /// has no kind of its own for that, only the name: an update may change it, and nothing would say
-/// so but that such certificates are refused. `tests/transport.rs` notices, where a system presents
+/// so but that such certificates are refused. `tests/collect/transport.rs` notices, where a system presents
 /// the very certificate that is trusted.
 fn is_about_authority(error: &Error) -> bool {
     matches!(

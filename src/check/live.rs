@@ -13,10 +13,10 @@ use tokio::runtime::Builder;
 
 use crate::{
     cli::Exit,
-    collect::{Budget, Engine, Report, Selection, Source, Workers},
+    collect::{Budget, Engine, Report, Selection, Source},
     config::Config,
     metrics::own::Own,
-    model::{Capability, Measure, Observation},
+    model::{Measure, Observation},
     remedy::remedy,
     serve::fail,
 };
@@ -35,10 +35,10 @@ pub(super) fn run(config: Config, names: &[String]) -> Exit {
 
 async fn ask(config: Config, names: &[String]) -> Exit {
     let engine = match Own::new() {
-        Ok(own) => Engine::new(own, Workers::none()),
+        Ok(own) => Engine::new(own),
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
-    if let Err(error) = engine.apply(config).await {
+    if let Err(error) = engine.apply(config) {
         return fail(&error.to_string(), Exit::Unusable);
     }
     let selection = if names.is_empty() { Selection::All } else { Selection::Named(names) };
@@ -50,7 +50,7 @@ async fn ask(config: Config, names: &[String]) -> Exit {
             return fail(&problem, Exit::Unusable);
         }
     };
-    let reports = collect(sources).await;
+    let reports = collect(sources.sources()).await;
     let table = table(&reports, io::stdout().is_terminal());
     // Where standard output is closed, the exit status still tells.
     let _ = io::stdout().lock().write_all(table.as_bytes());
@@ -58,10 +58,11 @@ async fn ask(config: Config, names: &[String]) -> Exit {
     if reports.iter().all(|report| report.outcome.is_ok()) { Exit::Done } else { Exit::Failed }
 }
 
-async fn collect(sources: Vec<Arc<Source>>) -> Vec<Report> {
+async fn collect(sources: &[Arc<Source>]) -> Vec<Report> {
     let total = sources.len();
     let mut asked: FuturesUnordered<_> = sources
-        .into_iter()
+        .iter()
+        .cloned()
         .enumerate()
         .map(|(index, source)| async move { (index, source.collect(Budget::default()).await) })
         .collect();
@@ -194,12 +195,12 @@ fn below(report: &Report) -> Vec<String> {
     }
     let reported = report.reported();
     let (can, cannot): (Vec<_>, Vec<_>) =
-        Capability::ALL.iter().partition(|capability| reported.supports(**capability));
+        Measure::capabilities().partition(|capability| reported.contains(*capability));
     vec![format!("reports {}", grouped(&can)), format!("not     {}", grouped(&cannot))]
 }
 
 /// Capabilities by what they are about: `participants: joined, waiting; rooms: number, moderated`.
-fn grouped(capabilities: &[&Capability]) -> String {
+fn grouped(capabilities: &[Measure]) -> String {
     let of = |subject: &str| {
         let aspects: Vec<_> = capabilities
             .iter()
@@ -209,6 +210,6 @@ fn grouped(capabilities: &[&Capability]) -> String {
         (!aspects.is_empty()).then(|| format!("{subject}: {}", aspects.join(", ")))
     };
     let groups: Vec<_> =
-        ["conferences", "participants", "rooms"].into_iter().filter_map(of).collect();
+        ["conferences", "participants", "invitees", "rooms"].into_iter().filter_map(of).collect();
     groups.join("; ")
 }

@@ -1,30 +1,29 @@
 //! All sources of a configuration, and the change from one configuration to the next.
 
-use std::{collections::HashMap, panic::resume_unwind, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    future::pending,
+    panic::resume_unwind,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use arc_swap::ArcSwap;
 use futures_util::future::{join, join_all};
-use tokio::{
-    sync::Mutex,
-    task::JoinError,
-    time::{Instant, timeout},
-};
+use tokio::{runtime::Handle, task::JoinError, time::timeout};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, info};
 
-use super::{Budget, Report, Source, Workers, worker::Worker};
+use super::{Budget, Report, Source};
 use crate::{
     api::{
-        Api, Deadline,
-        client::{self, ClientError},
+        Api,
+        client::{self, ClientError, SharedClient},
     },
-    config::Config,
+    config::{self, Config},
     metrics::own::{Own, SourceMeters},
+    session::{LOGOUT_TIME, User},
     vendor::{self, System},
 };
-
-/// Longest a logout may take at shutdown or reload.
-const LOGOUT_TIME: Duration = Duration::from_secs(3);
 
 /// Why a configuration cannot be put to work.
 #[derive(Debug, thiserror::Error)]
@@ -51,27 +50,47 @@ pub enum Selection<'a> {
     Named(&'a [String]),
 }
 
+/// The sources of a scrape. As long as it is kept, none of them is logged out.
+pub struct Selected {
+    sources: Vec<Arc<Source>>,
+    _users: Vec<User>,
+}
+
+impl Selected {
+    /// The sources, in the order of the file.
+    pub fn sources(&self) -> &[Arc<Source>] {
+        &self.sources
+    }
+}
+
 /// All sources.
 pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
     own: Arc<Own>,
-    workers: Workers,
-    /// One change at a time.
-    changing: Mutex<()>,
-    /// Sources that were dropped and still log out.
-    retiring: TaskTracker,
+    /// Where sources are collected; `None`: on the runtime of whoever asks.
+    runtime: Option<Handle>,
+    /// One change at a time. Whether the engine has stopped: no change comes after that.
+    changing: Mutex<bool>,
+    /// Sessions that were dropped and are still in use, or log out.
+    closing: TaskTracker,
 }
 
 impl Engine {
-    /// An engine without sources, which are to be collected by `workers`.
-    pub fn new(own: Arc<Own>, workers: Workers) -> Self {
+    /// An engine without sources.
+    pub fn new(own: Arc<Own>) -> Self {
         Self {
             sources: ArcSwap::default(),
             own,
-            workers,
+            runtime: None,
             changing: Mutex::default(),
-            retiring: TaskTracker::new(),
+            closing: TaskTracker::new(),
         }
+    }
+
+    /// The same, which collects on `runtime`.
+    #[must_use]
+    pub fn collecting_on(self, runtime: Handle) -> Self {
+        Self { runtime: Some(runtime), ..self }
     }
 
     /// The sources as configured now, in the order of the file.
@@ -79,159 +98,158 @@ impl Engine {
         self.sources.load_full()
     }
 
-    /// The sources of `selection`; `Err` names the first unknown one.
+    /// The sources of `selection`, for one scrape; `Err` names the first unknown one.
     ///
     /// # Errors
     /// A name no source has.
-    pub fn select(&self, selection: Selection<'_>) -> Result<Vec<Arc<Source>>, String> {
-        let sources = self.sources.load();
-        match selection {
-            Selection::All => Ok(sources.to_vec()),
-            Selection::Named(names) => {
-                if let Some(unknown) =
-                    names.iter().find(|name| !sources.iter().any(|source| source.name() == *name))
-                {
-                    return Err(unknown.clone());
+    pub fn select(&self, selection: Selection<'_>) -> Result<Selected, String> {
+        loop {
+            let configured = self.sources.load();
+            let sources: Vec<_> = match selection {
+                Selection::All => configured.to_vec(),
+                Selection::Named(names) => {
+                    let is_known = |name: &&String| {
+                        configured.iter().any(|source| source.name() == name.as_str())
+                    };
+                    if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
+                        return Err(unknown.clone());
+                    }
+                    let is_wanted =
+                        |source: &&Arc<Source>| names.iter().any(|name| name == source.name());
+                    configured.iter().filter(is_wanted).cloned().collect()
                 }
-                let wanted = |source: &&Arc<Source>| names.iter().any(|name| name == source.name());
-                Ok(sources.iter().filter(wanted).cloned().collect())
+            };
+            let users: Option<Vec<_>> =
+                sources.iter().map(|source| source.system.session().users().enter()).collect();
+            // A session is only dropped after the sources that no longer have it are in place.
+            if let Some(users) = users {
+                return Ok(Selected { sources, _users: users });
             }
         }
     }
 
-    /// Collects `sources`, all at once, each where it belongs; the reports come in the order of
-    /// `sources`. Dropping the future ends what it started.
-    pub async fn collect(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
-        let mut order = Vec::with_capacity(sources.len());
-        let mut shares: Vec<(Arc<Worker>, Vec<Arc<Source>>)> = Vec::new();
-        for source in sources {
-            let known = shares.iter().position(|(worker, _)| Arc::ptr_eq(worker, &source.worker));
-            let place = known.unwrap_or_else(|| {
-                shares.push((Arc::clone(&source.worker), Vec::new()));
-                shares.len() - 1
-            });
-            order.push(place);
-            shares[place].1.push(source);
-        }
-        let shares: Vec<_> = shares
-            .into_iter()
-            .map(|(worker, share)| AbortOnDropHandle::new(worker.spawn(each(share, budget))))
+    /// Collects what is selected, all sources at once; the reports come in the order of the
+    /// sources. Dropping the future ends what it started.
+    pub async fn collect(&self, selected: &Selected, budget: Budget) -> Vec<Report> {
+        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
+        let collections: Vec<_> = selected
+            .sources
+            .iter()
+            .map(|source| runtime.spawn(Arc::clone(source).collect(budget)))
+            .map(AbortOnDropHandle::new)
             .collect();
-        let mut reports = Vec::with_capacity(shares.len());
-        for share in shares {
-            reports.push(landed(share.await).unwrap_or_default().into_iter());
+        let mut reports = Vec::with_capacity(collections.len());
+        for collection in collections {
+            match collection.await.map_err(JoinError::try_into_panic) {
+                Ok(report) => reports.push(report),
+                Err(Ok(panic)) => resume_unwind(panic),
+                // The process is about to end: better no answer than one without this source.
+                Err(Err(_)) => return pending().await,
+            }
         }
-        order.into_iter().filter_map(|place| reports[place].next()).collect()
+        reports
     }
 
     /// Puts `config` to work: unchanged sources stay as they are, changed ones keep their
-    /// counters and, where their login did not change, their session; dropped sessions log out.
-    /// Scrapes under way finish on the sources they started with.
+    /// counters and, where their login did not change, their session; where nothing changed about
+    /// what is asked of whom, their snapshot as well. Waits for nobody: scrapes under way finish on
+    /// the sources they started with, and sessions that were dropped are closed after them.
     ///
     /// # Errors
     /// A source no HTTP client can be made for. Nothing has changed then.
-    pub async fn apply(&self, config: Config) -> Result<(), EngineError> {
-        let _one_at_a_time = self.changing.lock().await;
+    pub fn apply(&self, config: Config) -> Result<(), EngineError> {
+        let has_stopped = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if *has_stopped {
+            return Ok(());
+        }
         let old = self.sources.load_full();
         let by_name: HashMap<&str, &Arc<Source>> =
             old.iter().map(|source| (source.name(), source)).collect();
-        let places: Vec<_> =
-            config.sources.iter().map(|source| self.workers.place(&source.name)).collect();
-        let clients = client::clients(&config.sources, &places).map_err(|(position, error)| {
+        let clients = client::clients(&config.sources).map_err(|(position, error)| {
             let name = config.sources.get(position).map(|source| source.name.clone());
             EngineError::Client { name: name.unwrap_or_default(), error }
         })?;
         let mut sources = Vec::with_capacity(config.sources.len());
-        for ((config, client), place) in config.sources.into_iter().zip(clients).zip(places) {
+        for (config, client) in config.sources.into_iter().zip(clients) {
             let old = by_name.get(config.name.as_str()).copied();
-            if let Some(old) = old
-                && old.config == config
-                && old.client_fingerprint == client.fingerprint
-            {
-                sources.push(Arc::clone(old));
-                continue;
-            }
-            let vendor = config.vendor();
-            let meters = match old.filter(|old| old.vendor() == vendor) {
-                Some(old) => Arc::clone(&old.meters),
-                None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
-            };
-            let fingerprint = client.fingerprint;
-            let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
-            let system = match old {
-                Some(old) => System::succeeding(&config, old).await,
-                None => System::new(&config),
-            };
-            // Quotas belong to an account: another login may have another one.
-            if let Some(old) = old.filter(|old| system.shares_session(&old.system)) {
-                api = api.succeeding(&old.api);
-            }
-            sources.push(Source::new(config, api, system, fingerprint, self.workers.at(place)));
+            let is_same_way = old.is_some_and(|old| old.client_fingerprint == client.fingerprint);
+            sources.push(match old {
+                Some(old) if is_same_way && old.config == config => Arc::clone(old),
+                old => self.source(config, client, old, is_same_way)?,
+            });
         }
         for source in &sources {
             source.system.configuration_loaded();
         }
         let sources = Arc::new(sources);
         self.sources.store(Arc::clone(&sources));
-        let gone: Vec<_> = old
-            .iter()
-            .filter(|old| !sources.iter().any(|new| new.system.shares_session(&old.system)))
-            .cloned()
-            .collect();
         info!(sources = sources.len(), "configuration loaded");
-        if !gone.is_empty() {
-            // Scrapes under way still need these tokens; they end within their own budgets.
-            self.retiring.spawn(retire(gone));
+        for gone in old.iter().filter(|old| !sources.iter().any(|new| new.shares_session(old))) {
+            let gone = Arc::clone(gone);
+            self.closing.spawn(async move {
+                let session = gone.system.session();
+                session.users().drop_out().await;
+                session.close(&gone.api).await;
+            });
         }
         Ok(())
     }
 
-    /// Gives all tokens back, those of sources dropped a moment ago among them.
+    fn source(
+        &self,
+        config: config::Source,
+        client: SharedClient,
+        old: Option<&Arc<Source>>,
+        is_same_way: bool,
+    ) -> Result<Arc<Source>, EngineError> {
+        let vendor = config.vendor();
+        let meters = match old.filter(|old| old.vendor() == vendor) {
+            Some(old) => Arc::clone(&old.meters),
+            None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
+        };
+        let fingerprint = client.fingerprint;
+        let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+        let (system, memory) = match old {
+            Some(old) if is_same_way && config.asks_like(&old.config) => {
+                (Arc::clone(&old.system), old.handed_over())
+            }
+            Some(old) => {
+                (Arc::new(System::succeeding(&config, &old.system, &old.config)), Arc::default())
+            }
+            None => (Arc::new(System::new(&config)), Arc::default()),
+        };
+        // Quotas belong to an account: another login may have another one.
+        if let Some(old) = old.filter(|old| is_shared(&system, &old.system)) {
+            api = api.succeeding(&old.api);
+        }
+        Ok(Source::new(config, api, system, fingerprint, memory))
+    }
+
+    /// Gives all tokens back, those of sources dropped a moment ago among them, and takes no new
+    /// configuration. Takes [`LOGOUT_TIME`] at most, also where a login is still under way: its
+    /// token is lost if it comes later.
     pub async fn shutdown(&self) {
-        let sources = self.sources.swap(Arc::default());
-        self.retiring.close();
-        let retired = timeout(LOGOUT_TIME, self.retiring.wait());
-        let _ = join(join_all(sources.iter().map(|source| log_out(source))), retired).await;
+        let sources = {
+            let mut has_stopped = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            *has_stopped = true;
+            self.sources.swap(Arc::default())
+        };
+        self.closing.close();
+        let closed = join_all(sources.iter().map(|source| async {
+            source.system.session().close(&source.api).await;
+        }));
+        if timeout(LOGOUT_TIME, join(closed, self.closing.wait())).await.is_err() {
+            debug!("not every token could be given back in time");
+        }
     }
 }
 
-/// Collects `sources` here, all at once as far as there are turns. A task each, and none before its
-/// turn: thousands that wait would fill the memory with what they do not need yet.
-async fn each(sources: Vec<Arc<Source>>, budget: Budget) -> Vec<Report> {
-    let started = Instant::now();
-    let mut flying = Vec::with_capacity(sources.len());
-    for source in sources {
-        let turn = source.turn(started, budget).await;
-        let flight = tokio::spawn(source.collect_in(turn, started, budget));
-        flying.push(AbortOnDropHandle::new(flight));
-    }
-    let mut reports = Vec::with_capacity(flying.len());
-    for flight in flying {
-        reports.extend(landed(flight.await));
-    }
-    reports
-}
-
-/// What a task returned; `None`: its runtime is shutting down.
-fn landed<T>(outcome: Result<T, JoinError>) -> Option<T> {
-    match outcome.map_err(JoinError::try_into_panic) {
-        Ok(returned) => Some(returned),
-        Err(Ok(panic)) => resume_unwind(panic),
-        Err(Err(_)) => None,
+impl Source {
+    fn shares_session(&self, other: &Self) -> bool {
+        is_shared(&self.system, &other.system)
     }
 }
 
-async fn retire(sources: Vec<Arc<Source>>) {
-    join_all(sources.into_iter().map(|source| async move {
-        source.quiet().await;
-        log_out(&source).await;
-    }))
-    .await;
-}
-
-async fn log_out(source: &Source) {
-    source.api.start_collection(Deadline::new(Instant::now() + LOGOUT_TIME));
-    if timeout(LOGOUT_TIME, source.system.logout(&source.api)).await.is_err() {
-        debug!(source = source.name(), "logout was not answered in time");
-    }
+fn is_shared(one: &System, other: &System) -> bool {
+    Arc::ptr_eq(&one.session(), &other.session())
 }

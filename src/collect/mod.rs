@@ -1,16 +1,14 @@
-//! Every source at once, each in its own budget; one collection a source at a time; young
+//! Every source at once, each in its own budget; one collection of a source at a time; young
 //! snapshots served again.
 
 mod budget;
 mod engine;
 mod rows;
 mod source;
-mod turns;
-mod worker;
+mod thread;
 
 pub use budget::Budget;
-pub use engine::{Engine, EngineError, Selection};
+pub use engine::{Engine, EngineError, Selected, Selection};
 pub use rows::{Row, Rows};
 pub use source::{LastFailure, Report, Snapshot, Source, SourceStatus};
-pub use turns::MOST_TURNS;
-pub use worker::Workers;
+pub use thread::CollectorThread;

@@ -1,4 +1,10 @@
-//! One source at run time: single flight, snapshots, and what is remembered for people.
+//! One source at run time: one collection at a time, snapshots, and what is remembered for people.
+//!
+//! All who scrape a source at the same time wait for the same collection. It belongs to them: it is
+//! a shared future that runs as long as one of them waits, and is cancelled with the last one,
+//! and with it its sockets and permits. What only concerns one of them, its deadline above all, does
+//! not change what the others see: a collection that was cut off before the source had the time
+//! its configuration grants says nothing about the source.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -13,13 +19,13 @@ use futures_util::{
 use tokio::time::{Instant, timeout_at};
 use tracing::{debug, info, warn};
 
-use super::{Budget, Rows, turns::Turn, worker::Worker};
+use super::{Budget, Rows};
 use crate::{
     api::{Api, Deadline, Failure, Reason},
     config,
     metrics::{own::SourceMeters, text::Labels},
     model::{MeasureSet, Observation, Vendor},
-    session::LoginState,
+    session::{LoginState, hold_off::doubled},
     vendor::System,
 };
 
@@ -81,29 +87,50 @@ pub struct SourceStatus {
     pub login: LoginState,
     /// Requests held back after a throttling answer: why and for how much longer.
     pub held_back: Option<(Reason, Duration)>,
+    /// A source with a `min_interval` that failed is not asked again for that long.
+    pub backing_off: Option<Duration>,
 }
 
 type Outcome = Result<Arc<Snapshot>, Failure>;
-type Flight = Shared<BoxFuture<'static, Outcome>>;
+type Collection = Shared<BoxFuture<'static, Outcome>>;
 
 struct UnderWay {
-    flight: WeakShared<BoxFuture<'static, Outcome>>,
+    collection: WeakShared<BoxFuture<'static, Outcome>>,
     deadline: Arc<Deadline>,
     started: Instant,
 }
 
+/// After a failed collection, a source with a `min_interval` is left alone for a while: its calls
+/// are metered, and a failed one costs as much as one that works.
+#[derive(Clone)]
+struct BackOff {
+    failure: Arc<Failure>,
+    until: Instant,
+    /// Failed collections in a row before this one.
+    times: u32,
+}
+
 #[derive(Default)]
-struct State {
+pub(super) struct Memory {
     under_way: Option<UnderWay>,
     snapshot: Option<Arc<Snapshot>>,
     last_failure: Option<LastFailure>,
     up: Option<bool>,
+    back_off: Option<BackOff>,
 }
 
-impl State {
+impl Memory {
     /// Whether somebody waits for a collection.
     fn is_under_way(&self) -> bool {
-        self.under_way.as_ref().is_some_and(|under_way| under_way.flight.upgrade().is_some())
+        self.under_way.as_ref().is_some_and(|under_way| under_way.collection.upgrade().is_some())
+    }
+
+    fn backing_off(&self, now: Instant) -> Option<Failure> {
+        let back_off = self.back_off.as_ref().filter(|back_off| now < back_off.until)?;
+        Some(Failure::BackingOff {
+            failure: Arc::clone(&back_off.failure),
+            remaining: back_off.until - now,
+        })
     }
 }
 
@@ -117,22 +144,22 @@ pub struct Source {
     pub meters: Arc<SourceMeters>,
     /// The way to it.
     pub api: Api,
-    /// Its dialect, session and memory.
-    pub system: System,
+    /// How it is asked, its session, and what was learnt about it.
+    pub system: Arc<System>,
     /// Identifies the TLS and proxy settings including the certificates' contents.
     pub(super) client_fingerprint: [u8; 32],
-    /// Where it is collected.
-    pub(super) worker: Arc<Worker>,
-    state: Mutex<State>,
+    /// What was found. Shared with the source before a reload that changed nothing about the
+    /// questions: a snapshot that is young enough is served after it as well.
+    memory: Arc<Mutex<Memory>>,
 }
 
 impl Source {
     pub(super) fn new(
         config: config::Source,
         api: Api,
-        system: System,
+        system: Arc<System>,
         client_fingerprint: [u8; 32],
-        worker: Arc<Worker>,
+        memory: Arc<Mutex<Memory>>,
     ) -> Arc<Self> {
         let vendor = config.vendor().as_str();
         let fixed = [("source", config.name.as_str()), ("vendor", vendor)];
@@ -144,9 +171,15 @@ impl Source {
             api,
             system,
             client_fingerprint,
-            worker,
-            state: Mutex::default(),
+            memory,
         })
+    }
+
+    /// What is remembered, for the source that follows this one. Whoever changed the configuration
+    /// wants to see what comes of it: a failed source is asked again at once.
+    pub(super) fn handed_over(&self) -> Arc<Mutex<Memory>> {
+        self.memory().back_off = None;
+        Arc::clone(&self.memory)
     }
 
     /// The source's name.
@@ -159,54 +192,37 @@ impl Source {
         self.config.vendor()
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known about the source without asking it.
     pub fn status(&self) -> SourceStatus {
-        let state = self.state();
+        let memory = self.memory();
+        let now = Instant::now();
+        let back_off = memory.back_off.as_ref();
         SourceStatus {
-            snapshot: state.snapshot.clone(),
-            last_failure: state.last_failure.clone(),
-            up: state.up,
-            login: self.system.login_state(),
+            snapshot: memory.snapshot.clone(),
+            last_failure: memory.last_failure.clone(),
+            up: memory.up,
+            login: self.system.session().state(),
             held_back: self.api.held_back(),
+            backing_off: back_off.and_then(|back_off| back_off.until.checked_duration_since(now)),
         }
     }
 
     fn last_reported(&self) -> MeasureSet {
-        let snapshot = self.state().snapshot.clone();
+        let snapshot = self.memory().snapshot.clone();
         snapshot
             .map_or_else(|| self.system.configured(), |snapshot| snapshot.observation.reported())
     }
 
     /// Collects the source within `budget`, joins the collection under way, or serves the last
     /// snapshot while it is young enough. Nothing is left running when the budget ends or the
-    /// future is dropped, unless somebody else waits for the same collection.
+    /// future is dropped, unless somebody else waits for the same collection; but a login under
+    /// way ends by itself (see [`crate::session`]).
     pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
         let started = Instant::now();
-        let turn = self.turn(started, budget).await;
-        self.collect_in(turn, started, budget).await
-    }
-
-    /// Waits for the turn to be collected; `None`: it does not come in time, or none is needed.
-    pub(super) async fn turn(&self, started: Instant, budget: Budget) -> Option<Turn> {
-        if self.young_snapshot(started).is_some() || self.state().is_under_way() {
-            return None;
-        }
-        let end = started + budget.for_timeout(self.config.timeout);
-        self.worker.turns.next(end).await
-    }
-
-    /// The same as [`collect`](Self::collect), for a scrape that began at `started` and has waited
-    /// for the turn.
-    pub(super) async fn collect_in(
-        self: Arc<Self>,
-        turn: Option<Turn>,
-        started: Instant,
-        budget: Budget,
-    ) -> Report {
         let budget = budget.for_timeout(self.config.timeout);
         self.meters.snapshot_requests.inc();
         if let Some(snapshot) = self.young_snapshot(started) {
@@ -214,10 +230,11 @@ impl Source {
             let duration = snapshot.duration;
             return Report { source: self, outcome: Ok(snapshot), duration, budget };
         }
-        let outcome = match self.outcome(turn, started + budget).await {
-            Some(outcome) => outcome,
-            None => {
-                self.note_timeout();
+        let end = started + budget;
+        let outcome = match timeout_at(end, self.outcome(end)).await {
+            Ok(Some(outcome)) => outcome,
+            Ok(None) | Err(_) => {
+                self.note_cut_off();
                 Err(Failure::Timeout)
             }
         };
@@ -229,80 +246,80 @@ impl Source {
     }
 
     fn young_snapshot(&self, now: Instant) -> Option<Arc<Snapshot>> {
-        let state = self.state();
-        let snapshot = state.snapshot.as_ref()?;
+        let memory = self.memory();
+        let snapshot = memory.snapshot.as_ref()?;
         let age = now.saturating_duration_since(snapshot.fetched);
         (age < self.config.min_interval).then(|| Arc::clone(snapshot))
     }
 
     /// What comes of the collection under way, or of a new one; `None`: nothing before `end`.
-    async fn outcome(self: &Arc<Self>, turn: Option<Turn>, end: Instant) -> Option<Outcome> {
-        if end <= Instant::now() {
-            // All of the time went into waiting for the turn: nothing is begun.
-            return None;
+    async fn outcome(self: &Arc<Self>, end: Instant) -> Option<Outcome> {
+        let backing_off = self.memory().backing_off(Instant::now());
+        // A new secret is worth trying at once.
+        if let Some(failure) = backing_off
+            && !self.system.session().has_new_secrets().await
+        {
+            return Some(Err(failure));
         }
-        let (flight, end) = self.board(turn, end);
-        timeout_at(end, flight).await.ok()
+        let (collection, end) = self.join_or_start(end);
+        timeout_at(end, collection).await.ok()
     }
 
     /// The collection under way, or a new one, and until when to wait for it.
-    fn board(self: &Arc<Self>, turn: Option<Turn>, end: Instant) -> (Flight, Instant) {
-        let mut state = self.state();
-        if let Some(under_way) = &state.under_way
-            && let Some(flight) = under_way.flight.upgrade()
+    fn join_or_start(self: &Arc<Self>, end: Instant) -> (Collection, Instant) {
+        let mut memory = self.memory();
+        if let Some(under_way) = &memory.under_way
+            && let Some(collection) = under_way.collection.upgrade()
         {
             self.meters.snapshot_hits.inc();
             let end = end.min(under_way.started + self.config.timeout);
             under_way.deadline.extend(end);
-            return (flight, end);
+            return (collection, end);
         }
         let deadline = Deadline::new(end);
-        self.api.start_collection(Arc::clone(&deadline));
         let source = Arc::clone(self);
-        let flight = async move {
-            match turn {
-                Some(turn) => turn.hold(source.fly(), || source.api.last_landed()).await,
-                None => source.fly().await,
-            }
-        };
-        let flight = flight.boxed().shared();
-        state.under_way =
-            flight.downgrade().map(|flight| UnderWay { flight, deadline, started: Instant::now() });
-        (flight, end)
-    }
-
-    /// Waits until no collection is under way; at most as long as one may take.
-    pub(super) async fn quiet(&self) {
-        let flight = {
-            let state = self.state();
-            state.under_way.as_ref().and_then(|u| Some((u.flight.upgrade()?, u.deadline.end())))
-        };
-        if let Some((flight, end)) = flight {
-            let _ = timeout_at(end, flight).await;
-        }
+        let api = self.api.until(Arc::clone(&deadline));
+        let collection = async move { source.collect_now(&api).await }.boxed().shared();
+        memory.under_way = collection.downgrade().map(|collection| UnderWay {
+            collection,
+            deadline,
+            started: Instant::now(),
+        });
+        (collection, end)
     }
 
     /// A scrape gave up waiting. Others may have more time; only the last one to leave ends the
-    /// collection. In one step: meanwhile another scrape may start the next one.
-    fn note_timeout(&self) {
-        let state = self.state();
-        if !state.is_under_way() {
-            self.note_failed(state, &Failure::Timeout);
+    /// collection, and only if it had most of the configured `timeout` the source is to blame. Not
+    /// all of it: Prometheus' own default leaves 9.5 s of the default of 10 s, and a source that
+    /// is silent for that long has failed. In one step: meanwhile another scrape may start the next
+    /// collection.
+    fn note_cut_off(&self) {
+        let mut memory = self.memory();
+        if memory.is_under_way() {
+            return;
+        }
+        let Some(under_way) = memory.under_way.take() else { return };
+        let lasted = under_way.started.elapsed();
+        if lasted >= self.config.timeout * 3 / 4 {
+            self.note_failed(memory, &Failure::Timeout);
+        } else {
+            drop(memory);
+            let (source, lasted) = (self.name(), lasted.as_secs_f64());
+            debug!(source, lasted, "nobody waits for this collection any more");
         }
     }
 
-    async fn fly(&self) -> Outcome {
+    async fn collect_now(&self, api: &Api) -> Outcome {
         let started = Instant::now();
-        let collected = AssertUnwindSafe(self.system.collect(&self.api)).catch_unwind().await;
+        let collected = AssertUnwindSafe(self.system.collect(api)).catch_unwind().await;
         match collected.unwrap_or(Err(Failure::Panic)) {
             Ok(mut observation) => {
+                self.system.session().collection_succeeded();
                 let conferences = std::mem::take(&mut observation.conferences);
-                let rows = if self.config.conferences.enabled {
-                    let key = self.system.hash_key().await;
-                    Some(Rows::new(conferences, self.config.conferences, &key))
-                } else {
-                    None
-                };
+                let rows = self.config.conferences.enabled.then(|| {
+                    let key = self.system.session().hash_key();
+                    Rows::new(conferences, self.config.conferences, &key)
+                });
                 let snapshot = Arc::new(Snapshot {
                     observation,
                     rows,
@@ -314,31 +331,29 @@ impl Source {
                 Ok(snapshot)
             }
             Err(failure) => {
-                self.note_failure(&failure);
+                self.note_failed(self.memory(), &failure);
                 Err(failure)
             }
         }
     }
 
     fn note_success(&self, snapshot: Arc<Snapshot>) {
-        let mut state = self.state();
-        state.under_way = None;
-        state.snapshot = Some(snapshot);
-        if state.up.replace(true) == Some(false) {
+        let mut memory = self.memory();
+        memory.under_way = None;
+        memory.snapshot = Some(snapshot);
+        memory.back_off = None;
+        if memory.up.replace(true) == Some(false) {
             info!(source = self.name(), vendor = self.vendor().as_str(), "source is back");
         }
     }
 
-    fn note_failure(&self, failure: &Failure) {
-        self.note_failed(self.state(), failure);
-    }
-
-    fn note_failed(&self, mut state: MutexGuard<'_, State>, failure: &Failure) {
-        state.under_way = None;
+    fn note_failed(&self, mut memory: MutexGuard<'_, Memory>, failure: &Failure) {
+        memory.under_way = None;
+        self.back_off_after(&mut memory, failure);
         let last = LastFailure { failure: failure.clone(), at: SystemTime::now() };
-        let before = state.last_failure.replace(last).map(|last| last.failure.reason());
-        let first = state.up.replace(false) != Some(false);
-        drop(state);
+        let before = memory.last_failure.replace(last).map(|last| last.failure.reason());
+        let first = memory.up.replace(false) != Some(false);
+        drop(memory);
         let (source, vendor, reason) =
             (self.name(), self.vendor().as_str(), failure.reason().as_str());
         // The first failure is news; a source that stays down would fill the log.
@@ -349,5 +364,19 @@ impl Source {
         } else {
             debug!(source, vendor, reason, error = %failure, "source still fails");
         }
+    }
+
+    /// A minute, then twice as long each time, up to `min_interval`. Where requests or logins are
+    /// held back anyway, nothing was sent, and that wait is enough.
+    fn back_off_after(&self, memory: &mut Memory, failure: &Failure) {
+        if self.config.min_interval.is_zero() || matches!(failure, Failure::HeldBack { .. }) {
+            return;
+        }
+        let times = memory.back_off.as_ref().map_or(0, |back_off| back_off.times + 1);
+        memory.back_off = Some(BackOff {
+            failure: Arc::new(failure.clone()),
+            until: Instant::now() + doubled(times, self.config.min_interval),
+            times,
+        });
     }
 }

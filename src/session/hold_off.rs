@@ -1,4 +1,4 @@
-//! When the next login may be tried. Vendors lock accounts and addresses out after a handful of
+//! When the next login may be tried. Systems lock accounts and addresses out after a handful of
 //! refused logins; this is what keeps an exporter with an old password from doing that.
 
 use std::{
@@ -14,12 +14,18 @@ use crate::api::Reason;
 /// The first pause after a refused login.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// No more than [`MOST_REJECTED`] refused logins in any such span, whatever changed in between:
-/// the strictest vendors lock out at five.
+/// The longest pause after tokens that were refused as soon as they were issued.
+const LONGEST_AFTER_TOKENS: Duration = Duration::from_secs(15 * 60);
+
+/// The span in which logins are counted. The strictest systems lock out at five refusals.
 const WINDOW: Duration = Duration::from_secs(10 * 60);
 
-/// See [`WINDOW`].
-const MOST_REJECTED: usize = 2;
+/// No more refused logins than this in any [`WINDOW`], whatever changed in between.
+const MOST_REFUSED: usize = 2;
+
+/// No more logins than this in any [`WINDOW`] that were refused or may have been: the system may
+/// have refused a login whose answer never came.
+const MOST_REFUSED_OR_UNANSWERED: usize = 4;
 
 /// Identifies the secrets of a login attempt without holding them.
 pub type Fingerprint = [u8; 32];
@@ -28,27 +34,41 @@ pub type Fingerprint = [u8; 32];
 #[derive(Debug)]
 pub struct HoldOff {
     longest: Duration,
-    blocked: Option<Block>,
-    /// Shared with the states before and after a reload: a scrape under way may still be refused
-    /// on the old one.
-    rejected: Arc<Mutex<VecDeque<Instant>>>,
-    in_a_row: u32,
+    block: Option<Block>,
+    /// Shared with the states before and after a reload: a login that was begun before the reload
+    /// may still be refused after it.
+    recent: Arc<Mutex<VecDeque<Login>>>,
+    refused_in_a_row: u32,
+    tokens_refused_in_a_row: u32,
+}
+
+/// A login of the last ten minutes that was not accepted.
+#[derive(Clone, Copy, Debug)]
+struct Login {
+    at: Instant,
+    is_answered: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Block {
     until: Instant,
     reason: Reason,
-    /// The secrets that were refused; others end the block early. `None`: the block has nothing
-    /// to do with the secrets.
-    refused: Option<Fingerprint>,
+    /// The secrets that led to it: others end the block early. `None`: they are not known, and the
+    /// block holds for any.
+    secrets: Option<Fingerprint>,
 }
 
 impl HoldOff {
     /// A state in which nothing was refused yet. `longest` is the pause after the second and each
     /// further refusal.
     pub fn new(longest: Duration) -> Self {
-        Self { longest, blocked: None, rejected: Arc::default(), in_a_row: 0 }
+        Self {
+            longest,
+            block: None,
+            recent: Arc::default(),
+            refused_in_a_row: 0,
+            tokens_refused_in_a_row: 0,
+        }
     }
 
     /// How much longer no login may be tried with the secrets of `fingerprint`, and why.
@@ -57,73 +77,113 @@ impl HoldOff {
         fingerprint: Fingerprint,
         now: Instant,
     ) -> Option<(Duration, Reason)> {
-        if self.blocked.is_some_and(|block| {
-            block.until <= now || block.refused.is_some_and(|refused| refused != fingerprint)
+        if self.block.is_some_and(|block| {
+            block.until <= now || block.secrets.is_some_and(|secrets| secrets != fingerprint)
         }) {
-            self.blocked = None;
+            self.block = None;
         }
-        if let Some(until) = self.window_full_until(now)
-            && self.blocked.is_none_or(|block| block.until < until)
-        {
-            self.blocked = Some(Block { until, reason: Reason::Auth, refused: None });
-        }
-        self.blocked.map(|block| (block.until - now, block.reason))
+        self.block_while_window_is_full(now);
+        self.block.map(|block| (block.until - now, block.reason))
     }
 
-    /// Whether logins are held back now, as far as is known without reading the secrets again.
+    /// Until when logins are held back, as far as is known without reading the secrets again.
     pub fn blocked_until(&self, now: Instant) -> Option<Instant> {
-        self.blocked.map(|block| block.until).filter(|until| *until > now)
+        self.block.map(|block| block.until).filter(|until| *until > now)
     }
 
-    fn window(&self) -> MutexGuard<'_, VecDeque<Instant>> {
-        self.rejected.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn window_full_until(&self, now: Instant) -> Option<Instant> {
-        let mut rejected = self.window();
-        while rejected.front().is_some_and(|at| *at + WINDOW <= now) {
-            rejected.pop_front();
-        }
-        let index = rejected.len().checked_sub(MOST_REJECTED)?;
-        rejected.get(index).map(|at| *at + WINDOW)
-    }
-
-    /// The login was accepted. What was refused within [`WINDOW`] still counts: not every vendor
+    /// The login was accepted. What was refused within [`WINDOW`] still counts: not every system
     /// forgets it as well.
-    pub fn accepted(&mut self) {
-        self.blocked = None;
-        self.in_a_row = 0;
+    pub const fn accepted(&mut self) {
+        self.refused_in_a_row = 0;
+    }
+
+    /// A collection succeeded, and so did the token it was made with.
+    pub const fn token_worked(&mut self) {
+        self.tokens_refused_in_a_row = 0;
     }
 
     /// The login was refused for its credentials.
     pub fn rejected(&mut self, fingerprint: Fingerprint, now: Instant) {
-        self.window().push_back(now);
-        self.in_a_row = self.in_a_row.saturating_add(1);
-        let pause = if self.in_a_row == 1 { FIRST } else { self.longest };
-        self.blocked =
-            Some(Block { until: now + pause, reason: Reason::Auth, refused: Some(fingerprint) });
+        self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
+        let pause = if self.refused_in_a_row == 1 { FIRST } else { self.longest };
+        self.wait(pause, Reason::Auth, Some(fingerprint), now);
+        self.count(true, now);
     }
 
-    /// The login was answered with a lock-out: a refusal as well, whatever the secrets.
-    pub fn locked_out(&mut self, pause: Duration, now: Instant) {
-        self.window().push_back(now);
-        self.wait(pause, Reason::LockedOut, now);
+    /// The login was accepted, and its token refused by the very next call: a refused login in
+    /// effect, and one that uses up tokens. Waits a minute, then twice as long each time.
+    pub fn token_refused(&mut self, fingerprint: Option<Fingerprint>, now: Instant) {
+        let pause = doubled(self.tokens_refused_in_a_row, LONGEST_AFTER_TOKENS);
+        self.tokens_refused_in_a_row = self.tokens_refused_in_a_row.saturating_add(1);
+        self.wait(pause, Reason::Auth, fingerprint, now);
+        self.count(true, now);
     }
 
-    /// The vendor asks to wait, whatever the secrets.
-    pub fn wait(&mut self, pause: Duration, reason: Reason, now: Instant) {
+    /// The login was answered with a lock-out: a refusal as well.
+    pub fn locked_out(&mut self, pause: Duration, fingerprint: Fingerprint, now: Instant) {
+        self.wait(pause, Reason::LockedOut, Some(fingerprint), now);
+        self.count(true, now);
+    }
+
+    /// The login may have arrived, and its answer never came: it may have been refused.
+    pub fn unanswered(&mut self, now: Instant) {
+        self.count(false, now);
+    }
+
+    /// The system asks for a pause. It never shortens one that is under way.
+    pub fn wait(
+        &mut self,
+        pause: Duration,
+        reason: Reason,
+        secrets: Option<Fingerprint>,
+        now: Instant,
+    ) {
         let until = now + pause;
-        if self.blocked.is_none_or(|block| block.until < until) {
-            self.blocked = Some(Block { until, reason, refused: None });
+        if self.block.is_none_or(|block| block.until < until) {
+            self.block = Some(Block { until, reason, secrets });
         }
     }
 
-    /// The configuration of the login changed: a new beginning, except that the window of refused
-    /// logins still counts (the vendor does not know that we have changed).
+    /// The configuration of the login changed: a new beginning, except that the refused logins of
+    /// the last ten minutes still count (the system does not know that we have changed).
     #[must_use]
     pub fn reconfigured(&self, longest: Duration) -> Self {
-        Self { longest, blocked: None, rejected: Arc::clone(&self.rejected), in_a_row: 0 }
+        Self { recent: Arc::clone(&self.recent), ..Self::new(longest) }
     }
+
+    fn recent(&self) -> MutexGuard<'_, VecDeque<Login>> {
+        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&mut self, is_answered: bool, now: Instant) {
+        self.recent().push_back(Login { at: now, is_answered });
+        self.block_while_window_is_full(now);
+    }
+
+    fn block_while_window_is_full(&mut self, now: Instant) {
+        let (refused, all) = {
+            let mut recent = self.recent();
+            while recent.front().is_some_and(|login| login.at + WINDOW <= now) {
+                recent.pop_front();
+            }
+            let refused = recent.iter().rev().filter(|login| login.is_answered);
+            let until = |login: &Login| login.at + WINDOW;
+            (
+                refused.map(until).nth(MOST_REFUSED - 1),
+                recent.iter().rev().map(until).nth(MOST_REFUSED_OR_UNANSWERED - 1),
+            )
+        };
+        for (until, reason) in [(refused, Reason::Auth), (all, Reason::Timeout)] {
+            if let Some(until) = until {
+                self.wait(until - now, reason, None, now);
+            }
+        }
+    }
+}
+
+/// A minute, doubled `times`, and no longer than `longest`.
+pub fn doubled(times: u32, longest: Duration) -> Duration {
+    FIRST.saturating_mul(2_u32.saturating_pow(times)).min(longest)
 }
 
 #[cfg(test)]
@@ -132,10 +192,15 @@ mod tests {
 
     const OLD: Fingerprint = [1; 32];
     const NEW: Fingerprint = [2; 32];
+    const NEWEST: Fingerprint = [3; 32];
     const LONGEST: Duration = Duration::from_secs(15 * 60);
 
     fn minutes(minutes: u64) -> Duration {
         Duration::from_secs(60 * minutes)
+    }
+
+    fn pause(hold_off: &mut HoldOff, secrets: Fingerprint, now: Instant) -> Option<Duration> {
+        hold_off.remaining(secrets, now).map(|(pause, _)| pause)
     }
 
     #[tokio::test(start_paused = true)]
@@ -144,11 +209,11 @@ mod tests {
         let mut hold_off = HoldOff::new(LONGEST);
         assert_eq!(hold_off.remaining(OLD, start), None);
         hold_off.rejected(OLD, start);
-        assert_eq!(hold_off.remaining(OLD, start).map(|(pause, _)| pause), Some(minutes(1)));
+        assert_eq!(pause(&mut hold_off, OLD, start), Some(minutes(1)));
         let second = start + minutes(1);
         assert_eq!(hold_off.remaining(OLD, second), None);
         hold_off.rejected(OLD, second);
-        assert_eq!(hold_off.remaining(OLD, second).map(|(pause, _)| pause), Some(minutes(15)));
+        assert_eq!(pause(&mut hold_off, OLD, second), Some(minutes(15)));
         assert_eq!(hold_off.remaining(OLD, second + minutes(15)), None);
     }
 
@@ -159,19 +224,31 @@ mod tests {
         hold_off.rejected(OLD, start);
         assert_eq!(hold_off.remaining(NEW, start), None);
         hold_off.rejected(NEW, start);
-        assert_eq!(hold_off.remaining([3; 32], start).map(|(pause, _)| pause), Some(minutes(10)));
+        assert_eq!(pause(&mut hold_off, NEWEST, start), Some(minutes(10)));
         let mut reconfigured = hold_off.reconfigured(LONGEST);
-        assert_eq!(reconfigured.remaining(OLD, start).map(|(pause, _)| pause), Some(minutes(10)));
-        assert_eq!(hold_off.remaining([3; 32], start + minutes(10)), None);
+        assert_eq!(pause(&mut reconfigured, OLD, start), Some(minutes(10)));
+        assert_eq!(hold_off.remaining(NEWEST, start + minutes(10)), None);
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_lock_out_does_not_care_about_secrets() {
+    async fn a_lock_out_ends_with_a_new_secret_too() {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
-        hold_off.wait(minutes(10), Reason::LockedOut, start);
-        assert_eq!(hold_off.remaining(NEW, start).map(|(pause, _)| pause), Some(minutes(10)));
+        hold_off.locked_out(minutes(10), OLD, start);
+        assert_eq!(hold_off.remaining(OLD, start), Some((minutes(10), Reason::LockedOut)));
         assert_eq!(hold_off.blocked_until(start + minutes(10)), None);
+        assert_eq!(hold_off.remaining(NEW, start), None);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_pause_is_never_shortened() {
+        let start = Instant::now();
+        let mut hold_off = HoldOff::new(LONGEST);
+        hold_off.wait(minutes(60), Reason::LockedOut, Some(OLD), start);
+        hold_off.rejected(OLD, start);
+        hold_off.token_refused(Some(OLD), start);
+        hold_off.wait(minutes(5), Reason::Vendor, None, start);
+        assert_eq!(hold_off.remaining(OLD, start), Some((minutes(60), Reason::LockedOut)));
     }
 
     #[tokio::test(start_paused = true)]
@@ -179,14 +256,50 @@ mod tests {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
         hold_off.rejected(OLD, start);
+        assert_eq!(hold_off.remaining(OLD, start + minutes(1)), None);
         hold_off.accepted();
-        assert_eq!(hold_off.remaining(OLD, start), None);
         let later = start + minutes(9);
         hold_off.rejected(OLD, later);
-        assert_eq!(hold_off.remaining(OLD, later).map(|(pause, _)| pause), Some(minutes(1)));
+        assert_eq!(pause(&mut hold_off, OLD, later), Some(minutes(1)));
+        let latest = later + minutes(1);
+        assert_eq!(hold_off.remaining(OLD, latest), None);
         hold_off.accepted();
-        hold_off.rejected(OLD, later);
-        assert_eq!(hold_off.remaining(OLD, later).map(|(pause, _)| pause), Some(minutes(10)));
+        hold_off.rejected(OLD, latest);
+        assert_eq!(pause(&mut hold_off, OLD, latest), Some(minutes(9)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fresh_tokens_that_are_refused_wait_twice_as_long_each_time() {
+        let mut now = Instant::now();
+        let mut hold_off = HoldOff::new(LONGEST);
+        let mut pauses = Vec::new();
+        for _ in 0..6 {
+            hold_off.token_refused(Some(OLD), now);
+            let pause = pause(&mut hold_off, OLD, now).unwrap();
+            pauses.push(pause.as_secs() / 60);
+            now += pause;
+        }
+        // The second is extended by the limit of two in ten minutes.
+        assert_eq!(pauses, [1, 9, 4, 8, 15, 15]);
+        hold_off.token_worked();
+        hold_off.token_refused(Some(OLD), now);
+        assert_eq!(pause(&mut hold_off, OLD, now), Some(minutes(1)));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn logins_without_an_answer_count_together_with_refused_ones() {
+        let start = Instant::now();
+        let mut hold_off = HoldOff::new(LONGEST);
+        hold_off.rejected(OLD, start);
+        let now = start + minutes(1);
+        for _ in 0..2 {
+            assert_eq!(hold_off.remaining(OLD, now), None);
+            hold_off.unanswered(now);
+        }
+        assert_eq!(hold_off.remaining(OLD, now), None);
+        hold_off.unanswered(now);
+        assert_eq!(hold_off.remaining(NEW, now), Some((minutes(9), Reason::Timeout)));
+        assert!(hold_off.blocked_until(now).is_some());
     }
 
     #[tokio::test(start_paused = true)]
@@ -195,8 +308,8 @@ mod tests {
         let mut old = HoldOff::new(LONGEST);
         let mut new = old.reconfigured(LONGEST);
         old.rejected(OLD, start);
-        new.locked_out(minutes(1), start);
+        new.locked_out(minutes(1), OLD, start);
         let mut newest = new.reconfigured(LONGEST);
-        assert_eq!(newest.remaining(NEW, start).map(|(pause, _)| pause), Some(minutes(10)));
+        assert_eq!(pause(&mut newest, NEW, start), Some(minutes(10)));
     }
 }

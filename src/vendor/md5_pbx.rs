@@ -100,7 +100,9 @@ pub(super) fn query_fault(errno: &str) -> Fault {
         "20002" => Fault::new(Reason::LockedOut).then(Consequence::LockedOut(LOCK_OUT)),
         "20003" => Fault::new(Reason::Auth),
         "20015" => Fault::new(Reason::Forbidden),
-        _ => Fault::new(Reason::Vendor),
+        // After a restart, tokens that are no longer known are answered with 10001, 10002 and
+        // 30003 as well.
+        _ => Fault::new(Reason::Vendor).then(Consequence::DoubtToken),
     };
     fault.with_code(errno)
 }
@@ -165,7 +167,7 @@ fn failed(answer: &impl Enveloped) -> bool {
     status.eq_ignore_ascii_case("failed") || status.eq_ignore_ascii_case("failure")
 }
 
-impl session::Dialect for Md5Login {
+impl session::Login for Md5Login {
     type Token = SecretString;
     type Secrets = SecretString;
 

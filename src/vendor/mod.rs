@@ -15,10 +15,9 @@ use std::sync::Arc;
 
 use crate::{
     api::{Api, Endpoint, Failure},
-    collect::Source,
     config,
     model::{MeasureSet, Observation, Vendor},
-    session::{HashKey, LoginState},
+    session::Access,
 };
 
 /// What every vendor's module offers.
@@ -31,7 +30,7 @@ pub(crate) trait Dialogue: Sized {
 
     /// The successor of `old` after a reload: it keeps the session where the login is the same
     /// (`same_way`: nothing about the connection changed either), and the hold-off otherwise.
-    async fn succeeding(
+    fn succeeding(
         source: &config::Source,
         settings: &Self::Settings,
         old: &Self,
@@ -47,20 +46,11 @@ pub(crate) trait Dialogue: Sized {
     /// Forgets what was learnt about the firmware: called on each load of the configuration.
     fn configuration_loaded(&self) {}
 
-    /// Gives the token back.
-    async fn logout(&self, api: &Api);
-
-    /// What is known about the login.
-    fn login_state(&self) -> LoginState;
-
-    /// The key of the keyed hash of conference ids.
-    async fn hash_key(&self) -> HashKey;
-
-    /// Whether both use one session.
-    fn shares_session(&self, other: &Self) -> bool;
+    /// Its session.
+    fn session(&self) -> Arc<dyn Access>;
 }
 
-/// The calls of `vendor`: the values of the `endpoint` label.
+/// The calls of `vendor`: the values of the `call` label.
 pub const fn endpoints(vendor: Vendor) -> &'static [Endpoint] {
     match vendor {
         Vendor::OpenvoxUc | Vendor::YeastarS => md5_pbx::ENDPOINTS,
@@ -100,15 +90,13 @@ macro_rules! systems {
                 }
             }
 
-            /// The system of `source` after a reload that found `old` under its name.
-            pub async fn succeeding(source: &config::Source, old: &Arc<Source>) -> Self {
-                let same_way = source.base_url == old.config.base_url
-                    && source.api_path == old.config.api_path
-                    && source.tls == old.config.tls
-                    && source.proxy_url == old.config.proxy_url;
-                match (&source.system, &old.system) {
+            /// The system of `source` after a reload that found `old` under its name, configured as
+            /// `before`.
+            pub fn succeeding(source: &config::Source, old: &Self, before: &config::Source) -> Self {
+                let same_way = source.is_reached_like(before);
+                match (&source.system, old) {
                     $((config::System::$variant(settings), Self::$variant(old)) => Self::$variant(
-                        Box::new(Dialogue::succeeding(source, settings, old.as_ref(), same_way).await),
+                        Box::new(Dialogue::succeeding(source, settings, old.as_ref(), same_way)),
                     ),)*
                     _ => Self::new(source),
                 }
@@ -132,27 +120,9 @@ macro_rules! systems {
                 match self { $(Self::$variant(system) => system.configuration_loaded(),)* }
             }
 
-            /// Gives the token back, if there is one.
-            pub async fn logout(&self, api: &Api) {
-                match self { $(Self::$variant(system) => system.logout(api).await,)* }
-            }
-
-            /// What is known about the login without asking.
-            pub fn login_state(&self) -> LoginState {
-                match self { $(Self::$variant(system) => system.login_state(),)* }
-            }
-
-            /// The key of the keyed hash of conference ids. Known since the first login.
-            pub async fn hash_key(&self) -> HashKey {
-                match self { $(Self::$variant(system) => system.hash_key().await,)* }
-            }
-
-            /// Whether both use one session.
-            pub fn shares_session(&self, other: &Self) -> bool {
-                match (self, other) {
-                    $((Self::$variant(one), Self::$variant(two)) => one.shares_session(two),)*
-                    _ => false,
-                }
+            /// Its session.
+            pub fn session(&self) -> Arc<dyn Access> {
+                match self { $(Self::$variant(system) => system.session(),)* }
             }
         }
     };

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     Dialogue,
-    live::{LIVE, Live, Members, Presence, Setting},
+    live::{Live, Presence, Setting, WAITING},
     md5_pbx::{self, Enveloped, Flavour, IN_SESSION, Md5Login, QUERY, query_fault},
 };
 use crate::{
@@ -24,8 +24,8 @@ use crate::{
         lenient::{Flag, IsSet, List, Text, present},
     },
     config::{self, Conferences, Identify, Pbx},
-    model::{Measure, MeasureSet, Observation},
-    session::{HashKey, LoginState, Session},
+    model::{Measure, MeasureSet, Observation, Sizes},
+    session::{Access, Session},
 };
 
 const FLAVOUR: Flavour = Flavour {
@@ -112,14 +112,9 @@ impl Dialogue for OpenvoxUc {
         Self::with_session(source, settings, Arc::new(session))
     }
 
-    async fn succeeding(
-        source: &config::Source,
-        settings: &Pbx,
-        old: &Self,
-        same_way: bool,
-    ) -> Self {
+    fn succeeding(source: &config::Source, settings: &Pbx, old: &Self, same_way: bool) -> Self {
         let login = Md5Login::new(&FLAVOUR, source, settings);
-        let session = old.session.succeeded_by(login, same_way).await;
+        let session = old.session.succeeded_by(login, same_way);
         Self::with_session(source, settings, session)
     }
 
@@ -129,12 +124,13 @@ impl Dialogue for OpenvoxUc {
             Measure::RoomsWaitForModerator,
             Measure::RoomsPinProtected,
         ])
-        .with_if(self.live, LIVE)
+        .with_if(self.live, Sizes::MEASURES)
+        .with_if(self.live, WAITING)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
         let visit = self.session.visit(api);
-        let login = self.session.dialect();
+        let login = self.session.login();
         let mut observation = Observation::new();
         let all = json!({ "number": "all" });
         let known = visit
@@ -175,20 +171,8 @@ impl Dialogue for OpenvoxUc {
         Ok(observation)
     }
 
-    async fn logout(&self, api: &Api) {
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 
@@ -254,17 +238,18 @@ fn in_session<'a>(
     let List(entries) = answer.conference.ok_or(Fault::new(Reason::Decode))?;
     let mut live = Live::new(settings);
     for entry in entries {
-        let mut members = Members::default();
-        for member in entry.member.0 {
-            members.add(member.channelid.0, member.memberstatus);
-        }
         let number = entry.conferencenumber.0;
         let name = match entry.conferencename.as_str() {
             // A map: an answer of 8 MiB may carry hundreds of thousands of both.
             "" => known.names.get(number.as_ref()).map_or("", String::as_str),
             name => name,
         };
-        live.add(Cow::clone(&number), &number, name, &members);
+        let Some(members) = live.entry(Cow::Borrowed(""), Cow::clone(&number), name)? else {
+            continue;
+        };
+        for member in entry.member.0 {
+            members.add(member.channelid.0, member.memberstatus);
+        }
     }
     Ok(live)
 }

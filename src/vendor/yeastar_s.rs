@@ -3,14 +3,14 @@
 //! Source: `help.yeastar.com/en/s-series-developer-v2/api-v2/`: conference-query,
 //! conference-query-in-session, `api_error_code`, change-logs-of-api2.0.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     Dialogue,
-    live::{LIVE, Live, Members, Presence, Setting},
+    live::{Live, Presence, Setting, WAITING},
     md5_pbx::{self, Enveloped, Flavour, IN_SESSION, Md5Login, QUERY, query_fault},
 };
 use crate::{
@@ -19,8 +19,8 @@ use crate::{
         lenient::{Flag, IsSet, List, OneOrMany, Text, present},
     },
     config::{self, Conferences, Pbx},
-    model::{Measure, MeasureSet, Observation},
-    session::{HashKey, LoginState, Session},
+    model::{Measure, MeasureSet, Observation, Sizes},
+    session::{Access, Session},
 };
 
 const FLAVOUR: Flavour = Flavour {
@@ -132,14 +132,9 @@ impl Dialogue for YeastarS {
         Self::with_session(source, settings, Arc::new(session))
     }
 
-    async fn succeeding(
-        source: &config::Source,
-        settings: &Pbx,
-        old: &Self,
-        same_way: bool,
-    ) -> Self {
+    fn succeeding(source: &config::Source, settings: &Pbx, old: &Self, same_way: bool) -> Self {
         let login = Md5Login::new(&FLAVOUR, source, settings);
-        let session = old.session.succeeded_by(login, same_way).await;
+        let session = old.session.succeeded_by(login, same_way);
         Self::with_session(source, settings, session)
     }
 
@@ -153,12 +148,13 @@ impl Dialogue for YeastarS {
             Measure::RoomsModerated,
             Measure::RoomsPinProtected,
         ])
-        .with_if(self.live, LIVE)
+        .with_if(self.live, Sizes::MEASURES)
+        .with_if(self.live, WAITING)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
         let visit = self.session.visit(api);
-        let login = self.session.dialect();
+        let login = self.session.login();
         let all = json!({ "number": "all" });
         let mut observation = visit
             .send(
@@ -189,20 +185,8 @@ impl Dialogue for YeastarS {
         Ok(observation)
     }
 
-    async fn logout(&self, api: &Api) {
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 
@@ -258,19 +242,16 @@ fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, 
     let List(entries) = answer.conference.ok_or(Fault::new(Reason::Decode))?;
     let mut live = Live::new(settings);
     for entry in entries {
-        let mut members = Members::default();
+        let (call, number) = (entry.callid.0, entry.conferencenumber.0);
+        let Some(members) = live.entry(call, number, entry.conferencename.as_str())? else {
+            continue;
+        };
         for member in entry.members.0 {
             members.add(member.channelid.0, member.memberstatus);
             for leg in [member.ext.0, member.inbound.0, member.outbound.0].into_iter().flatten() {
                 members.add(leg.channelid.0, leg.memberstatus);
             }
         }
-        let number = entry.conferencenumber.0;
-        let id = if entry.callid.is_empty() { Cow::clone(&number) } else { entry.callid.0 };
-        if id.is_empty() {
-            return Err(Fault::new(Reason::Decode));
-        }
-        live.add(id, &number, entry.conferencename.as_str(), &members);
     }
     Ok(live)
 }

@@ -1,20 +1,16 @@
 //! The handlers that render metrics.
 
-use std::sync::Arc;
-
 use hyper::{HeaderMap, StatusCode};
 
 use super::{
     Site,
     query::{self, NotText},
+    render::{write_own, write_reports},
     respond::{Answer, encoded, encoded_headers, text},
 };
 use crate::{
-    collect::{Budget, Engine, Selection, Source},
-    metrics::{
-        scrape::{write_own, write_reports},
-        text::{CONTENT_TYPE, Writer},
-    },
+    collect::{Budget, Selected, Selection},
+    metrics::text::{CONTENT_TYPE, Writer},
 };
 
 /// Prometheus' own timeout, in seconds.
@@ -74,7 +70,7 @@ pub(super) async fn own(site: &Site, headers: &HeaderMap) -> Answer {
     encoded(headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
 }
 
-async fn scrape(site: &Site, asked: Asked<'_>, sources: Vec<Arc<Source>>, own: bool) -> Answer {
+async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) -> Answer {
     // Held until the text is there, and given back when the client leaves before.
     let Ok(_permit) = site.scrapes.try_acquire() else {
         return text(
@@ -87,11 +83,11 @@ async fn scrape(site: &Site, asked: Asked<'_>, sources: Vec<Arc<Source>>, own: b
     }
     let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
     let budget = Budget::from_header(header, site.timeout_offset);
-    let reports = Engine::collect(sources.clone(), budget).await;
+    let reports = site.engine.collect(&selected, budget).await;
     let mut writer = Writer::default();
     write_reports(&mut writer, &reports);
     if own {
-        write_own(&mut writer, &site.own, &sources);
+        write_own(&mut writer, &site.own, selected.sources());
     }
     encoded(asked.headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
 }

@@ -224,6 +224,7 @@ fn last_error(out: &mut String, row: &Row) {
         Failure::HeldBack { .. } => "held back after this answer".to_owned(),
         failure @ (Failure::Request(_)
         | Failure::Timeout
+        | Failure::BackingOff { .. }
         | Failure::Secret(_)
         | Failure::File(_)
         | Failure::Panic) => failure.to_string(),
@@ -256,6 +257,13 @@ fn login(out: &mut String, status: &SourceStatus) {
         (None, Some((reason, rest)), _) => {
             let text =
                 format_args!("<p class=\"wait\">requests held back for {rest} ({reason})</p>");
+            cell(out, COLUMN, "", text);
+        }
+        (None, None, _) if status.backing_off.is_some() => {
+            let rest = Span(status.backing_off.unwrap_or_default());
+            let text = format_args!(
+                "<p class=\"wait\">asked again in {rest} (it failed, and has a min_interval)</p>"
+            );
             cell(out, COLUMN, "", text);
         }
         (None, None, Some(rest)) => {

@@ -8,15 +8,14 @@ use std::{
     process::{Child, Command, ExitStatus, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread,
-    time::Duration,
 };
 
 use reqwest::{Client, Method, StatusCode, header::HeaderMap};
 
-use super::exposition::Exposition;
-
-/// How long a process may take to say where it listens, or to stop.
-const PATIENCE: Duration = Duration::from_secs(60);
+use super::{
+    exposition::Exposition,
+    wait::{PATIENCE, wait},
+};
 
 /// A running exporter; killed when dropped.
 pub struct Exporter {
@@ -74,7 +73,7 @@ impl Exporter {
         let Ok(address) = listening.recv_timeout(PATIENCE) else {
             panic!("does not listen:\n{}", log.lock().unwrap());
         };
-        let client = Client::builder().no_proxy().build().unwrap();
+        let client = Client::builder().no_proxy().timeout(PATIENCE).build().unwrap();
         Self { child, address, log, client, directory }
     }
 
@@ -127,8 +126,9 @@ impl Exporter {
 
     /// Waits for the end.
     pub fn wait(mut self) -> (ExitStatus, String) {
-        let status = self.child.wait().unwrap();
-        (status, self.log())
+        let look = || (self.child.try_wait().unwrap(), self.log.lock().unwrap().clone());
+        let (status, _) = wait("the end of the process", look, |(status, _)| status.is_some());
+        (status.unwrap(), self.log())
     }
 }
 

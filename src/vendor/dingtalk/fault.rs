@@ -121,7 +121,12 @@ fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Fault {
         400 | 403 => !code.is_empty(),
         _ => false,
     };
-    let fault = if on == On::Token && refused { rejected() } else { by_status };
+    let fault = match on {
+        On::Token if refused => rejected(),
+        // A code that is not known here may be about the token.
+        On::Data if status == 400 && !code.is_empty() => by_status.then(Consequence::DoubtToken),
+        On::Token | On::Data => by_status,
+    };
     if code.is_empty() { fault } else { fault.with_code(code) }
 }
 
@@ -247,7 +252,7 @@ mod tests {
 
     #[test]
     fn codes_of_calls_with_a_token() {
-        use Consequence::{None, RenewToken};
+        use Consequence::{DoubtToken, None, RenewToken};
         use Reason::{Auth, Forbidden, Http4xx, Http5xx, Quota, RateLimited, Vendor};
         let table = [
             (400, "InvalidAuthentication", Auth, RenewToken),
@@ -275,7 +280,7 @@ mod tests {
             (400, "paramError", Vendor, None),
             (400, "paramsTitleError", Vendor, None),
             (400, "resourceClose", Vendor, None),
-            (400, "somethingNew", Http4xx, None),
+            (400, "somethingNew", Http4xx, DoubtToken),
             (418, "", Http4xx, None),
             (403, "90020", Quota, hold(3600)),
             (401, "resourceClose", Auth, RenewToken),

@@ -99,7 +99,7 @@ fn path_segment(text: &str) -> String {
     })
 }
 
-impl session::Dialect for Login {
+impl session::Login for Login {
     type Token = SecretString;
     type Secrets = Secrets;
 

@@ -20,8 +20,8 @@ use super::Dialogue;
 use crate::{
     api::{Api, Endpoint, Failure},
     config::{self, Conferences},
-    model::{MeasureSet, Observation},
-    session::{HashKey, LoginState, Session},
+    model::{MeasureSet, Observation, Sizes},
+    session::{Access, Session},
 };
 use discovery::{Listing, discover};
 use login::Login;
@@ -61,13 +61,13 @@ impl Dialogue for Dingtalk {
         Self::with_session(source, settings, session, Arc::default())
     }
 
-    async fn succeeding(
+    fn succeeding(
         source: &config::Source,
         settings: &config::Dingtalk,
         old: &Self,
         same_way: bool,
     ) -> Self {
-        let session = old.session.succeeded_by(Login::new(source, settings), same_way).await;
+        let session = old.session.succeeded_by(Login::new(source, settings), same_way);
         let learnt = if Arc::ptr_eq(&session, &old.session) {
             Arc::clone(&old.learnt)
         } else {
@@ -78,7 +78,7 @@ impl Dialogue for Dingtalk {
     }
 
     fn configured(&self) -> MeasureSet {
-        MeasureSet::of(MEASURES)
+        MeasureSet::of(Sizes::MEASURES).with(MEASURES)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
@@ -116,20 +116,8 @@ impl Dialogue for Dingtalk {
         Ok(tally.observation())
     }
 
-    async fn logout(&self, api: &Api) {
-        self.session.logout(api).await;
-    }
-
-    fn login_state(&self) -> LoginState {
-        self.session.state()
-    }
-
-    async fn hash_key(&self) -> HashKey {
-        self.session.hash_key().await
-    }
-
-    fn shares_session(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.session, &other.session)
+    fn session(&self) -> Arc<dyn Access> {
+        Arc::clone(&self.session) as Arc<dyn Access>
     }
 }
 

@@ -286,7 +286,7 @@ impl Queries<'_> {
     /// After all, a refusal was a failure.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
         self.api.meters.request_failed(fault.reason);
-        ApiError { endpoint: QUERY, fault, detail: Some(detail) }.into()
+        ApiError { endpoint: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()
     }
 }
 

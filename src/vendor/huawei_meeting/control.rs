@@ -8,6 +8,7 @@ use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
     fmt,
+    sync::Arc,
     time::Duration,
 };
 
@@ -48,7 +49,7 @@ const MARGIN: Duration = Duration::from_secs(5 * 60);
 pub(super) struct Hosts {
     hosts: Vec<HuaweiHost>,
     /// Locked while one is fetched: of several wrong passwords only the first is tried.
-    tokens: Mutex<HashMap<String, ControlToken>>,
+    tokens: Arc<Mutex<HashMap<String, ControlToken>>>,
 }
 
 struct ControlToken {
@@ -60,7 +61,7 @@ struct ControlToken {
 struct Usable {
     token: SecretString,
     /// Fetched just now: another one would be no better.
-    fresh: bool,
+    is_fresh: bool,
 }
 
 /// The live view of one meeting.
@@ -77,7 +78,7 @@ pub(super) struct Live {
 
 impl Hosts {
     pub(super) fn new(hosts: Vec<HuaweiHost>) -> Self {
-        Self { hosts, tokens: Mutex::default() }
+        Self { hosts, tokens: Arc::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -89,7 +90,7 @@ impl Hosts {
     pub(super) async fn live(
         &self,
         api: &Api,
-        session: &Session<Login>,
+        session: &Arc<Session<Login>>,
         active: &Active,
     ) -> Result<HashMap<&str, Live>, Failure> {
         self.tokens.lock().await.retain(|id, _| active.contains_key(id));
@@ -98,15 +99,10 @@ impl Hosts {
         Ok(views.into_iter().flatten().collect())
     }
 
-    /// Forgets the control tokens.
-    pub(super) async fn forget(&self) {
-        self.tokens.lock().await.clear();
-    }
-
     async fn view<'a>(
         &'a self,
         api: &Api,
-        session: &Session<Login>,
+        session: &Arc<Session<Login>>,
         host: &'a HuaweiHost,
     ) -> Result<Option<(&'a str, Live)>, Failure> {
         let id = host.conference_id.as_str();
@@ -119,7 +115,7 @@ impl Hosts {
         if refused {
             self.tokens.lock().await.remove(id);
         }
-        if !refused || usable.fresh {
+        if !refused || usable.is_fresh {
             return Err(note(session, error).await);
         }
         // The token was of an earlier sitting of this meeting, or did not live as long as it said.
@@ -137,37 +133,42 @@ impl Hosts {
     async fn token(
         &self,
         api: &Api,
-        session: &Session<Login>,
+        session: &Arc<Session<Login>>,
         host: &HuaweiHost,
     ) -> Result<Option<Usable>, Failure> {
-        let mut tokens = self.tokens.lock().await;
-        let id = &host.conference_id;
-        if let Some(held) = tokens.get(id).filter(|held| Instant::now() < held.use_until) {
-            return Ok(Some(Usable { token: held.token.clone(), fresh: false }));
+        let mut tokens = Arc::clone(&self.tokens).lock_owned().await;
+        let id = host.conference_id.clone();
+        if let Some(held) = tokens.get(&id).filter(|held| Instant::now() < held.use_until) {
+            return Ok(Some(Usable { token: held.token.clone(), is_fresh: false }));
         }
-        tokens.remove(id);
+        tokens.remove(&id);
         session.may_log_in().await?;
         let password = session::read(&host.password).await?;
-        let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
-            .query("conferenceID", id)
-            .secret_header("x-password", password.expose_secret())
-            .header("x-login-type", "1");
-        match api.send(call, control_token).await {
-            Ok(None) => Ok(None),
-            Ok(Some((token, life))) => {
-                let use_until = Instant::now() + life.saturating_sub(MARGIN);
-                tokens.insert(id.clone(), ControlToken { token: token.clone(), use_until });
-                Ok(Some(Usable { token, fresh: true }))
+        let noting = Arc::clone(session);
+        // To its end, and under the lock: a refusal is noted before the next password is tried,
+        // whoever has left meanwhile.
+        let calls = |api: Api| async move {
+            let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
+                .query("conferenceID", &id)
+                .secret_header("x-password", password.expose_secret())
+                .header("x-login-type", "1");
+            match api.send(call, control_token).await {
+                Ok(None) => Ok(None),
+                Ok(Some((token, life))) => {
+                    let use_until = Instant::now() + life.saturating_sub(MARGIN);
+                    tokens.insert(id, ControlToken { token: token.clone(), use_until });
+                    Ok(Some(Usable { token, is_fresh: true }))
+                }
+                Err(Failure::Request(error)) => Err(note(&noting, error).await),
+                Err(failure) => Err(failure),
             }
-            // Still under the lock: the next password waits until the refusal is noted.
-            Err(Failure::Request(error)) => Err(note(session, error).await),
-            Err(failure) => Err(failure),
-        }
+        };
+        session.to_the_end(api, calls).await
     }
 }
 
 /// Lets the session know of a refusal that must hold back what would follow.
-async fn note(session: &Session<Login>, error: ApiError) -> Failure {
+async fn note(session: &Arc<Session<Login>>, error: ApiError) -> Failure {
     match error.fault.consequence {
         Consequence::LoginRejected | Consequence::LockedOut(_) | Consequence::HoldLogin(_) => {
             match session.refused(&error).await {
@@ -175,7 +176,10 @@ async fn note(session: &Session<Login>, error: ApiError) -> Failure {
                 Err(failure) => failure,
             }
         }
-        Consequence::None | Consequence::RenewToken | Consequence::HoldRequests(_) => error.into(),
+        Consequence::None
+        | Consequence::RenewToken
+        | Consequence::DoubtToken
+        | Consequence::HoldRequests(_) => error.into(),
     }
 }
 

@@ -29,6 +29,9 @@ const HOST_REFUSED: &str = "111072065";
 /// The access token is invalid, of the disaster recovery site, kicked out, or missing.
 const TOKEN_REFUSED: [&str; 4] = ["206020000", "206020001", "206020002", "111070111"];
 
+/// The access token is not known: seen with HTTP 400 and 403.
+const TOKEN_UNKNOWN: &str = "000000004";
+
 /// "Authentication failed", the control API's word for a token it does not know.
 const NOT_AUTHENTICATED: &str = "111070004";
 
@@ -127,10 +130,10 @@ pub(super) fn login(refusal: &Refusal) -> Fault {
 pub(super) fn query(refusal: &Refusal) -> Fault {
     let fault = if refusal.is(&[USER_LOCKED]) {
         Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
-    } else if refusal.is(&TOKEN_REFUSED) {
+    } else if refusal.is(&TOKEN_REFUSED) || refusal.is(&[TOKEN_UNKNOWN]) {
         Fault::new(Reason::Auth).then(Consequence::RenewToken)
     } else {
-        refusal.documented().unwrap_or_else(|| refusal.plain())
+        refusal.documented().unwrap_or_else(|| refusal.doubtful())
     };
     refusal.coded(fault)
 }
@@ -213,6 +216,17 @@ impl Refusal {
             400.. if !self.is_coded_by_vendor() => self.plain.clone(),
             _ if self.code.is_some() => Fault::new(Reason::Vendor),
             _ => self.plain.clone(),
+        }
+    }
+
+    /// As [`plain`](Self::plain), of a call with the access token. The table of codes is not
+    /// public: one that is not known here may be about the token.
+    fn doubtful(&self) -> Fault {
+        let fault = self.plain();
+        if fault.reason == Reason::Vendor && self.status < 500 {
+            fault.then(Consequence::DoubtToken)
+        } else {
+            fault
         }
     }
 
@@ -341,7 +355,7 @@ mod tests {
 
     #[test]
     fn of_a_query() {
-        let renew = Consequence::RenewToken;
+        let (renew, doubt) = (Consequence::RenewToken, Consequence::DoubtToken);
         check(
             query,
             &[
@@ -357,16 +371,18 @@ mod tests {
                 (429, "", Reason::RateLimited, PAUSE),
                 (429, "APIG.0308", Reason::RateLimited, PAUSE),
                 (500, "USG.100000429", Reason::RateLimited, PAUSE),
-                (400, "MMC.111070001", Reason::Vendor, Consequence::None),
-                (400, "APIG.0101", Reason::Vendor, Consequence::None),
+                (400, "MBI.000000004", Reason::Auth, renew),
+                (403, "USG.000000004", Reason::Auth, renew),
+                (400, "MMC.111070001", Reason::Vendor, doubt),
+                (400, "APIG.0101", Reason::Vendor, doubt),
                 (500, "MMC.111070003", Reason::Vendor, Consequence::None),
-                (200, "MMC.111071008", Reason::Vendor, Consequence::None),
+                (200, "MMC.111071008", Reason::Vendor, doubt),
                 (400, "", Reason::Http4xx, Consequence::None),
                 (400, "invalid", Reason::Http4xx, Consequence::None),
                 (502, "", Reason::Http5xx, Consequence::None),
                 (502, "13", Reason::Http5xx, Consequence::None),
                 (200, "", Reason::Decode, Consequence::None),
-                (200, "13", Reason::Vendor, Consequence::None),
+                (200, "13", Reason::Vendor, doubt),
             ],
         );
     }

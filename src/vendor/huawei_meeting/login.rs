@@ -92,7 +92,7 @@ fn filled(text: &Option<String>) -> &str {
     text.as_deref().unwrap_or_default()
 }
 
-impl session::Dialect for Login {
+impl session::Login for Login {
     type Token = Token;
     type Secrets = Secrets;
 

@@ -20,6 +20,9 @@ use crate::{
 const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
 const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The pause after the second refused login: after five, the PBX blocks our address.
+const REFUSED: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// Eight tokens may be alive; wait for one of them to expire or to be given back.
 const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
 
@@ -123,11 +126,11 @@ pub(super) struct Login {
     client_secret: SecretSource,
 }
 
-impl session::Dialect for Login {
+impl session::Login for Login {
     type Token = Tokens;
     type Secrets = SecretString;
 
-    const LONGEST_HOLD_OFF: Duration = LOCK_OUT;
+    const LONGEST_HOLD_OFF: Duration = REFUSED;
 
     async fn secrets(&self) -> Result<SecretString, Failure> {
         session::read(&self.client_secret).await

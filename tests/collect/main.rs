@@ -1,0 +1,9 @@
+//! A collection: its deadline, its connections, and what holds whatever a system sends.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod deadlines;
+mod properties;
+mod transport;
+mod vocabulary;

@@ -1,0 +1,6 @@
+//! The configuration file: what it may say, what it means, and what is said about mistakes.
+
+mod broken;
+mod hostile;
+mod schema;
+mod valid;

@@ -1,0 +1,130 @@
+//! `check --live`: what it prints for each vendor, and what it advises when something is wrong.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::process::Output;
+
+use simulator::{Fault, Options, Simulator, Vendor};
+
+use crate::common::{
+    binary::{command, write_private},
+    config, entry, source,
+    wait::output,
+};
+
+/// Runs `check --live` on `yaml`.
+fn check(yaml: &str, names: &[&str]) -> Output {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("exporter.yaml");
+    write_private(&file, yaml);
+    output(command().arg("--config.file").arg(file).args(["check", "--live"]).args(names))
+}
+
+/// The table with its times blanked: `0.01 s` becomes `-.-- s`.
+fn table(output: &Output) -> String {
+    let text = String::from_utf8(output.stdout.clone()).unwrap();
+    assert!(!text.contains('\x1b'), "colour without a terminal");
+    let mut out = String::new();
+    for word in text.split_inclusive(' ') {
+        let is_time = word.trim_end().parse::<f64>().is_ok() && word.contains('.');
+        out.push_str(if is_time { "-.-- " } else { word });
+    }
+    out
+}
+
+#[test]
+fn a_row_for_each_vendor() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    let sources: Vec<_> = Vendor::ALL
+        .into_iter()
+        .map(|vendor| source(vendor, &simulator.base_url(vendor), &[]))
+        .collect();
+    let output = check(&config(&sources), &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    insta::assert_snapshot!("check_live", table(&output));
+    for vendor in Vendor::ALL {
+        let forbidden: Vec<_> = simulator
+            .requests(vendor, "")
+            .into_iter()
+            .filter(|request| request.forbidden)
+            .collect();
+        assert!(forbidden.is_empty(), "{forbidden:?}");
+        // What was logged in is logged out; DingTalk has no such call.
+        let left = usize::from(vendor == Vendor::Dingtalk);
+        assert_eq!(simulator.live_tokens(vendor, ""), left, "{vendor:?}");
+    }
+}
+
+#[test]
+fn only_the_sources_named_are_asked() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    let sources: Vec<_> = [Vendor::YeastarS, Vendor::OpenvoxUc]
+        .into_iter()
+        .map(|vendor| source(vendor, &simulator.base_url(vendor), &[]))
+        .collect();
+    let output = check(&config(&sources), &["yeastar_s"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(simulator.requests(Vendor::OpenvoxUc, "").is_empty());
+    let output = check(&config(&sources), &["nobody"]);
+    assert_eq!(output.status.code(), Some(2));
+    let problem = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(problem, "no source is named nobody; there are: yeastar_s, openvox_uc\n");
+}
+
+#[test]
+fn each_failure_says_what_to_look_at() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    let answer = |code: &str| Fault::VendorError(code.to_owned());
+    let elsewhere = Fault::Redirect("https://192.0.2.10:8088/".to_owned());
+    let faults = |vendor: Vendor| {
+        let mut faults = vec![
+            ("html", Fault::Html),
+            ("redirect", elsewhere.clone()),
+            ("status-404", Fault::Status(404)),
+            ("status-502", Fault::Status(502)),
+            ("too-large", Fault::GzipBomb(16 * 1024 * 1024)),
+            ("throttled", Fault::Status(429)),
+            ("closed", Fault::CloseBeforeAnswer),
+        ];
+        faults.extend(match vendor {
+            Vendor::OpenvoxUc | Vendor::YeastarS => {
+                vec![("refused", answer("20003")), ("locked-out", answer("20002"))]
+            }
+            Vendor::YeastarP => vec![
+                ("refused", answer("-1")),
+                ("locked-out", answer("70004")),
+                ("address", answer("70087")),
+                ("api-off", answer("70123")),
+                ("no-slot", answer("60002")),
+            ],
+            Vendor::HuaweiMeeting => vec![
+                ("refused", answer("USG.206010000")),
+                ("locked-out", Fault::VendorErrorStatus(423, "USG.206030015".to_owned())),
+            ],
+            Vendor::Dingtalk => vec![
+                ("refused", answer("invalidClientIdOrSecret")),
+                ("address", answer("Forbidden.AccessDenied.IpNotInWhiteList")),
+                ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg")),
+            ],
+        });
+        faults
+    };
+    for vendor in Vendor::ALL {
+        let mut sources = Vec::new();
+        for (name, fault) in faults(vendor) {
+            simulator.inject(vendor, name, None, fault, None);
+            let url = simulator.instance_url(vendor, name);
+            sources.push(source(vendor, &url, &[]).replacen(vendor.as_str(), name, 1));
+        }
+        let lines = ["username: api", "password: x"];
+        if vendor == Vendor::YeastarS {
+            sources.push(entry("refused-port", vendor, "http://127.0.0.1:9", &lines));
+            sources.push(entry("unknown-name", vendor, "http://no-such-host.invalid", &lines));
+            let plain = simulator.base_url(vendor).replace("http:", "https:");
+            sources.push(entry("no-tls", vendor, &plain, &lines));
+        }
+        let output = check(&config(&sources), &[]);
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        insta::assert_snapshot!(format!("check_live_failures_{}", vendor.as_str()), table(&output));
+    }
+}

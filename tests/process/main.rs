@@ -1,0 +1,8 @@
+//! The program as an operator runs it: under load, while it stops and reloads, and `check --live`.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod canary;
+mod check_live;
+mod lifecycle;

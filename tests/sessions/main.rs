@@ -1,0 +1,7 @@
+//! Logins and their tokens: renewed in time, and kept over a reload where nothing speaks against it.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod reload;
+mod renewals;

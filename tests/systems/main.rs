@@ -1,0 +1,11 @@
+//! Each system, played by the simulator: what it is asked, what comes of its answers, what if it misbehaves.
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod dingtalk;
+mod documented;
+mod faults;
+mod golden;
+mod huawei;
+mod pbx;

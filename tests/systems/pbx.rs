@@ -1,0 +1,223 @@
+//! OpenVox UC and both Yeastar series against the simulator.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use simulator::{Fault, Options, Simulator, Vendor};
+
+use crate::common::{Bench, assert_truth, config, source};
+
+const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
+const PCALL: [(&str, Option<&str>); 3] = [
+    ("conferencing_rooms_wait_for_moderator", None),
+    ("conferencing_rooms_allow_invite", None),
+    ("conferencing_rooms_pin_protected", None),
+];
+const LIVE: [(&str, Option<&str>); 4] = [
+    ("conferencing_conferences", Some("active")),
+    ("conferencing_participants", Some("joined")),
+    ("conferencing_participants", Some("waiting")),
+    ("conferencing_largest_conference_participants", None),
+];
+
+fn without_details(vendor: Vendor) -> &'static [(&'static str, Option<&'static str>)] {
+    if vendor == Vendor::YeastarP { &PCALL } else { &[] }
+}
+
+#[tokio::test]
+async fn numbers_equal_the_truth() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let scraped = Bench::new(&yaml).await.scrape().await;
+        let truth = simulator.truth(vendor, "");
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+        assert_truth(&scraped, vendor, &truth, without_details(vendor));
+    }
+}
+
+#[tokio::test]
+async fn room_details_are_asked_for_rarely() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    let yaml = config(&[source(
+        vendor,
+        &simulator.base_url(vendor),
+        &["room_details: true", "page_size: 3"],
+    )]);
+    let bench = Bench::new(&yaml).await;
+    for _ in 0..3 {
+        assert_truth(&bench.scrape().await, vendor, &simulator.truth(vendor, ""), &[]);
+    }
+    let rooms = simulator.truth(vendor, "").rooms.unwrap();
+    let requests = simulator.requests(vendor, "");
+    let gets = requests.iter().filter(|request| request.endpoint == "conference/get").count();
+    assert_eq!(gets as u64, rooms);
+    assert!(requests.iter().filter(|request| request.endpoint == "conference/list").count() > 3);
+}
+
+#[tokio::test]
+async fn live_false_leaves_the_live_measures_absent() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &["live: false"])]);
+        let scraped = Bench::new(&yaml).await.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
+        let absent: Vec<_> = LIVE.iter().chain(without_details(vendor)).copied().collect();
+        assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &absent);
+        let live = [("capability", "participants_joined")];
+        assert_eq!(scraped.value("conferencing_source_capability", &live), Some(0.0));
+    }
+}
+
+#[tokio::test]
+async fn one_login_serves_a_hundred_scrapes() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..100 {
+            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
+        }
+        assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 1.0);
+        assert!(simulator.requests(vendor, "").iter().all(|request| !request.forbidden));
+        bench.engine.shutdown().await;
+        let last = simulator.requests(vendor, "").pop().unwrap();
+        let logout = if vendor == Vendor::YeastarP { "del_token" } else { "logout" };
+        assert_eq!((last.endpoint, last.status), (logout, 200));
+    }
+}
+
+#[tokio::test]
+async fn an_expired_token_is_renewed_once_within_the_scrape() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        bench.scrape().await;
+        simulator.expire_tokens(vendor, "");
+        assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_refused_login_is_not_repeated() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in PBXS {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])])
+            .replace("demo-password-not-secret", "old")
+            .replace("demo-client-secret-not-secret", "old");
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..5 {
+            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(0.0));
+        }
+        assert_eq!(bench.errors("auth"), 1.0);
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+        assert_eq!(simulator.requests(vendor, "").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    simulator.inject(
+        vendor,
+        "",
+        Some("conference/query_ongoing_conference"),
+        Fault::VendorError("10001".into()),
+        None,
+    );
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let bench = Bench::new(&yaml).await;
+    for _ in 0..3 {
+        let scraped = bench.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
+        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    }
+    assert_eq!(bench.errors("vendor"), 0.0);
+    let asked = || {
+        let live = |r: &&simulator::Request| r.endpoint == "conference/query_ongoing_conference";
+        simulator.requests(vendor, "").iter().filter(live).count()
+    };
+    assert_eq!(asked(), 1);
+    bench.apply(&yaml).await;
+    bench.scrape().await;
+    assert_eq!(asked(), 2);
+}
+
+#[tokio::test]
+async fn an_error_page_is_judged_by_its_status_unless_its_code_is_documented() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (documented, unknown) = (["10003", "10003", "40002"], ["99999", "99999", "99999"]);
+    for (at, vendor) in PBXS.into_iter().enumerate() {
+        let call = if vendor == Vendor::YeastarP { "conference/list" } else { "conference/query" };
+        for (status, code, reason) in [
+            (500, unknown[at], "http_5xx"),
+            (404, unknown[at], "http_4xx"),
+            (200, unknown[at], "vendor"),
+            (500, documented[at], "vendor"),
+            (404, documented[at], "vendor"),
+        ] {
+            let fault = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(vendor, "", Some(call), fault, None);
+            let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+            let bench = Bench::new(&yaml).await;
+            bench.scrape().await;
+            assert_eq!(bench.errors(reason), 1.0, "{vendor:?} {status} {code}");
+            simulator.clear_faults();
+        }
+    }
+}
+
+#[tokio::test]
+async fn logins_are_held_back_for_the_reason_the_pbx_gave() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarP;
+    for (code, reason) in [("60002", "vendor"), ("70087", "forbidden"), ("70004", "locked_out")] {
+        let fault = Fault::VendorError(code.to_owned());
+        simulator.inject(vendor, code, Some("get_token"), fault, None);
+        let yaml = config(&[source(vendor, &simulator.instance_url(vendor, code), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..3 {
+            let reports = bench.reports().await;
+            let failure = reports[0].outcome.as_ref().unwrap_err();
+            assert_eq!(failure.reason().as_str(), reason, "{code}");
+        }
+        assert_eq!(bench.errors(reason), 1.0, "{code}");
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0), "{code}");
+    }
+}
+
+/// What `answer` makes of the live query: conferences, joined, waiting.
+async fn live(vendor: Vendor, answer: &str) -> [Option<f64>; 3] {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let call = "conference/query_in_session";
+    let fault = Fault::StatusJson(200, answer.to_owned());
+    simulator.inject(vendor, "", Some(call), fault, None);
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let scraped = Bench::new(&yaml).await.scrape().await;
+    [("conferences", "active"), ("participants", "joined"), ("participants", "waiting")]
+        .map(|(name, state)| scraped.value(&format!("conferencing_{name}"), &[("state", state)]))
+}
+
+#[tokio::test]
+async fn members_count_however_they_are_wrapped() {
+    let members = [
+        r#"{"ext":{"number":"1","channelid":"a","memberstatus":"ANSWERED"}},
+           {"inbound":{"from":"2","channelid":"b","memberstatus":"ANSWER"}},
+           {"outbound":{"to":"3","channelid":"c","memberstatus":"HOLD"}}"#,
+        r#"{"ext":[{"channelid":"a","memberstatus":"ANSWERED"},
+                   {"channelid":"b","memberstatus":"ANSWERED"}]},
+           {"inbound":[{"channelid":"c","memberstatus":"HOLD"}]}"#,
+        r#"{"number":"1","channelid":"a","memberstatus":"ANSWERED"},
+           {"number":"2","channelid":"b","memberstatus":"ANSWER"},
+           {"number":"3","channelid":"c","memberstatus":"HOLD"}"#,
+    ];
+    for members in members {
+        let answer = format!(
+            r#"{{"status":"Success","conference":[{{"callid":"1","conferencenumber":6401,"members":[{members}]}}]}}"#
+        );
+        assert_eq!(live(Vendor::YeastarS, &answer).await, [1.0, 2.0, 1.0].map(Some), "{answer}");
+    }
+}

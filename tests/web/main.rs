@@ -1,0 +1,10 @@
+//! The web server: endpoints, TLS and passwords, limits of connections, start and stop.
+
+mod harness;
+#[path = "../common/wait.rs"]
+mod wait;
+
+mod connections;
+mod lifecycle;
+mod routes;
+mod tls;
