@@ -129,7 +129,7 @@ function Timeline({ panel, frames, width, height }) {
   const name = 110, bar = (height - 40) / frames.length, span = end - start;
   const texts = Object.values(panel.fieldConfig.defaults.mappings[0].options);
   return <svg width={width} height={height} fontSize="12" fontFamily="Inter, sans-serif">
-    {texts.map(({ text, color }, i) => <g key={text} transform={`translate(${name + i * 110}, ${height - 12})`}>
+    {texts.map(({ text, color }, i) => <g key={text} transform={`translate(${name / 2 + i * Math.min(110, (width - name / 2) / texts.length)}, ${height - 12})`}>
       <rect width="12" height="4" y="3" fill={color} /><text x="18" y="9" fill={theme.colors.text.primary}>{text}</text></g>)}
     {frames.map((frame, row) => {
       const [time, field] = frame.fields;

@@ -34,7 +34,7 @@ def build():
              (4, 4), f"round(sum(increase(conferencing_exporter_http_requests_total{{{EXPORTER}, code=\"503\"}}[1h]))) "
              f"or 0 * max(conferencing_exporter_build_info{{{EXPORTER}}})",
              "locale", no_value="no data", thresholds=steps((None, GOOD), (3, WARN)), decimals=0),
-        table("Exporters", "One row each: when it started and loaded its configuration, and how many sources it reaches.", (14, 6), targets(
+        table("Exporters", "One row each: when it started and loaded its configuration, and how many sources it reaches.", (16, 6), targets(
             (f"min by (job, instance) (up{{{EXPORTER}, source=\"\"}})", ""),
             (f"1000 * max by (job, instance) (process_start_time_seconds{{{EXPORTER}}})", ""),
             (f"1000 * max by (job, instance) ({config}_success_timestamp_seconds{{{EXPORTER}}})", ""),
@@ -50,16 +50,16 @@ def build():
                 override("byName", "Started", unit="dateTimeFromNow", width=115),
                 override("byName", "Configured", unit="dateTimeFromNow", width=115),
                 override("byName", "Last load", mappings=RELOADED, cell={"type": "color-text"}),
-                override("byName", "Instance", width=170),
+                override("byName", "Instance", width=160),
                 override("byName", "Job", width=110),
                 override("byName", "Sources", width=75),
                 override("byName", "Down", mappings=empty("0"), width=60, thresholds=steps((None, BAD)), cell={"type": "color-text"})]),
         table("Replicas that cannot reach a source", "Sources that another exporter reaches, and this one does not. Empty is good.",
-              (10, 6), targets((f"min by (instance, {ID}) ({split} == 0) and on ({ID}) (max by ({ID}) ({split}) == 1)", ""),
+              (8, 6), targets((f"min by (instance, {ID}) ({split} == 0) and on ({ID}) (max by ({ID}) ({split}) == 1)", ""),
                                table=True),
               "none", narrowest=80, no_value="none", transformations=columns(
                   ("instance", "Instance"), ("source", "Source"), ("vendor", "Vendor"), ("Value", "State")),
-              overrides=[override("byName", "Instance", width=170),
+              overrides=[override("byName", "Instance", width=150),
                          override("byName", "State", mappings=REACHED, cell={"type": "color-text"})]),
 
         row("Collections",

@@ -33,7 +33,8 @@ def trouble():
                                 hide=("Time", "Value #B")),
         overrides=[
             SOURCE_COLUMN, STATE_COLUMN,
-            override("byName", "Reason", mappings=[*REASON, *empty("not known")], cell={"type": "color-text"}, unit="string", width=215),
+            override("byName", "Vendor", width=130),
+            override("byName", "Reason", mappings=[*REASON, *empty("not known")], cell={"type": "color-text"}, unit="string", width=205),
             override("byName", "Down since", unit="dateTimeFromNow", mappings=empty("over a day"), width=125),
             override("byName", "Last success", unit="dateTimeFromNow", mappings=empty("over a day"), width=125),
         ])
@@ -59,6 +60,7 @@ def systems():
                                 ("Value #H", "No PIN"), ("Value #I", "Data age")),
         overrides=[
             SOURCE_COLUMN, STATE_COLUMN,
+            override("byName", "Vendor", width=130),
             override("byName", "Waiting", thresholds=steps((None, TEXT), (1, WARN)), cell={"type": "color-text"}),
             override("byName", "Muted", unit="percentunit", mappings=[*UNKNOWN_SHORT, *NOBODY, *empty(NO_ANSWER)]),
             override("byName", "Full", unit="percentunit", mappings=empty("no capacity"), thresholds=FULLNESS,
@@ -178,10 +180,10 @@ def build():
         row("How full",
             bars("People, of the capacity", "Fullest first. Only systems with a configured capacity.", (6, 8),
                  targets((f"sort_desc(topk($top, {PEOPLE_FULL}))", "{{source}}"), instant=True), "percentunit",
-                 no_value="no capacity set", min=0, max=1, decimals=0, thresholds=FULLNESS),
+                 no_value="no capacity set, or no answer", min=0, max=1, decimals=0, thresholds=FULLNESS),
             bars("Conferences, of the capacity", "Fullest first. Only systems with a configured capacity.", (6, 8),
                  targets((f"sort_desc(topk($top, {CONFERENCES_FULL}))", "{{source}}"), instant=True), "percentunit",
-                 no_value="no capacity set", min=0, max=1, decimals=0, thresholds=FULLNESS),
+                 no_value="no capacity set, or no answer", min=0, max=1, decimals=0, thresholds=FULLNESS),
             sizes((6, 8)),
             bars("Largest conferences", "People in the largest conference of each system, largest first.", (6, 8),
                  targets((f"sort_desc(topk($top, {LARGEST}))", "{{source}}"), instant=True), "locale", no_value=NO_ANSWER,
