@@ -9,7 +9,7 @@ use std::{
 
 use tokio::time::Instant;
 
-use crate::api::Reason;
+use crate::model::Reason;
 
 /// The first pause after a refused login.
 const FIRST: Duration = Duration::from_secs(60);

@@ -39,9 +39,10 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Answer, Api, ApiError, Call, Consequence, Deadline, Failure, Fault, Reason},
+    api::{Answer, Api, ApiError, Call, Consequence, Deadline, Failure, Fault},
     config::secret::SecretSource,
     metrics::own::SourceMeters,
+    model::Reason,
 };
 use hold_off::{Fingerprint, HoldOff, doubled};
 pub use users::{User, Users};
@@ -636,7 +637,17 @@ pub fn fingerprint<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> F
     hash.finalize().into()
 }
 
-impl<L: Login> Visit<'_, L> {
+impl<'a, L: Login> Visit<'a, L> {
+    /// The session that is used.
+    pub const fn session(&self) -> &'a Arc<Session<L>> {
+        self.session
+    }
+
+    /// The way to the source.
+    pub const fn api(&self) -> &'a Api {
+        self.api
+    }
+
     /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what
     /// it is. If the system no longer accepts a token that has worked, renews it once and sends
     /// once more.
