@@ -5,8 +5,8 @@
     checks/live.py --exporter http://127.0.0.1:19680 --control http://127.0.0.1:19690
 
 It starts, on free ports of the loopback and in a temporary directory, two Prometheus servers (one
-for each set-up of prometheus/prometheus.yaml), Alertmanager with the sample configuration and a
-webhook receiver; lets them run for a while; and then checks
+for each set-up of prometheus/prometheus.yaml) with four weeks of history, Alertmanager with the
+sample configuration and a webhook receiver; lets them run for a while; and then checks
 
 * that every metric of checks/metrics.txt is in the exporter's output and the other way round, and is
   documented in the README; and that the runbooks know every `reason`;
@@ -17,14 +17,19 @@ webhook receiver; lets them run for a while; and then checks
 * that alerts go from a fault in the simulator through Prometheus and Alertmanager to the webhook, and
   back when the fault is over.
 
-Waiting times of the rules (`for`, `group_wait`) and the scrape interval are shortened to seconds;
-everything else is used as shipped. It takes about a minute and gives up after four.
+A third Prometheus then scrapes what is common elsewhere and not in the demo (checks/standin.py): other
+people's targets beside ours, the target labels of the Prometheus operator, a pair, one exporter in two
+jobs, a job with one target a source, a job of another name, 200 sources, a long min_interval, and an
+exporter that dies. What dashboards and alerts make of each is in `prove_elsewhere`.
+
+Of the times that rules wait (`for`), a minute is a second here; the scrape interval and `group_wait` are
+shortened, too. Everything else is used as shipped. It takes about four minutes and gives up after eight.
 """
 
 import argparse
 import contextlib
-import http.server
 import json
+import math
 import pathlib
 import re
 import shutil
@@ -32,7 +37,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.error
 import urllib.parse
@@ -40,23 +44,36 @@ import urllib.request
 
 import promql
 import static
+from standin import Source, StandIn, Webhook
 
 ROOT = static.ROOT
 SCRAPE = 2                    # seconds
 RATE_INTERVAL = 4 * SCRAPE    # as Grafana computes it for a step up to 3 scrapes
-LIMIT = 210                   # for everything but the --seconds of waiting
+LIMIT = 480                   # for everything but the --seconds of waiting
 
-# Empty while all is well; the faults below fill them.
+# Empty in the demo while all is well; the faults below fill them, or the stand-ins do.
 EMPTY_WHEN_WELL = {
-    ("conferencing-overview", "API errors by vendor and reason"),
-    ("conferencing-source", "API errors by reason"),
-    ("conferencing-exporter", "HTTP requests refused or failed"),
+    "conferencing-overview": {
+        "What is down, and why", "API errors by vendor and reason", "Certificates"},
+    "conferencing-source": {
+        "Reason", "Down since", "API errors by reason", "Certificate expires in", "Conferences"},
+    "conferencing-exporter": {
+        "HTTP requests refused or failed", "Replicas that cannot reach a source", "Web configuration", "Configuration reloads",
+        "Exporters"},
+}
+# After a while people wait, and rooms without a PIN are told.
+EMPTY_AT_FIRST = {"Alerts firing"}
+# Metrics that are not there while all is well, or only where something is configured, or for systems that the demo lacks.
+SOMETIMES = {
+    "conferencing_source_failure", "conferencing_exporter_web_config_last_reload_successful", "conferencing_conferences_locked",
+    "conferencing_conferences_recording",
 }
 # Others may fire in a demo: there are rooms without a PIN, and people do wait.
 MUST_BE_SILENT = [
-    "ConferencingExporterDown", "ConferencingSourceDown", "ConferencingSourceDownForLong", "ConferencingLoginsHeldOff",
+    "ConferencingExporterDown", "ConferencingReplicaDown", "ConferencingExporterRestarts", "ConferencingExporterOverloaded",
+    "ConferencingSourceDown", "ConferencingSourceDownForLong", "ConferencingReplicaCannotReach", "ConferencingLoginsHeldOff",
     "ConferencingApiErrors", "ConferencingRateLimited", "ConferencingDataStale", "ConferencingCollectionSlow",
-    "ConferencingReloadFailed", "ConferencingQuotaUsedUp",
+    "ConferencingReloadFailed", "ConferencingWebConfigNotLoaded", "ConferencingQuotaUsedUp", "ConferencingCapabilityLost",
 ]
 
 
@@ -120,34 +137,6 @@ class Prometheus:
         return targets and all(t["health"] == "up" for t in targets) and targets
 
 
-class Webhook(http.server.ThreadingHTTPServer):
-    """Keeps every alert it is sent, with the path it came to."""
-
-    def __init__(self):
-        self.alerts = []
-        alerts = self.alerts
-
-        class Handler(http.server.BaseHTTPRequestHandler):
-            def do_POST(self):
-                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                alerts.extend((self.path, alert) for alert in body["alerts"])
-                self.send_response(200)
-                self.end_headers()
-
-            def log_message(self, *_):
-                pass
-
-        super().__init__(("127.0.0.1", 0), Handler)
-        threading.Thread(target=self.serve_forever, daemon=True).start()
-
-    def received(self, name, status, **labels):
-        for path, alert in self.alerts:
-            if (alert["status"] == status and alert["labels"]["alertname"] == name
-                    and labels.items() <= alert["labels"].items()):
-                return path, alert
-        return None
-
-
 def program(*names):
     for name in names:
         if path := shutil.which(name):
@@ -171,26 +160,43 @@ def start(stack, folder, name, *command):
     return process
 
 
-def start_servers(stack, folder, exporter):
+def shortened(text):
+    """A minute of `for` is a second, and so on."""
+    units = {"m": 1, "h": 60}
+    text = re.sub(r"^( +for): (\d+)([mh])$", lambda m: f"{m[1]}: {int(m[2]) * units[m[3]]}s", text, flags=re.M)
+    return re.sub(r"^( +interval): \w+$", r"\1: 5s", text, flags=re.M)
+
+
+def start_alertmanager(stack, folder):
     webhook = Webhook()
     stack.callback(webhook.server_close)
     stack.callback(webhook.shutdown)
-
-    alertmanager_port = free_port()
+    port = free_port()
     sample = (ROOT / "prometheus/alertmanager.yaml").read_text()
     sample = sample.replace("localhost:9095", f"127.0.0.1:{webhook.server_address[1]}")
     sample = re.sub(r"(group_wait|group_interval): \w+", r"\1: 1s", sample)
     (folder / "alertmanager.yaml").write_text(sample)
     start(stack, folder, "alertmanager", program("prometheus-alertmanager", "alertmanager"),
           "--config.file=alertmanager.yaml", f"--storage.path={folder}/alertmanager", "--cluster.listen-address=",
-          f"--web.listen-address=127.0.0.1:{alertmanager_port}")
-
+          f"--web.listen-address=127.0.0.1:{port}")
     for name in ("alerts.yaml", "recording-rules.yaml"):
-        rules = (ROOT / "prometheus" / name).read_text()
-        rules = re.sub(r"^( +for): \w+$", r"\1: 3s", rules, flags=re.M)
-        rules = re.sub(r"^( +interval): \w+$", r"\1: 5s", rules, flags=re.M)
-        (folder / name).write_text(rules)
+        (folder / name).write_text(shortened((ROOT / "prometheus" / name).read_text()))
+    return webhook, port
 
+
+def start_prometheus(stack, folder, name, config):
+    (folder / f"{name}.yaml").write_text(config)
+    server = Prometheus(name, free_port())
+    start(stack, folder, name, program("prometheus"), f"--config.file={name}.yaml",
+          f"--storage.tsdb.path={folder}/{name}", f"--web.listen-address=127.0.0.1:{server.port}",
+          "--storage.tsdb.retention.time=60d", "--web.enable-lifecycle", "--log.level=warn")
+    wait(f"Prometheus ({name})", lambda: fetch(f"{server.url}/-/ready"), 30)
+    return server
+
+
+def start_servers(stack, folder, exporter, history):
+    webhook, alertmanager_port = start_alertmanager(stack, folder)
+    wait("Alertmanager", lambda: fetch(f"http://127.0.0.1:{alertmanager_port}/-/ready"), 20)
     config = (ROOT / "prometheus/prometheus.yaml").read_text()
     servers = []
     for name, text in (("one-job", config), ("sd-probe", static.second_setup(config))):
@@ -202,21 +208,62 @@ def start_servers(stack, folder, exporter):
         if name != "one-job":
             # One of the two is enough to alert.
             text = re.sub(r"^alerting:.*?^(?=#)", "", text, flags=re.M | re.S)
-        (folder / f"{name}.yaml").write_text(text)
-        server = Prometheus(name, free_port())
-        start(stack, folder, name, program("prometheus"), f"--config.file={name}.yaml",
-              f"--storage.tsdb.path={folder}/{name}", f"--web.listen-address=127.0.0.1:{server.port}",
-              "--web.enable-lifecycle", "--log.level=warn")
-        servers.append(server)
+        shutil.copytree(history, folder / name)
+        servers.append(start_prometheus(stack, folder, name, text))
     for server in servers:
-        wait(f"Prometheus ({server.name})", lambda: fetch(f"{server.url}/-/ready"), 20)
         wait(f"healthy targets ({server.name})", server.healthy_targets, 30)
         server.started = time.time()
     jobs = {t["labels"]["job"] for s in servers for t in s.get("targets")["activeTargets"]}
     if jobs != {"conferencing"}:
         raise Failure(f"targets have the jobs {jobs}: dashboards and alerts expect one")
-    wait("Alertmanager", lambda: fetch(f"http://127.0.0.1:{alertmanager_port}/-/ready"), 20)
-    return servers, webhook
+    return servers, webhook, alertmanager_port
+
+
+# Four weeks before today
+
+STEP = 300
+
+
+def write_history(folder, exporter, text):
+    """Blocks with what the demo's sources might have said every five minutes: a working day's curve, and one that fails."""
+    instance = urllib.parse.urlsplit(exporter).netloc
+    target_labels = f'job="conferencing",instance="{instance}"'
+    end = int(time.time()) // STEP * STEP - STEP
+    times = range(end - 28 * 86400, end, STEP)
+    series = {"conferencing_up": [], "conferencing_participants": [], "conferencing_exporter_build_info": [],
+              "conferencing_login_blocked": [], "conferencing_api_requests_total": []}
+    for i, labels in enumerate(re.findall(r"^conferencing_up\{(.*)\} ", text, re.M)):
+        with_target = f"{{{target_labels},{labels}}}"
+        # The i-th source fails for i hours on two Wednesdays.
+        failed = [(t // 3600 % 24 < i and t // 86400 % 14 == 6) for t in times]
+        series["conferencing_up"].append((with_target, [int(not down) for down in failed]))
+        series["conferencing_participants"].append((
+            f'{{{target_labels},{labels},state="joined"}}',
+            [None if down else people_at(t, i) for t, down in zip(times, failed)]))
+        if 'vendor="dingtalk"' in labels:
+            # Its quota: a call every ten minutes.
+            series["conferencing_login_blocked"].append((with_target, [0 for _ in times]))
+            series["conferencing_api_requests_total"].append((
+                f'{{{target_labels},{labels},call="orgConferences"}}', [(t - times[0]) // 600 for t in times]))
+    for labels in re.findall(r"^conferencing_exporter_build_info\{(.*)\} ", text, re.M):
+        series["conferencing_exporter_build_info"].append((f"{{{target_labels},{labels}}}", [1 for _ in times]))
+    with open(folder / "history.txt", "w") as file:
+        for name, lines in series.items():
+            file.write(f"# TYPE {name.removesuffix('_total')} {'counter' if name.endswith('_total') else 'gauge'}\n")
+            for labels, values in lines:
+                file.writelines(f"{name}{labels} {v} {t}\n" for t, v in zip(times, values) if v is not None)
+        file.write("# EOF\n")
+    run = subprocess.run([program("promtool"), "tsdb", "create-blocks-from", "openmetrics", "--quiet",
+                          "--max-block-duration=744h", "history.txt", "history"], cwd=folder, capture_output=True, text=True)
+    if run.returncode:
+        raise Failure(f"history: {run.stdout}{run.stderr}")
+    return folder / "history"
+
+
+def people_at(t, i):
+    hour, weekday = t / 3600 % 24, (t // 86400 + 4) % 7
+    busy = math.exp(-((hour - 10) / 2) ** 2) + 0.8 * math.exp(-((hour - 15) / 1.5) ** 2)
+    return round((4 + 3 * i) * busy * (0.1 if weekday in (0, 6) else 1 + 0.1 * weekday))
 
 
 # What the exporter exposes
@@ -247,7 +294,8 @@ def table_of(families):
 def check_metrics(families, readme):
     problems = []
     known, found = static.metrics(), table_of(families)
-    problems += [f"{name} is in metrics.txt but not in the exporter's output" for name in known.keys() - found.keys()]
+    missing = known.keys() - found.keys() - SOMETIMES - static.NOT_YET.keys()
+    problems += [f"{name} is in metrics.txt but not in the exporter's output" for name in missing]
     problems += [f"{name} is in the exporter's output but not in metrics.txt" for name in found.keys() - known.keys()]
     for name in known.keys() & found.keys():
         kind, labels = found[name]
@@ -274,60 +322,81 @@ def documented(name, text):
 
 # Dashboards
 
-def pages():
-    return {path.stem: json.loads(path.read_text()) for path in static.DASHBOARDS}
+class Shown:
+    """A dashboard as it opens: every variable at its default."""
 
+    def __init__(self, server, page):
+        self.server, self.page, self.problems = server, page, []
+        self.chosen = {}
+        for variable in page["templating"]["list"]:
+            if variable["type"] == "query":
+                self.chosen[variable["name"]] = self.value_of(variable)
 
-def resolved(expr, **chosen):
-    for name, value in chosen.items():
-        expr = re.sub(rf"\$\{{?{name}\b(:\w+)?\}}?", value, expr)
-    return static.resolve(expr, f"{RATE_INTERVAL}s")
-
-
-def run_target(server, target, at=None, **chosen):
-    expr = resolved(target["expr"], **chosen)
-    return server.query(expr, at) if target["instant"] else server.query_range(expr, at)
-
-
-def check_variables(server, page):
-    problems = []
-    for variable in page["templating"]["list"]:
-        if variable["type"] != "query":
-            continue
-        series, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]["query"]).groups()
-        values = server.get(f"label/{label}/values", **{"match[]": static.resolve(series)})
+    def value_of(self, variable):
+        name, query = variable["name"], static.resolve(variable["query"]["query"], **self.chosen)
+        if match := re.fullmatch(r"label_values\((.+), (\w+)\)", query):
+            values = self.server.get(f"label/{match[2]}/values", **{"match[]": match[1]})
+        else:
+            result = self.server.query(re.fullmatch(r"query_result\((.+)\)", query)[1])
+            values = [series["metric"][name] for series in result]
         if not values:
-            problems.append(f"{server.name}: {page['uid']}: variable {variable['name']} has no values")
-    return problems
+            self.problems.append(f"{self.server.name}: {self.page['uid']}: variable {name} has no values")
+        # As Grafana does it: all that was found, or what All stands for. One source: here every one, or nothing would be
+        # shown of what only another can report.
+        return variable.get("allValue") or ("|".join(re.escape(value).replace("\\", "\\\\") for value in values) if variable["multi"] else ".+")
 
+    def resolved(self, expr, since=None, **chosen):
+        start = time.mktime((*time.localtime()[:3], 0, 0, 0, 0, 0, -1)) if since == "now/d" else self.server.started
+        whole = max(10, round(time.time() - start))
+        return static.resolve(expr, f"{RATE_INTERVAL}s", f"{SCRAPE}s", f"{whole}s", **{**self.chosen, **chosen})
 
-def check_panels(server, page, empty):
-    """Problems; titles of panels without data are added to `empty`."""
-    problems = []
-    for panel in page["panels"]:
-        where = f"{server.name}: {page['uid']}: {panel['title']}"
-        for target in panel["targets"]:
-            try:
-                result = run_target(server, target)
-            except Failure as error:
-                problems.append(f"{where}: query {target['refId']}: {error}")
-                continue
-            if not result:
-                empty.setdefault((page["uid"], panel["title"]), []).append(
-                    f"{where}: query {target['refId']} has no data: {target['expr']}")
-            for label in re.findall(r"\{\{ *(\w+) *\}\}", target["legendFormat"]):
-                if any(not series["metric"].get(label) for series in result):
-                    problems.append(f"{where}: the legend's label {label} is not in the result")
-            for column in columns(panel):
-                if not column.startswith(("Value", "Time")) and any(column not in s["metric"] for s in result):
-                    problems.append(f"{where}: column {column} is not in the result")
-            # One vendor alone, and nothing at all, must not break the query.
-            for chosen in ({"vendor": "dingtalk"}, {"vendor": "yeastar_p"}, {"source": "nobody"}):
+    def run(self, target, at=None, since=None, **chosen):
+        expr = self.resolved(target["expr"], since, **chosen)
+        return self.server.query(expr, at) if target["instant"] else self.server.query_range(expr, at)
+
+    def panel(self, title):
+        return next(p for p in static.panels_of(self.page) if p["title"] == title)
+
+    def target(self, title, ref="A"):
+        return next(t for t in self.panel(title)["targets"] if t["refId"] == ref)
+
+    def series(self, title, ref="A", **chosen):
+        return self.run(self.target(title, ref), **chosen)
+
+    def value(self, title, ref="A", **chosen):
+        """The one number a panel shows now."""
+        result = self.server.query(self.resolved(self.target(title, ref)["expr"], **chosen))
+        return float(result[0]["value"][1]) if len(result) == 1 else None
+
+    def look(self, empty, thorough):
+        """Problems; (dashboard, panel, query) without data are added to `empty`."""
+        problems = list(self.problems)
+        for panel in static.panels_of(self.page):
+            where = f"{self.server.name}: {self.page['uid']}: {panel['title']}"
+            for target in panel["targets"]:
                 try:
-                    run_target(server, target, **chosen)
+                    result = self.run(target, since=panel.get("timeFrom"))
                 except Failure as error:
-                    problems.append(f"{where}: with {chosen}: {error}")
-    return problems
+                    problems.append(f"{where}: query {target['refId']}: {error}")
+                    continue
+                if not result:
+                    empty.add((self.page["uid"], panel["title"], target["refId"]))
+                for label in re.findall(r"\{\{ *(\w+) *\}\}", target["legendFormat"]):
+                    if any(not series["metric"].get(label) for series in result):
+                        problems.append(f"{where}: the legend's label {label} is not in the result")
+                # One vendor alone, and nothing at all, must not break the query.
+                for chosen in ({"vendor": "dingtalk"}, {"vendor": "yeastar_p"}, {"source": "nobody"}) if thorough else ():
+                    try:
+                        self.run(target, **chosen)
+                    except Failure as error:
+                        problems.append(f"{where}: with {chosen}: {error}")
+            problems += [f"{where}: column {column} is not in any result" for column in self.lost_columns(panel)]
+        return problems
+
+    def lost_columns(self, panel):
+        wanted = {c for c in columns(panel) if not c.startswith(("Value", "Time"))}
+        results = [series["metric"] for target in panel["targets"] for series in self.run(target)]
+        return wanted - {label for metric in results for label in metric} if results else ()
 
 
 def columns(panel):
@@ -338,33 +407,22 @@ def columns(panel):
             yield from (step["options"]["columnField"], step["options"]["rowField"])
 
 
-def value(server, page, title, ref="A", **chosen):
-    """The one number a panel shows."""
-    panel = next(p for p in page["panels"] if p["title"] == title)
-    target = next(t for t in panel["targets"] if t["refId"] == ref)
-    result = server.query(resolved(target["expr"], **chosen))
-    return float(result[0]["value"][1]) if len(result) == 1 else None
-
-
-def check_not_reported(server, overview, source, families):
+def check_not_reported(overview, source, families):
     """What a vendor cannot report is -1 in the query, which the panel shows in words."""
     problems = []
-    cases = [(overview, "Waiting for a moderator", "participants_waiting")]
     capability = {}
     for labels, number in samples(families, "conferencing_source_capability"):
         capability.setdefault(labels["capability"], {})[labels["vendor"]] = number
-    for page, title, name in cases:
-        for vendor, number in capability[name].items():
-            shown = value(server, page, title, vendor=vendor)
-            if (shown == -1) != (number == 0):
-                problems.append(f"{server.name}: {title} shows {shown} for {vendor}, whose capability is {number}")
-    rooms = next(p for p in source["panels"] if p["title"] == "Room settings")
-    result = server.query(resolved(rooms["targets"][0]["expr"]))
-    unreported = {s["metric"]["vendor"] for s in result
+    title, server = "Waiting", overview.server.name
+    for vendor, number in capability["participants_waiting"].items():
+        shown = overview.value(title, vendor=vendor)
+        if (shown == -1) != (number == 0):
+            problems.append(f"{server}: {title} shows {shown} for {vendor}, whose capability is {number}")
+    unreported = {s["metric"]["vendor"] for s in source.series("Room settings")
                   if s["metric"]["setting"] == "Rooms" and float(s["value"][1]) == -1}
     expected = {vendor for vendor, number in capability["rooms"].items() if number == 0}
     if unreported != expected:
-        problems.append(f"{server.name}: Room settings: not reported by {unreported}, should be {expected}")
+        problems.append(f"{server}: Room settings: not reported by {unreported}, should be {expected}")
     return problems
 
 
@@ -387,49 +445,58 @@ def source_of(families, vendor):
     return next(labels["source"] for labels in families["conferencing_up"][1] if labels["vendor"] == vendor)
 
 
-def prove_source_down(control, servers, webhook, dashboards, families):
-    """A source fails, is shown and reported as down, and as resolved when it is back."""
+def prove_source_down(control, shown, webhook, families):
+    """A source fails, is shown with its reason and reported as down, and as resolved when it is back."""
     name = source_of(families, "yeastar_p")
     control("fault", vendor="yeastar_p", fault="status-500")
-    for server in servers:
-        wait(f"Down to count {name} ({server.name})",
-             lambda: value(server, dashboards["conferencing-overview"], "Down") == 1, 20)
-        wait(f"State to be down ({server.name})",
-             lambda: value(server, dashboards["conferencing-source"], "State", source=name) == 0, 20)
+    for pages in shown:
+        server, overview, source = pages.server, pages["conferencing-overview"], pages["conferencing-source"]
+        wait(f"Systems down to count {name} ({server.name})", lambda: overview.value("Systems down") == 1, 20)
+        wait(f"State to be down ({server.name})", lambda: source.value("State", source=name) == 0, 20)
+        for page, title, ref in ((overview, "What is down, and why", "B"), (source, "Reason", "A")):
+            wait(f"the reason in {title} ({server.name})", lambda: any(
+                s["metric"]["source"] == name and s["metric"]["reason"] == "http_5xx" for s in page.series(title, ref)), 20)
+        for title, ref in (("What is down, and why", "A"), ("What is down, and why", "C"), ("What is down, and why", "D")):
+            wait(f"{title}, {ref} ({server.name})", lambda: overview.series(title, ref), 20)
+        wait(f"Down since ({server.name})", lambda: source.series("Down since"), 20)
         wait(f"ConferencingSourceDown ({server.name})", lambda: server.query(
             f'ALERTS{{alertname="ConferencingSourceDown", alertstate="firing", source="{name}"}}'), 20)
+        wait(f"Alerts firing ({server.name})", lambda: overview.series("Alerts firing"), 20)
     path, alert = wait("ConferencingSourceDown at the webhook",
                        lambda: webhook.received("ConferencingSourceDown", "firing", source=name), 30)
     if path != "/day" or not alert["annotations"]["runbook_url"].endswith("#conferencingsourcedown"):
         raise Failure(f"the alert came to {path} as {alert['annotations']}")
+    if "The reason is http_5xx." not in alert["annotations"]["description"]:
+        raise Failure(f"the alert does not say why: {alert['annotations']['description']}")
     control("clear")
     wait("ConferencingSourceDown to be resolved",
-         lambda: webhook.received("ConferencingSourceDown", "resolved", source=name), 40)
+         lambda: webhook.received("ConferencingSourceDown", "resolved", source=name), 60)
     print(f"ConferencingSourceDown for {name}: simulator, Prometheus, Alertmanager, webhook, and resolved", flush=True)
 
 
-def prove_throttling(control, servers, dashboards):
+def prove_throttling(control, shown):
     """Requests refused as too many are shown with their reason."""
-    for vendor in ("huawei_meeting", "openvox_uc"):
+    for vendor in ("huawei_meeting", "dingtalk"):
         control("fault", vendor=vendor, fault="throttle")
-    for server in servers:
-        wait(f"rate_limited in the errors by reason ({server.name})", lambda: any(
-            s["metric"]["reason"] == "rate_limited" for s in server.query_range(
-                resolved(target(dashboards, "conferencing-source", "API errors by reason")["expr"]))), 40)
+    for pages in shown:
+        wait(f"rate_limited in the errors by reason ({pages.server.name})", lambda: any(
+            s["metric"]["reason"] == "rate_limited"
+            for s in pages["conferencing-source"].series("API errors by reason")), 40)
     control("clear")
     print("throttling: shown with its reason", flush=True)
 
 
-def prove_login_hold_off(control, servers, webhook, dashboards, families):
+def prove_login_hold_off(control, shown, webhook, families):
     """Rejected logins are held off, shown and reported as critical."""
     name = source_of(families, "yeastar_s")
     control("fault", vendor="yeastar_s", fault="auth")
     control("expire", vendor="yeastar_s")
-    hold_off = target(dashboards, "conferencing-source", "Login hold-off")
-    for server in servers:
-        wait(f"the login hold-off ({server.name})", lambda: any(
+    for pages in shown:
+        source = pages["conferencing-source"]
+        target = source.target("Login hold-off")
+        wait(f"the login hold-off ({pages.server.name})", lambda: any(
             s["metric"]["source"] == name and s["value"][1] == "1"
-            for s in server.query(resolved(hold_off["expr"]))), 30)
+            for s in pages.server.query(source.resolved(target["expr"]))), 30)
     path, _ = wait("ConferencingLoginsHeldOff at the webhook",
                    lambda: webhook.received("ConferencingLoginsHeldOff", "firing", source=name), 30)
     if path != "/night":
@@ -438,9 +505,156 @@ def prove_login_hold_off(control, servers, webhook, dashboards, families):
     print(f"ConferencingLoginsHeldOff for {name}: shown, and at the webhook as critical", flush=True)
 
 
-def target(dashboards, uid, title, ref="A"):
-    panel = next(p for p in dashboards[uid]["panels"] if p["title"] == title)
-    return next(t for t in panel["targets"] if t["refId"] == ref)
+# What is common elsewhere
+
+def elsewhere_config(alertmanager_port, pair, twice, probed, voip, many, node):
+    """As the Prometheus operator would write it: its target labels, and jobs that know nothing of each other."""
+    def job(name, *groups, path="/metrics", **more):
+        return {"job_name": name, "metrics_path": path, "static_configs": list(groups), **more}
+
+    def group(address, **labels):
+        return {"targets": [address], "labels": labels}
+
+    def pod(name):
+        return {"namespace": "monitoring", "service": "conferencing-exporter", "container": "exporter", "endpoint": "http",
+                "pod": name}
+
+    # As in deploy/kubernetes/components/probe.
+    no_copy = [{"action": "labeldrop", "regex": "exported_source"}]
+
+    def probes(job_name, address, *names):
+        return [job(job_name + str(i), group(address, source=name, job=job_name), path="/probe", params={"source": [name]},
+                    metric_relabel_configs=no_copy) for i, name in enumerate(names)]
+
+    return json.dumps({
+        "global": {"scrape_interval": f"{SCRAPE}s", "scrape_timeout": f"{SCRAPE}s", "evaluation_interval": "1s"},
+        "rule_files": ["recording-rules.yaml", "alerts.yaml"],
+        "alerting": {"alertmanagers": [{"static_configs": [{"targets": [f"127.0.0.1:{alertmanager_port}"]}]}]},
+        "scrape_configs": [
+            job("conferencing", *(group(one.address, **pod(f"exporter-{i}")) for i, one in enumerate(pair))),
+            job("conferencing-all", group(twice.address)),
+            *probes("conferencing-each", twice.address, *twice.sources),
+            job("conferencing-probed", group(probed.address), path="/metrics/self"),
+            *probes("conferencing-probed", probed.address, *probed.sources),
+            job("voip", group(voip.address), group(node.address)),
+            job("conferencing-many", group(many.address)),
+            # Neighbours: one that answers, one that does not.
+            job("node", group(node.address, endpoint="metrics"), group(f"127.0.0.1:{free_port()}", source="rack"),
+                group(f"127.0.0.1:{free_port()}")),
+        ],
+    })
+
+
+def prove_elsewhere(stack, folder, webhook, alertmanager_port, filled):
+    """Each set-up that is common elsewhere, by what dashboards and alerts make of it."""
+    # One of the pair cannot reach `shared`. Each has its own object: what they see may differ.
+    pair_sources = [Source("shared", "yeastar_s", 700, site="hq"), Source("shared", "yeastar_s", 700, site="hq")]
+    seldom = [Source("cloud", "dingtalk", 60), Source("cloud", "dingtalk", 60)]
+    for source in seldom:
+        source.min_interval, source.age = 3600, 3000
+    pair = [StandIn(a, b) for a, b in zip(pair_sources, seldom)]
+    twice = StandIn(Source("twice", "openvox_uc", 500))
+    probed = StandIn(Source("probed", "asterisk", 40, site="lab"), Source("other", "janus", 40))
+    voip = StandIn(Source("branch", "freeswitch", 90), Source("annex", "freeswitch", 10))
+    many = StandIn(*(Source(f"pbx-{i:03}", "yeastar_p", i % 7) for i in range(200)))
+    voip.sources["branch"].capacity, voip.sources["branch"].certificate = 95, 86400 * 3
+    node = StandIn()
+    everybody = [*pair, twice, probed, voip, many, node]
+    for one in everybody:
+        stack.callback(one.server_close)
+        stack.callback(one.shutdown)
+    config = elsewhere_config(alertmanager_port, pair, twice, probed, voip, many, node)
+    server = start_prometheus(stack, folder, "elsewhere", config)
+    wait("targets of all set-ups", lambda: sum(
+        t["health"] == "up" for t in server.get("targets")["activeTargets"]) >= 11, 30)
+    server.started = time.time()
+    time.sleep(6 * SCRAPE)
+    pages = Pages(server)
+    overview, source, exporter = (pages[f"conferencing-{name}"] for name in ("overview", "source", "exporter"))
+    problems = []
+
+    def same(what, found, expected):
+        if found != expected:
+            problems.append(f"elsewhere: {what}: {found}, expected {expected}")
+
+    def alerts(name, **matchers):
+        matched = "".join(f', {key}="{value}"' for key, value in matchers.items())
+        return server.query(f'ALERTS{{alertname="{name}", alertstate="firing"{matched}}}')
+
+    same("series that had to give way to a target label", server.query('{__name__=~"conferencing_.+", exported_endpoint!=""}'), [])
+    same("Exporters down, with a neighbour down", overview.value("Exporters down"), 0)
+    same("exporters whose CPU is shown", {s["metric"]["instance"] for s in exporter.series("CPU")},
+         {one.address for one in everybody if one is not node})
+    same("Memory, in exporters", float(exporter.series("Memory")[0]["values"][-1][1]) / 2e7, 6)
+    same("Restarts of a day", exporter.value("Restarts of a day"), 0)
+    people = sum(i % 7 for i in range(200))
+    same("People now: the pair, and what two jobs scrape, count once", overview.value("People now"), 700 + 60 + 500 + 80 + 100 + people)
+    same("Conferences now", overview.value("Conferences now"), 140 + 12 + 100 + 16 + 20 + sum(i % 7 // 5 for i in range(200)))
+    same("Systems down", overview.value("Systems down"), 0)
+    same("sources in the table", len(overview.series("Systems")), 207)
+    for title in ("What changed", "Where the people are", "Largest conferences", "Age of the data"):
+        same(f"lines of {title}, of 200 sources", len(overview.series(title)), 10)
+    same("Fullest system", overview.value("Fullest system"), 90 / 95)
+    same("ConferencingNearlyFull", bool(wait("ConferencingNearlyFull", lambda: alerts("ConferencingNearlyFull", source="branch"), 20)), True)
+    same("Certificates", len(overview.series("Certificates")), 1)
+    same("data that is 50 minutes old, with a min_interval of an hour", alerts("ConferencingDataStale"), [])
+    empty = set()
+    for page in pages.values():
+        problems += page.look(empty, thorough=False)
+        filled |= {(page.page["uid"], p["title"], t["refId"]) for p in static.panels_of(page.page) for t in p["targets"]} - empty
+
+    # One error is one bar of 1.
+    pair_sources[0].requests += 40
+    time.sleep(3 * SCRAPE)
+    pair_sources[0].errors["timeout"] += 1
+    time.sleep(4 * SCRAPE)
+    bars = [float(v) for s in source.series("API errors by reason", source="shared") for _, v in s["values"]]
+    same("bars of one error", bars, [1])
+
+    # Faults, one each.
+    pair_sources[0].reason = "timeout"
+    probed.refused.add("probed")
+    voip.alive = False
+    wait("one of a pair to be told", lambda: alerts("ConferencingReplicaCannotReach", source="shared"), 60)
+    same("Replicas that cannot reach a source", [s["metric"]["instance"] for s in exporter.series("Replicas that cannot reach a source")],
+         [pair[0].address])
+    same("ConferencingSourceDown of what the other reaches", alerts("ConferencingSourceDown", source="shared"), [])
+    same("its people", overview.value("People now", source="shared"), 700)
+    fired = wait("a source whose /probe is not answered", lambda: alerts("ConferencingSourceDown", source="probed"), 20)
+    same("its vendor and label", [(s["metric"].get("vendor"), s["metric"].get("site")) for s in fired], [("asterisk", "lab")])
+    same("its state", overview.value("Systems down", source="probed"), 1)
+    wait("an exporter that has died, in a job of another name", lambda: alerts("ConferencingExporterDown", job="voip"), 20)
+    same("ConferencingExporterDown of others", len(alerts("ConferencingExporterDown")), 1)
+    same("Exporters down", overview.value("Exporters down"), 1)
+    states = {s["metric"]["source"]: float(s["value"][1]) for s in overview.series("What is down, and why")}
+    same("what is down", states, {"probed": 0, "branch": -1, "annex": -1})
+    same("People now of a dead exporter", overview.value("People now", source="branch|annex"), None)
+    same("Systems down of a dead exporter", overview.value("Systems down", source="branch|annex"), 2)
+    wait("ConferencingExporterDown at the webhook", lambda: webhook.received("ConferencingExporterDown", "firing", job="voip"), 20)
+
+    # All targets of a job gone: one notification, not one a source.
+    probed.alive = False
+    wait("the other exporter at the webhook", lambda: webhook.received("ConferencingExporterDown", "firing", job="conferencing-probed"), 30)
+    time.sleep(10)
+    same("what is told of `other`, whose exporter died", webhook.names(source="other"), set())
+    same("what the rules complain about", [rule["lastError"] for group in server.get("rules")["groups"]
+                                           for rule in group["rules"] if rule.get("lastError")], [])
+    for page in pages.values():
+        empty = set()
+        page.look(empty, thorough=False)
+        filled |= {(page.page["uid"], p["title"], t["refId"]) for p in static.panels_of(page.page) for t in p["targets"]} - empty
+    print(f"elsewhere: 11 set-ups and faults, {len(problems)} problems", flush=True)
+    return problems
+
+
+class Pages(dict):
+    """The dashboards of one server, by uid."""
+
+    def __init__(self, server):
+        self.server = server
+        for path in static.DASHBOARDS:
+            page = json.loads(path.read_text())
+            self[page["uid"]] = Shown(server, page)
 
 
 # The run
@@ -459,58 +673,61 @@ def with_values(families, text):
     return labelled
 
 
-def run(arguments, folder):
+def run(arguments, folder, problems):
     control = Control(arguments.control)
     control("clear")
     # After an earlier run a login may still be held off for a minute.
     # After two, until ten minutes have passed: then the demo has to be started anew.
     wait("every source to be up", lambda: all_up(fetch(f"{arguments.exporter}/metrics")), 90)
     with contextlib.ExitStack() as stack:
-        servers, webhook = start_servers(stack, folder, arguments.exporter)
+        history = write_history(folder, arguments.exporter, fetch(f"{arguments.exporter}/metrics"))
+        servers, webhook, alertmanager_port = start_servers(stack, folder, arguments.exporter, history)
         time.sleep(arguments.seconds)
 
         text = fetch(f"{arguments.exporter}/metrics")
         families = exposition(text)
-        if arguments.write_metrics:
-            write_metrics(families)
-        problems = check_metrics(families, arguments.documented)
+        problems += check_metrics(families, arguments.documented)
         families = with_values(families, text)
 
-        dashboards = pages()
-        empty = {}
-        for server in servers:
-            for page in dashboards.values():
-                problems += check_variables(server, page) + check_panels(server, page, empty)
-            problems += check_not_reported(server, dashboards["conferencing-overview"],
-                                           dashboards["conferencing-source"], families)
-            problems += [f"{server.name}: rule {rule['name']}: {rule['lastError']}"
-                         for group in server.get("rules")["groups"] for rule in group["rules"] if rule.get("lastError")]
-        for place, texts in empty.items():
-            if place not in EMPTY_WHEN_WELL:
-                problems += texts
+        shown = [Pages(server) for server in servers]
+        filled, queries = set(), 0
+        for pages in shown:
+            empty = set()
+            for page in pages.values():
+                problems += page.look(empty, thorough=pages is shown[0])
+            every = {(uid, p["title"], t["refId"]) for uid, page in pages.items()
+                     for p in static.panels_of(page.page) for t in p["targets"]}
+            queries = len(every)
+            filled |= every - empty
+            problems += [f"{pages.server.name}: {uid}: {title}: query {ref} has no data" for uid, title, ref in sorted(empty)
+                         if title not in EMPTY_WHEN_WELL[uid] | EMPTY_AT_FIRST]
+            problems += [f"{pages.server.name}: {uid}: {title} is not empty, take it out of EMPTY_WHEN_WELL"
+                         for uid, titles in EMPTY_WHEN_WELL.items() for title in titles - {t for u, t, _ in empty if u == uid}]
+            problems += check_not_reported(pages["conferencing-overview"], pages["conferencing-source"], families)
+            problems += [f"{pages.server.name}: rule {rule['name']}: {rule['lastError']}"
+                         for group in pages.server.get("rules")["groups"] for rule in group["rules"] if rule.get("lastError")]
         problems += [f"{name} fires although all is well" for name in MUST_BE_SILENT
                      if webhook.received(name, "firing")]
-        for text in problems:
-            print(text, file=sys.stderr)
-        queries = sum(len(p["targets"]) for page in dashboards.values() for p in page["panels"])
-        print(f"{queries} queries of {sum(len(page['panels']) for page in dashboards.values())} panels, "
-              f"2 set-ups, {len(problems)} problems", flush=True)
+        print(f"{queries} queries, 2 set-ups, {len(problems)} problems", flush=True)
 
         refused_request(arguments.exporter)
         # The hold-off comes last: it outlasts its fault.
-        prove_source_down(control, servers, webhook, dashboards, families)
-        prove_throttling(control, servers, dashboards)
-        prove_login_hold_off(control, servers, webhook, dashboards, families)
+        prove_source_down(control, shown, webhook, families)
+        prove_throttling(control, shown)
+        prove_login_hold_off(control, shown, webhook, families)
         refused_request(arguments.exporter)
         time.sleep(2 * SCRAPE)
-        for server in servers:
-            for uid, title in EMPTY_WHEN_WELL:
-                if not run_target(server, target(dashboards, uid, title)):
-                    problems.append(f"{server.name}: {uid}: {title} is empty in spite of the faults")
-                    print(problems[-1], file=sys.stderr)
+        for pages in shown:
+            empty = set()
+            for page in pages.values():
+                page.look(empty, thorough=False)
+            filled |= every - empty
         if arguments.dump:
-            dump(servers[0], dashboards, arguments.dump)
-        return problems
+            dump(shown[0], arguments.dump)
+        if not arguments.demo_only:
+            found = prove_elsewhere(stack, folder, webhook, alertmanager_port, filled)
+            found += [f"{uid}: {title}: query {ref} was empty all the time" for uid, title, ref in sorted(every - filled)]
+            problems += found
 
 
 def all_up(text):
@@ -524,19 +741,17 @@ def refused_request(exporter):
         fetch(f"{exporter}/metrics?source=nobody")
 
 
-def write_metrics(families):
-    path = static.CHECKS / "metrics.txt"
-    head = [line for line in path.read_text().splitlines() if line.startswith("#")]
-    rows = [" ".join([name, kind, *labels]) for name, (kind, labels) in sorted(table_of(families).items())]
-    path.write_text("\n".join(head + rows) + "\n")
-
-
-def dump(server, dashboards, path):
-    """The data of every panel, for checks/pictures."""
+def dump(pages, path):
+    """The data of every panel, for checks/pictures. One source is shown as it opens: the first."""
     now = time.time()
-    data = {uid: {panel["id"]: {t["refId"]: run_target(server, t, now) for t in panel["targets"]}
-                  for panel in page["panels"]} for uid, page in dashboards.items()}
-    path.write_text(json.dumps({"start": server.started, "end": now, "dashboards": data}))
+    data = {}
+    for uid, page in pages.items():
+        single = not next(v for v in page.page["templating"]["list"] if v["name"] == "source")["multi"]
+        first = sorted(s["metric"]["source"] for s in pages["conferencing-overview"].series("Systems"))[0]
+        chosen = {"source": first, "vendor": ".+"} if single else {}
+        data[uid] = {panel["id"]: {t["refId"]: page.run(t, now, panel.get("timeFrom"), **chosen) for t in panel["targets"]}
+                     for panel in static.panels_of(page.page)}
+    path.write_text(json.dumps({"start": pages.server.started, "end": now, "dashboards": data}))
 
 
 def main():
@@ -546,16 +761,18 @@ def main():
     parser.add_argument("--seconds", default=30, type=int, help="to let Prometheus collect before looking")
     parser.add_argument("--documented", default=ROOT / "README.md", type=pathlib.Path,
                         help="the document that has to name every metric")
-    parser.add_argument("--write-metrics", action="store_true", help="write checks/metrics.txt from the output")
+    parser.add_argument("--demo-only", action="store_true", help="leave out what is common elsewhere")
     parser.add_argument("--dump", type=pathlib.Path, help="write the data of every panel to this file")
     arguments = parser.parse_args()
     global deadline
     deadline = time.monotonic() + LIMIT + arguments.seconds
     with tempfile.TemporaryDirectory(prefix="monitoring-") as name:
         folder = pathlib.Path(name)
+        problems = []
         try:
-            problems = run(arguments, folder)
+            run(arguments, folder, problems)
         except (Failure, OSError) as error:
+            print(*problems, sep="\n", file=sys.stderr)
             for log in folder.glob("*.log"):
                 print(f"--- {log.name}\n{log.read_text(errors='replace')[-2000:]}", file=sys.stderr)
             sys.exit(f"live check: {error}")
@@ -563,7 +780,7 @@ def main():
             with contextlib.suppress(OSError):
                 Control(arguments.control)("clear")
     if problems:
-        sys.exit(f"live check: {len(problems)} problems")
+        sys.exit("\n".join([*problems, f"live check: {len(problems)} problems"]))
     print("live check: all panels, variables, alerts and metrics hold")
 
 

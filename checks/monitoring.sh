@@ -37,13 +37,19 @@ tools() {
 static() {
     need python3 node npm promtool amtool
     tools
+    # Debian's jsonnet 0.18 cannot read the rules: its parseYaml stumbles over text of several lines.
+    venv=target/monitoring-checks
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement checks/requirements.txt
     step promtool check rules --lint=all prometheus/alerts.yaml prometheus/recording-rules.yaml
     step promtool check config prometheus/prometheus.yaml
     step promtool test rules prometheus/tests/*.yaml
     step amtool check-config prometheus/alertmanager.yaml
-    step python3 checks/static.py --self-test
-    step python3 checks/static.py
+    step python3 checks/colours.py
+    step "$venv/bin/python" checks/static.py --self-test
+    step "$venv/bin/python" checks/static.py
     step node checks/schema/validate.mjs grafana/dashboards/*.json
+    step python3 checks/mutate.py
 }
 
 live() {

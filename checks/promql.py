@@ -17,6 +17,7 @@ AGGREGATIONS = {"sum", "min", "max", "avg", "group", "stddev", "stdvar", "count"
 LABEL_LISTS = {"by", "without", "on", "ignoring", "group_left", "group_right"}
 WORDS = {"and", "or", "unless", "bool", "offset", "atan2", "Inf", "NaN", "inf", "nan"}
 COUNTER_FUNCTIONS = {"rate", "irate", "increase"}
+GAUGE_FUNCTIONS = {"last_over_time", "max_over_time", "min_over_time", "avg_over_time", "sum_over_time", "changes", "resets"}
 COUNTER_SUFFIXES = ("_total", "_bucket", "_sum", "_count")
 
 
@@ -106,8 +107,13 @@ def base(metric):
     return re.sub(r"_(bucket|sum|count)$", "", metric)
 
 
+# What grafana/source/queries.py calls `counted`: the difference to the point before, or all of a counter that began anew.
+COUNTED = re.compile(r"\((?P<c>\w+\{[^}]*\}) - (?P=c) offset \$__interval >= 0\)"
+                     r" or \((?P=c) and (?P=c) offset \$__interval > (?P=c)\)")
+
+
 def counter_misuse(query):
     """Counters that are read as they are: they mean nothing until compared over time."""
-    return [s.metric for s in selectors(query)
+    return [s.metric for s in selectors(COUNTED.sub("0", query))
             if s.metric.endswith(COUNTER_SUFFIXES)
             and not (s.range and s.functions and s.functions[-1] in COUNTER_FUNCTIONS)]

@@ -32,6 +32,8 @@ REFUSED = {
     "config.defaults.tls.cert_file=tls.crt": "/config/defaults/tls",
     "extraArgs={--web.route-prefix=/pbx}": "/extraArgs/0",
     "extraArgs={--web.external-url=https://example.com/pbx}": "/extraArgs/0",
+    "prometheusRule.values.apiErrorRatio=1": "apiErrorRatio",
+    "prometheusRule.values.restarts=-1": "/prometheusRule/values/restarts",
     "probe.enabled=true": "name the sources in probe.sources",
     "probe.enabled=true,serviceMonitor.enabled=true,probe.sources={pbx}": "enable one of them",
 }
@@ -78,6 +80,7 @@ def main(helm: str, base: str, exporter: str, folder: str) -> None:
         *probes(helm, exporter),
         *newer_than_helm("", json.loads(pathlib.Path(CHART, "values.schema.json").read_text())),
     ]
+    problems += settable_rules(helm)
     for kind in ("ServiceMonitor", "Probe", "PrometheusRule"):
         for name, expected in (
             ("default", []),
@@ -124,6 +127,36 @@ def strip(one: dict) -> dict:
         ]
         spec["pod"] = pod
     return one
+
+
+def settable_rules(helm: str):
+    """Each number that the rules mark, the jobs and the choice of alerts arrive; each is a value of the chart."""
+    marked = {
+        name: number
+        for file in ("alerts.yaml", "recording-rules.yaml")
+        for number, name in re.findall(r"([0-9.]+) # value: (\w+)$", pathlib.Path("prometheus", file).read_text(), re.M)
+    }
+    values = yaml.safe_load(pathlib.Path(CHART, "values.yaml").read_text())["prometheusRule"]["values"]
+    if {name: float(number) for name, number in marked.items()} != values:
+        yield f"values.yaml has {values}, the rules {marked}"
+    changed = {name: index + 100 for index, name in enumerate(marked)}
+    result = run(
+        helm, "template", "x", CHART, "--show-only", "templates/prometheusrule.yaml", "--set", "prometheusRule.enabled=true",
+        "--set", "prometheusRule.jobSelector=voip|pbx", "--set", "prometheusRule.disabled={ConferencingRoomWithoutPin}",
+        *(part for name, number in changed.items() for part in ("--set", f"prometheusRule.values.{name}={number}")),
+    )
+    if result.returncode:
+        yield f"rules with other values: {result.stderr}"
+        return
+    rules = [rule for group in yaml.safe_load(result.stdout)["spec"]["groups"] for rule in group["rules"]]
+    text = "\n".join(rule["expr"] for rule in rules)
+    for name, number in changed.items():
+        if f"{number} # value: {name}" not in text:
+            yield f"prometheusRule.values.{name} does not arrive"
+    if 'job=~"voip|pbx"' not in text or 'job=~"conferencing' in text:
+        yield "prometheusRule.jobSelector does not arrive"
+    if any(rule.get("alert") == "ConferencingRoomWithoutPin" for rule in rules):
+        yield "an alert that is disabled is there"
 
 
 def same_version():

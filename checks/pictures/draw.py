@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Draws the dashboards as PNG files from data that checks/live.py has written. See README.md.
+"""Draws the dashboards as PNG files, in Grafana's light and dark theme, from data that checks/live.py has written.
 
-    checks/live.py --seconds 240 --dump dump.json
-    checks/pictures/draw.py dump.json grafana/pictures
+    checks/pictures/draw.py DUMP FOLDER
+
+checks/pictures/draw.sh does all of it. Folded rows are drawn unfolded.
 """
 
 import json
@@ -15,7 +16,7 @@ import tempfile
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
 BUNDLE = HERE / "out/panels.js"
-PAGE = """<!DOCTYPE html><meta charset="utf-8"><link rel="stylesheet" href="{styles}"><style>body {{ margin: 0; background: #f4f5f5; }}</style>
+PAGE = """<!DOCTYPE html><meta charset="utf-8"><link rel="stylesheet" href="{styles}"><style>body {{ margin: 0; }}</style>
 <div id="root"></div><script>window.INPUT = {input};</script><script src="{bundle}"></script>"""
 
 
@@ -30,9 +31,23 @@ def build():
     ], cwd=HERE, check=True)
 
 
-def draw(dashboard, dump, picture):
+def unfolded(dashboard):
+    """The panels and rows one below the other, as if somebody had opened every row."""
+    items, lower = [], 0
+    for item in sorted(dashboard["panels"], key=lambda one: (one["gridPos"]["y"], one["gridPos"]["x"])):
+        inner = item.pop("panels", [])
+        for one in [item, *inner]:
+            one["gridPos"]["y"] += lower
+        items += [item, *inner]
+        if inner:
+            lower += max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in inner) - item["gridPos"]["y"] - 1
+    return {**dashboard, "panels": items}
+
+
+def draw(dashboard, dump, theme, picture):
+    dashboard = unfolded(dashboard)
     height = max(p["gridPos"]["y"] + p["gridPos"]["h"] for p in dashboard["panels"]) * 38 + 8
-    given = {"dashboard": dashboard, "data": dump["dashboards"][dashboard["uid"]],
+    given = {"dashboard": dashboard, "data": dump["dashboards"][dashboard["uid"]], "theme": theme,
              "start": dump["start"], "end": dump["end"]}
     with tempfile.TemporaryDirectory() as folder:
         page = pathlib.Path(folder, "page.html")
@@ -55,9 +70,10 @@ def main():
     target.mkdir(parents=True, exist_ok=True)
     build()
     for path in sorted((ROOT / "grafana/dashboards").glob("*.json")):
-        picture = (target / f"{path.stem}.png").resolve()
-        draw(json.loads(path.read_text()), dump, picture)
-        print(picture)
+        for theme in ("light", "dark"):
+            picture = (target / f"{path.stem}-{theme}.png").resolve()
+            draw(json.loads(path.read_text()), dump, theme, picture)
+            print(picture)
 
 
 if __name__ == "__main__":

@@ -11,7 +11,10 @@ import {
 
 const COLUMN = 1264 / 24, ROW = 30, GAP = 8, HEADER = 32, PADDING = 8;
 const { dashboard, data, start, end } = window.INPUT;
-const theme = createTheme({ colors: { mode: "light" } });
+const theme = createTheme({ colors: { mode: window.INPUT.theme } });
+document.body.style.background = theme.colors.background.canvas;
+const rowsOf = dashboard.panels.filter(({ type }) => type === "row");
+const panels = dashboard.panels.filter(({ type }) => type !== "row");
 const range = { from: dateTime(start * 1000), to: dateTime(end * 1000), raw: { from: "", to: "" } };
 
 const { mergeTransformer, organizeFieldsTransformer, groupingToMatrixTransformer } = standardTransformers;
@@ -20,7 +23,7 @@ standardTransformersRegistry.setInit(() => [mergeTransformer, organizeFieldsTran
 
 // Overrides find their property here. Grafana fills this with its editors, of which only the paths matter.
 const properties = new FieldConfigOptionsRegistry();
-const paths = new Set(dashboard.panels.flatMap(({ fieldConfig: { defaults, overrides } }) => [
+const paths = new Set(panels.flatMap(({ fieldConfig: { defaults, overrides } }) => [
   ...Object.keys(defaults).filter((key) => key !== "custom"),
   ...Object.keys(defaults.custom ?? {}).map((key) => `custom.${key}`),
   ...overrides.flatMap((override) => override.properties.map(({ id }) => id)),
@@ -95,7 +98,7 @@ function Stat({ panel, frames, width, height }) {
       value={value.display}
       sparkline={value.sparkline} count={count} width={width} height={height} theme={theme}
       colorMode={panel.options.colorMode} graphMode={panel.options.graphMode}
-      justifyMode={panel.options.justifyMode} textMode={panel.options.textMode === "auto" ? "value" : panel.options.textMode} />} />;
+      justifyMode={panel.options.justifyMode} textMode={panel.options.textMode} />} />;
 }
 
 function Bars({ panel, frames, width, height }) {
@@ -123,8 +126,11 @@ function Cells({ frames, width, height, panel }) {
 // The two panels of which Grafana publishes no component.
 
 function Timeline({ panel, frames, width, height }) {
-  const name = 110, bar = (height - 20) / frames.length, span = end - start;
+  const name = 110, bar = (height - 40) / frames.length, span = end - start;
+  const texts = Object.values(panel.fieldConfig.defaults.mappings[0].options);
   return <svg width={width} height={height} fontSize="12" fontFamily="Inter, sans-serif">
+    {texts.map(({ text, color }, i) => <g key={text} transform={`translate(${name / 2 + i * Math.min(110, (width - name / 2) / texts.length)}, ${height - 12})`}>
+      <rect width="12" height="4" y="3" fill={color} /><text x="18" y="9" fill={theme.colors.text.primary}>{text}</text></g>)}
     {frames.map((frame, row) => {
       const [time, field] = frame.fields;
       return <g key={row}>
@@ -139,7 +145,7 @@ function Timeline({ panel, frames, width, height }) {
         })}
       </g>;
     })}
-    <Clock x={name} width={width - name} y={height - 4} />
+    <Clock x={name} width={width - name} y={height - 24} />
   </svg>;
 }
 
@@ -187,7 +193,7 @@ function Panel({ panel, frames }) {
 }
 
 async function main() {
-  const panels = await Promise.all(dashboard.panels.map(async (panel) => ({
+  const drawn = await Promise.all(panels.map(async (panel) => ({
     panel, frames: prepared(panel, await transformed(panel, framesOf(panel))),
   })));
   const height = Math.max(...dashboard.panels.map(({ gridPos: { y, h } }) => y + h)) * (ROW + GAP) + GAP;
@@ -196,7 +202,9 @@ async function main() {
       <GlobalStyles />
       <PanelContextProvider value={{ eventsScope: "x", eventBus: { publish() {}, subscribe: () => ({ unsubscribe() {} }), getStream: () => ({ subscribe: () => ({ unsubscribe() {} }), pipe() { return this; } }) }, canAddAnnotations: () => false }}>
         <div style={{ position: "relative", width: 1280, height }}>
-          {panels.map(({ panel, frames }) => <Panel key={panel.id} panel={panel} frames={frames} />)}
+          {rowsOf.map((row) => <div key={row.id} style={{ position: "absolute", left: GAP + 4, top: GAP + row.gridPos.y * (ROW + GAP) + 4,
+            fontSize: 16, fontWeight: 500, color: theme.colors.text.primary }}>&#9662; {row.title}</div>)}
+          {drawn.map(({ panel, frames }) => <Panel key={panel.id} panel={panel} frames={frames} />)}
         </div>
       </PanelContextProvider>
     </ThemeContext.Provider>);

@@ -43,7 +43,14 @@ const HELPERS = `
       overrides: { matcher: Json<d.MatcherConfig>; properties: Property<Custom>[] }[];
     };
   };
-  type Board = Omit<Json<d.Dashboard>, "panels"> & { panels: Panel[] };
+  type Row = Omit<Json<d.RowPanel>, "panels"> & { panels: Panel[] };
+  // What the Prometheus data source reads of an annotation, beyond what all annotations have.
+  type Annotation = Json<d.AnnotationQuery> & {
+    expr?: string; step?: string; titleFormat?: string; textFormat?: string; useValueForTime?: "on";
+  };
+  type Board = Omit<Json<d.Dashboard>, "panels" | "annotations"> & {
+    panels: (Panel | Row)[]; annotations: { list: Annotation[] };
+  };
 `;
 
 function typesOf(version, ending) {

@@ -53,7 +53,13 @@ YAML
     done
 } >"$components/dashboards/dashboards.yaml"
 
-cp prometheus/alerts.yaml prometheus/recording-rules.yaml "$chart/files/rules"
+# As templates: what is for Prometheus is kept from Helm, then the marked numbers and the jobs become values of the chart.
+for rules in prometheus/alerts.yaml prometheus/recording-rules.yaml; do
+    sed -E -e 's/\{\{|\}\}/{{ "&" }}/g' \
+        -e 's/[0-9.]+ # value: ([A-Za-z]+)$/{{ .Values.prometheusRule.values.\1 }} # value: \1/' \
+        -e 's/job=~"conferencing\.\*"/job=~"{{ .Values.prometheusRule.jobSelector }}"/g' \
+        "$rules" >"$chart/files/rules/$(basename "$rules")"
+done
 for dashboard in grafana/dashboards/*.json; do
     jq --compact-output . "$dashboard" >"$chart/files/dashboards/$(basename "$dashboard")"
 done
