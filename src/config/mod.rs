@@ -166,6 +166,35 @@ pub enum System {
     Dingtalk(Dingtalk),
 }
 
+impl System {
+    /// As whom the exporter logs in, to tell one account of a system from another.
+    pub fn account(&self) -> String {
+        match self {
+            Self::OpenvoxUc(pbx) | Self::YeastarS(pbx) => pbx.username.clone(),
+            Self::YeastarP(pbx) => pbx.client_id.clone(),
+            Self::HuaweiMeeting(HuaweiMeeting { login, .. }) => match login {
+                HuaweiLogin::AppId { app_id, user_id, corp_id, .. } => {
+                    format!("{app_id} {} {}", text(user_id), text(corp_id))
+                }
+                HuaweiLogin::Account { account, .. } => account.clone(),
+            },
+            Self::Dingtalk(Dingtalk { login, .. }) => match login {
+                DingtalkLogin::Internal { app_key, .. } => app_key.clone(),
+                DingtalkLogin::Unified { corp_id, client_id, .. } => {
+                    format!("{corp_id} {client_id}")
+                }
+                DingtalkLogin::ThirdParty { suite_key, auth_corp_id, .. } => {
+                    format!("{suite_key} {auth_corp_id}")
+                }
+            },
+        }
+    }
+}
+
+fn text(value: &Option<String>) -> &str {
+    value.as_deref().unwrap_or_default()
+}
+
 /// OpenVox UC and Yeastar S-Series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Pbx {
