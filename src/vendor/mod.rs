@@ -43,9 +43,6 @@ pub(crate) trait Dialogue: Sized {
     /// Asks the system.
     async fn collect(&self, api: &Api) -> Result<Observation, Failure>;
 
-    /// Forgets what was learnt about the firmware: called on each load of the configuration.
-    fn configuration_loaded(&self) {}
-
     /// Its session.
     fn session(&self) -> Arc<dyn Access>;
 }
@@ -113,11 +110,6 @@ macro_rules! systems {
             /// The first required request that failed: a collection is all or nothing.
             pub async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
                 match self { $(Self::$variant(system) => system.collect(api).await,)* }
-            }
-
-            /// A configuration was loaded: what was learnt about the firmware may be outdated.
-            pub fn configuration_loaded(&self) {
-                match self { $(Self::$variant(system) => system.configuration_loaded(),)* }
             }
 
             /// Its session.

@@ -11,10 +11,7 @@ mod login;
 use std::{
     borrow::Cow,
     collections::HashSet,
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -55,6 +52,9 @@ const LOCK_OUT: Duration = Duration::from_secs(15 * 60);
 
 /// No block that ends is known to last longer.
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a call that the firmware does not have is not tried again.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// More pages than any PBX has rooms for: the end of a list that never ends.
 const MOST_PAGES: u32 = 10_000;
@@ -146,15 +146,32 @@ pub struct YeastarP {
     live: bool,
     room_details: Option<Duration>,
     conferences: Conferences,
-    firmware: Firmware,
+    learnt: Arc<Learnt>,
+}
+
+/// What was found out about one PBX, and survives a reload that does not change which one and as
+/// whom it is asked.
+#[derive(Default)]
+struct Learnt {
+    no_live: Missing,
+    no_details: Missing,
     details: Mutex<Option<Details>>,
 }
 
-/// What the firmware was found not to have.
+/// A call that the firmware was found not to have. After an hour it is tried again: an update may
+/// have brought it.
 #[derive(Default)]
-struct Firmware {
-    no_live: AtomicBool,
-    no_details: AtomicBool,
+struct Missing(Mutex<Option<Instant>>);
+
+impl Missing {
+    fn is_known(&self) -> bool {
+        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.is_some_and(|noted| noted.elapsed() < REMEMBERED)
+    }
+
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }
 
 /// Room settings, asked for rarely: one call a room.
@@ -273,7 +290,7 @@ impl Dialogue for YeastarP {
 
     fn new(source: &config::Source, settings: &config::YeastarP) -> Self {
         let session = Arc::new(Session::new(Login::new(source, settings)));
-        Self::with_session(source, settings, session)
+        Self::with_session(source, settings, session, Arc::default())
     }
 
     fn succeeding(
@@ -283,7 +300,12 @@ impl Dialogue for YeastarP {
         same_way: bool,
     ) -> Self {
         let session = old.session.succeeded_by(Login::new(source, settings), same_way);
-        Self::with_session(source, settings, session)
+        let learnt = if Arc::ptr_eq(&session, &old.session) {
+            Arc::clone(&old.learnt)
+        } else {
+            Arc::default()
+        };
+        Self::with_session(source, settings, session, learnt)
     }
 
     fn configured(&self) -> MeasureSet {
@@ -309,11 +331,6 @@ impl Dialogue for YeastarP {
         Ok(observation)
     }
 
-    fn configuration_loaded(&self) {
-        self.firmware.no_live.store(false, Ordering::Relaxed);
-        self.firmware.no_details.store(false, Ordering::Relaxed);
-    }
-
     fn session(&self) -> Arc<dyn Access> {
         Arc::clone(&self.session) as Arc<dyn Access>
     }
@@ -324,6 +341,7 @@ impl YeastarP {
         source: &config::Source,
         settings: &config::YeastarP,
         session: Arc<Session<Login>>,
+        learnt: Arc<Learnt>,
     ) -> Self {
         Self {
             session,
@@ -331,8 +349,7 @@ impl YeastarP {
             live: settings.live,
             room_details: settings.room_details,
             conferences: source.conferences,
-            firmware: Firmware::default(),
-            details: Mutex::default(),
+            learnt,
         }
     }
 
@@ -397,10 +414,10 @@ impl YeastarP {
         rooms: &[i64],
         interval: Duration,
     ) -> Result<Option<RoomSettings>, Failure> {
-        if self.firmware.no_details.load(Ordering::Relaxed) {
+        if self.learnt.no_details.is_known() {
             return Ok(None);
         }
-        let known = *self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.learnt.details.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.filter(|known| known.fetched.elapsed() < interval) {
             return Ok(Some(known.settings));
         }
@@ -411,13 +428,13 @@ impl YeastarP {
                 RoomAnswer::Settings(room) => settings.add(&room),
                 RoomAnswer::Gone => {}
                 RoomAnswer::NoSuchCall => {
-                    self.firmware.no_details.store(true, Ordering::Relaxed);
+                    self.learnt.no_details.note();
                     return Ok(None);
                 }
             }
         }
         let details = Details { fetched: Instant::now(), settings };
-        *self.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
+        *self.learnt.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
         Ok(Some(settings))
     }
 
@@ -444,7 +461,7 @@ impl YeastarP {
 
     /// The ongoing conferences. `None`: this firmware has no such call.
     async fn ongoing(&self, visit: &Visit<'_, Login>) -> Result<Option<Observation>, Failure> {
-        if self.firmware.no_live.load(Ordering::Relaxed) {
+        if self.learnt.no_live.is_known() {
             return Ok(None);
         }
         let live = visit
@@ -471,7 +488,7 @@ impl YeastarP {
             )
             .await?;
         if live.is_none() {
-            self.firmware.no_live.store(true, Ordering::Relaxed);
+            self.learnt.no_live.note();
         }
         Ok(live)
     }
