@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use conferencing_exporter::collect::Budget;
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{Bench, config, source, wait::until};
@@ -114,6 +115,30 @@ async fn a_429_whose_body_says_something_else_is_a_429() {
         assert!(!is_up(&bench).await);
         assert_eq!(count(&simulator, vendor, call), 1, "{vendor:?} is left alone");
     }
+}
+
+/// The sources before and after a reload share the session: a token that the one finds refused is
+/// not given back while a call of the other is under way with it.
+#[tokio::test]
+async fn a_token_is_given_back_after_the_last_call_with_it() {
+    let simulator = simulator().await;
+    let yaml = |live: &str| config(&[source(PBX, &simulator.base_url(PBX), &[live])]);
+    let bench = Bench::new(&yaml("live: true")).await;
+    assert!(is_up(&bench).await);
+    simulator.inject(PBX, "", Some("conference/query"), Fault::Hang, Some(1));
+    let old = std::sync::Arc::clone(&bench.engine.sources()[0]);
+    let under_way = tokio::spawn(old.collect(Budget::default()));
+    let queries = async || count(&simulator, PBX, "conference/query");
+    until("the call", queries, |seen| *seen == 2).await;
+    bench.apply(&yaml("live: false")).await;
+    simulator.inject(PBX, "", Some("conference/query"), Fault::Status(401), Some(1));
+    assert!(is_up(&bench).await);
+    assert_eq!(count(&simulator, PBX, "login"), 2);
+    assert!(is_up(&bench).await);
+    assert_eq!(count(&simulator, PBX, "logout"), 0);
+    under_way.abort();
+    until("the logout", async || count(&simulator, PBX, "logout"), |seen| *seen == 1).await;
+    assert_eq!(simulator.live_tokens(PBX, ""), 1);
 }
 
 #[tokio::test]
