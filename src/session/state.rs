@@ -117,7 +117,7 @@ impl<T> State<T> {
 
     /// The tokens that are to be given back now: none while a collection may still use them, nor
     /// while the system has locked us out and is to be sent nothing.
-    pub(super) fn to_give_back(&mut self) -> Vec<Arc<T>> {
+    pub(super) fn take_discarded(&mut self) -> Vec<Arc<T>> {
         if self.visits > 0 || self.hold_off.is_locked_out(Instant::now()) {
             return Vec::new();
         }

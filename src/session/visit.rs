@@ -220,7 +220,7 @@ impl<L: Login> Drop for Visit<'_, L> {
         let tokens = {
             let mut state = self.session.lock();
             state.visits -= 1;
-            state.to_give_back()
+            state.take_discarded()
         };
         if tokens.is_empty() {
             return;
