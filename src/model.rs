@@ -1,5 +1,5 @@
-//! The vendor-neutral vocabulary: what a conferencing system can be asked for and what one
-//! collection found. Knows no vendor, no wire format and no metric name.
+//! The vendor-neutral vocabulary: what a conferencing system can be asked for, under which metric it is shown, and what one
+//! collection found. Knows no system and no wire format.
 
 use std::fmt;
 
@@ -53,131 +53,131 @@ impl fmt::Display for Vendor {
 }
 
 macro_rules! measures {
-    ($(#[doc = $meaning:literal] $variant:ident => $name:literal,)*) => {
+    ($(
+        $stem:literal $(by $label:literal, $help:literal)? {
+            $($variant:ident $($value:literal)?: $role:ident $meaning:literal;)+
+        }
+    )*) => {
         /// One number a collection can find. Absent is not zero: see [`Observation`].
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Measure { $(#[doc = $meaning] $variant,)* }
+        pub enum Measure { $($(#[doc = $meaning] $variant,)+)* }
 
         impl Measure {
             /// Every measure, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
+            pub const ALL: &'static [Self] = &[$($(Self::$variant,)+)*];
 
-            /// A short, stable name: also the value of the `capability` label where
-            /// [`Measure::is_capability`] holds.
+            /// A short, stable name: the metric's without `conferencing_`, and with the label's value. It is the value
+            /// of the label `capability` where [`Measure::is_capability`] holds.
             pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
+                match self { $($(Self::$variant => concat!($stem, $("_", $value)?),)+)* }
             }
 
             /// What is counted, in a sentence.
-            pub fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $meaning.trim_ascii(),)* }
+            pub const fn meaning(self) -> &'static str {
+                match self { $($(Self::$variant => $meaning,)+)* }
+            }
+
+            /// The value of the label that tells the series of one metric apart, where there are several.
+            pub const fn label_value(self) -> Option<&'static str> {
+                match self { $($(Self::$variant => measures!(@option $($value)?),)+)* }
+            }
+
+            /// Whether `conferencing_source_capability` has a series for it. The others are there whenever the measure
+            /// they belong to is, and would say the same again.
+            pub const fn is_capability(self) -> bool {
+                match self { $($(Self::$variant => measures!(@$role),)+)* }
             }
         }
+
+        /// The metrics of the measures, in the order of the documentation. Each measure is one series, a gauge.
+        pub const MEASURED: &[Measured] = &[$(
+            Measured {
+                name: concat!("conferencing_", $stem),
+                labels: &[$($label)?],
+                help: measures!(@first $($help)? $($meaning)+),
+                series: &[$(Measure::$variant,)+],
+            },
+        )*];
     };
+    (@option) => { None };
+    (@option $value:literal) => { Some($value) };
+    (@first $first:literal $($others:literal)*) => { $first };
+    (@capability) => { true };
+    (@detail) => { false };
 }
 
+/// A metric and the measures that are its series.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Measured {
+    /// Its name.
+    pub name: &'static str,
+    /// The label that tells its series apart, where there are several.
+    pub labels: &'static [&'static str],
+    /// Its help.
+    pub help: &'static str,
+    /// Its series.
+    pub series: &'static [Measure],
+}
+
+// The only place where a measure is described: its metric, whether it is a capability of its own, what it means. The text of
+// a scrape, the capabilities, the tables of the README and the reserved labels of the configuration follow from here.
 measures! {
-    /// Conferences going on.
-    ConferencesActive => "conferences_active",
-    /// Conferences planned and not yet going on.
-    ConferencesScheduled => "conferences_scheduled",
-    /// People in active conferences.
-    ParticipantsJoined => "participants_joined",
-    /// People held until a moderator comes.
-    ParticipantsWaiting => "participants_waiting",
-    /// People whose connection is being set up.
-    ParticipantsJoining => "participants_joining",
-    /// People called or invited who have not answered yet.
-    ParticipantsRinging => "participants_ringing",
-    /// People invited to active conferences, whether or not they came.
-    ParticipantsInvited => "participants_invited",
-    /// Joined participants whose microphone is off.
-    ParticipantsMuted => "participants_muted",
-    /// Joined participants whose microphone state the system reports.
-    ParticipantsMuteReported => "participants_mute_reported",
-    /// Joined participants whose camera is on.
-    ParticipantsCameraOn => "participants_camera_on",
-    /// Joined participants with a raised hand.
-    ParticipantsHandRaised => "participants_hand_raised",
-    /// Joined participants who host or co-host.
-    ParticipantsModerators => "participants_moderators",
-    /// Joined participants of the largest active conference.
-    LargestConferenceParticipants => "largest_conference_participants",
-    /// Active conferences that mute people as they join.
-    ConferencesMuteOnJoin => "conferences_mute_on_join",
-    /// Active conferences in which everyone is muted by force.
-    ConferencesAllMuted => "conferences_all_muted",
-    /// Standing rooms configured.
-    Rooms => "rooms",
-    /// Rooms that mute people as they join.
-    RoomsMuteOnJoin => "rooms_mute_on_join",
-    /// Rooms that hold people until a moderator comes.
-    RoomsWaitForModerator => "rooms_wait_for_moderator",
-    /// Rooms whose participants may invite others.
-    RoomsAllowInvite => "rooms_allow_invite",
-    /// Rooms that play music to people who wait.
-    RoomsMusicOnHold => "rooms_music_on_hold",
-    /// Rooms with at least one moderator.
-    RoomsModerated => "rooms_moderated",
-    /// Rooms that ask participants for a PIN.
-    RoomsPinProtected => "rooms_pin_protected",
+    "conferences" by "state", "Conferences known to the source, by state: active or scheduled." {
+        ConferencesActive "active": capability "Conferences going on.";
+        ConferencesScheduled "scheduled": capability "Conferences planned and not yet going on.";
+    }
+    "participants" by "state", "People in active conferences, by state: joined, waiting (held until a moderator comes), joining, invited (called or invited, not answered)." {
+        ParticipantsJoined "joined": capability "People in active conferences.";
+        ParticipantsWaiting "waiting": capability "People held until a moderator comes.";
+        ParticipantsJoining "joining": capability "People whose connection is being set up.";
+        ParticipantsInvited "invited": capability "People called or invited who have not answered yet.";
+    }
+    "invitees" { Invitees: capability "People invited to active conferences, whether or not they came."; }
+    "participants_muted" { ParticipantsMuted: capability "Joined participants whose microphone is off."; }
+    "participants_mute_reported" { ParticipantsMuteReported: detail "Joined participants whose microphone state the source reports."; }
+    "participants_camera_on" { ParticipantsCameraOn: capability "Joined participants whose camera is on."; }
+    "participants_hand_raised" { ParticipantsHandRaised: capability "Joined participants with a raised hand."; }
+    "participants_moderators" { ParticipantsModerators: capability "Joined participants who host or co-host."; }
+    "largest_conference_participants" { LargestConferenceParticipants: detail "Joined participants of the largest active conference; 0 without conferences."; }
+    "conferences_mute_on_join" { ConferencesMuteOnJoin: capability "Active conferences that mute people as they join."; }
+    "conferences_all_muted" { ConferencesAllMuted: capability "Active conferences in which everyone is muted by force."; }
+    "conferences_locked" { ConferencesLocked: capability "Active conferences that let nobody else in."; }
+    "conferences_recording" { ConferencesRecording: capability "Active conferences that are being recorded."; }
+    "conferences_by_size" by "participants", "Active conferences by the number of joined participants; all eight sizes or none." {
+        ConferencesOf0 "0": detail "Active conferences nobody has joined.";
+        ConferencesOf1 "1": detail "Active conferences of one joined participant.";
+        ConferencesOf2To5 "2-5": detail "Active conferences of 2 to 5 joined participants.";
+        ConferencesOf6To10 "6-10": detail "Active conferences of 6 to 10 joined participants.";
+        ConferencesOf11To25 "11-25": detail "Active conferences of 11 to 25 joined participants.";
+        ConferencesOf26To50 "26-50": detail "Active conferences of 26 to 50 joined participants.";
+        ConferencesOf51To100 "51-100": detail "Active conferences of 51 to 100 joined participants.";
+        ConferencesOf101AndMore "101+": detail "Active conferences of more than 100 joined participants.";
+    }
+    "rooms" { Rooms: capability "Standing conference rooms configured."; }
+    "rooms_mute_on_join" { RoomsMuteOnJoin: capability "Rooms that mute people as they join."; }
+    "rooms_wait_for_moderator" { RoomsWaitForModerator: capability "Rooms that hold people until a moderator comes."; }
+    "rooms_allow_invite" { RoomsAllowInvite: capability "Rooms whose participants may invite others."; }
+    "rooms_music_on_hold" { RoomsMusicOnHold: capability "Rooms that play music to people who wait."; }
+    "rooms_moderated" { RoomsModerated: capability "Rooms with at least one moderator."; }
+    "rooms_pin_protected" { RoomsPinProtected: capability "Rooms that ask participants for a PIN."; }
 }
 
 impl Measure {
     /// How many measures there are.
     pub const COUNT: usize = Self::ALL.len();
-}
 
-macro_rules! capabilities {
-    ($($variant:ident => $name:literal from $($measure:ident)|+,)*) => {
-        /// Something a source can or cannot report, as configured and as found.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub enum Capability {
-            $(#[doc = concat!("`", $name, "`")] $variant,)*
-        }
-
-        impl Capability {
-            /// Every capability, in the order of the documentation.
-            pub const ALL: &'static [Self] = &[$(Self::$variant,)*];
-
-            /// The value of the `capability` label.
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $name,)* }
-            }
-
-            /// The measures any of which makes the capability true.
-            pub const fn measures(self) -> &'static [Measure] {
-                match self { $(Self::$variant => &[$(Measure::$measure),+],)* }
-            }
-        }
-    };
-}
-
-capabilities! {
-    ConferencesActive => "conferences_active" from ConferencesActive,
-    ConferencesScheduled => "conferences_scheduled" from ConferencesScheduled,
-    ParticipantsJoined => "participants_joined" from ParticipantsJoined,
-    ParticipantsWaiting => "participants_waiting" from ParticipantsWaiting,
-    ParticipantsJoining => "participants_joining" from ParticipantsJoining,
-    ParticipantsInvited => "participants_invited" from ParticipantsRinging | ParticipantsInvited,
-    ParticipantsMuted => "participants_muted" from ParticipantsMuted,
-    ParticipantsCameraOn => "participants_camera_on" from ParticipantsCameraOn,
-    ParticipantsHandRaised => "participants_hand_raised" from ParticipantsHandRaised,
-    ParticipantsModerators => "participants_moderators" from ParticipantsModerators,
-    ConferencesMuteOnJoin => "conferences_mute_on_join" from ConferencesMuteOnJoin,
-    ConferencesAllMuted => "conferences_all_muted" from ConferencesAllMuted,
-    Rooms => "rooms" from Rooms,
-    RoomsMuteOnJoin => "rooms_mute_on_join" from RoomsMuteOnJoin,
-    RoomsWaitForModerator => "rooms_wait_for_moderator" from RoomsWaitForModerator,
-    RoomsAllowInvite => "rooms_allow_invite" from RoomsAllowInvite,
-    RoomsMusicOnHold => "rooms_music_on_hold" from RoomsMusicOnHold,
-    RoomsModerated => "rooms_moderated" from RoomsModerated,
-    RoomsPinProtected => "rooms_pin_protected" from RoomsPinProtected,
+    /// The measures `conferencing_source_capability` has a series for, in the order of the documentation.
+    pub fn capabilities() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|measure| measure.is_capability())
+    }
 }
 
 /// A set of measures: what a source reports as configured, or reported when last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct MeasureSet(u32);
+pub struct MeasureSet(u64);
+
+// One bit for each measure.
+const _: () = assert!(Measure::COUNT <= u64::BITS as usize);
 
 impl MeasureSet {
     /// The set of `measures`.
@@ -185,7 +185,7 @@ impl MeasureSet {
         let mut bits = 0;
         let mut index = 0;
         while index < measures.len() {
-            bits |= 1 << measures[index] as u32;
+            bits |= 1 << measures[index] as u64;
             index += 1;
         }
         Self(bits)
@@ -193,23 +193,96 @@ impl MeasureSet {
 
     /// Adds one measure.
     pub const fn insert(&mut self, measure: Measure) {
-        self.0 |= 1 << measure as u32;
+        self.0 |= 1 << measure as u64;
+    }
+
+    /// Adds all of `other`.
+    #[must_use]
+    pub const fn with(self, other: &[Measure]) -> Self {
+        Self(self.0 | Self::of(other).0)
     }
 
     /// Adds all of `other` where `condition` holds.
     #[must_use]
     pub const fn with_if(self, condition: bool, other: &[Measure]) -> Self {
-        if condition { Self(self.0 | Self::of(other).0) } else { self }
+        if condition { self.with(other) } else { self }
     }
 
     /// Whether `measure` is in the set.
     pub const fn contains(self, measure: Measure) -> bool {
-        self.0 & (1 << measure as u32) != 0
+        self.0 & (1 << measure as u64) != 0
+    }
+}
+
+/// Counts active conferences by how many people have joined each. Every system that tells this of each conference reports
+/// the same measures of it: [`Sizes::MEASURES`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Sizes {
+    conferences: u64,
+    joined: u64,
+    largest: u64,
+    by_size: [u64; Sizes::CLASSES.len()],
+    /// A conference was added of which the system does not say how many have joined it.
+    incomplete: bool,
+}
+
+impl Sizes {
+    /// What [`Sizes::report`] sets.
+    pub const MEASURES: &'static [Measure] = &[
+        Measure::ConferencesActive,
+        Measure::ParticipantsJoined,
+        Measure::LargestConferenceParticipants,
+        Measure::ConferencesOf0,
+        Measure::ConferencesOf1,
+        Measure::ConferencesOf2To5,
+        Measure::ConferencesOf6To10,
+        Measure::ConferencesOf11To25,
+        Measure::ConferencesOf26To50,
+        Measure::ConferencesOf51To100,
+        Measure::ConferencesOf101AndMore,
+    ];
+
+    /// The classes of size: the most that may have joined, and the measure that counts such conferences.
+    const CLASSES: [(u64, Measure); 8] = [
+        (0, Measure::ConferencesOf0),
+        (1, Measure::ConferencesOf1),
+        (5, Measure::ConferencesOf2To5),
+        (10, Measure::ConferencesOf6To10),
+        (25, Measure::ConferencesOf11To25),
+        (50, Measure::ConferencesOf26To50),
+        (100, Measure::ConferencesOf51To100),
+        (u64::MAX, Measure::ConferencesOf101AndMore),
+    ];
+
+    /// Adds an active conference that `joined` people have joined; `None`: the system does not say.
+    pub fn add(&mut self, joined: Option<u64>) {
+        self.conferences += 1;
+        let Some(joined) = joined else {
+            self.incomplete = true;
+            return;
+        };
+        self.joined = self.joined.saturating_add(joined);
+        self.largest = self.largest.max(joined);
+        self.by_size[Self::CLASSES.partition_point(|(most, _)| *most < joined)] += 1;
     }
 
-    /// Whether the set supports `capability`.
-    pub fn supports(self, capability: Capability) -> bool {
-        capability.measures().iter().any(|&measure| self.contains(measure))
+    /// How many conferences were added.
+    pub const fn conferences(&self) -> u64 {
+        self.conferences
+    }
+
+    /// Sets the measures. Where the size of one conference is not known, every number that depends on it is absent: a
+    /// sum or a distribution that leaves a conference out looks right and is not.
+    pub fn report(self, observation: &mut Observation) {
+        observation.set(Measure::ConferencesActive, self.conferences);
+        if self.incomplete {
+            return;
+        }
+        observation.set(Measure::ParticipantsJoined, self.joined);
+        observation.set(Measure::LargestConferenceParticipants, self.largest);
+        for ((_, measure), conferences) in Self::CLASSES.into_iter().zip(self.by_size) {
+            observation.set(measure, conferences);
+        }
     }
 }
 
@@ -290,16 +363,97 @@ mod tests {
         observation.set(Measure::Rooms, 0);
         assert_eq!(observation.value(Measure::Rooms), Some(0));
         assert_eq!(observation.value(Measure::RoomsModerated), None);
-        assert!(observation.reported().supports(Capability::Rooms));
-        assert!(!observation.reported().supports(Capability::RoomsModerated));
+        assert!(observation.reported().contains(Measure::Rooms));
+        assert!(!observation.reported().contains(Measure::RoomsModerated));
     }
 
     #[test]
-    fn either_kind_of_invitation_makes_the_capability() {
-        let ringing = MeasureSet::of(&[Measure::ParticipantsRinging]);
-        let invited = MeasureSet::of(&[Measure::ParticipantsInvited]);
-        assert!(ringing.supports(Capability::ParticipantsInvited));
-        assert!(invited.supports(Capability::ParticipantsInvited));
-        assert!(!MeasureSet::default().supports(Capability::ParticipantsInvited));
+    fn a_measure_has_a_label_value_where_its_metric_has_a_label() {
+        let mut seen = MeasureSet::default();
+        for measured in MEASURED {
+            assert!(measured.labels.len() <= 1, "{}", measured.name);
+            for measure in measured.series {
+                assert!(!seen.contains(*measure), "{measure:?} twice");
+                seen.insert(*measure);
+                assert_eq!(
+                    measure.label_value().is_some(),
+                    !measured.labels.is_empty(),
+                    "{measure:?}"
+                );
+            }
+        }
+        assert_eq!(seen, MeasureSet::of(Measure::ALL));
+    }
+
+    #[test]
+    fn a_capability_is_named_like_its_metric_and_state() {
+        let names: Vec<_> = Measure::capabilities().map(Measure::as_str).collect();
+        assert_eq!(
+            names,
+            [
+                "conferences_active",
+                "conferences_scheduled",
+                "participants_joined",
+                "participants_waiting",
+                "participants_joining",
+                "participants_invited",
+                "invitees",
+                "participants_muted",
+                "participants_camera_on",
+                "participants_hand_raised",
+                "participants_moderators",
+                "conferences_mute_on_join",
+                "conferences_all_muted",
+                "conferences_locked",
+                "conferences_recording",
+                "rooms",
+                "rooms_mute_on_join",
+                "rooms_wait_for_moderator",
+                "rooms_allow_invite",
+                "rooms_music_on_hold",
+                "rooms_moderated",
+                "rooms_pin_protected",
+            ]
+        );
+    }
+
+    #[test]
+    fn a_conference_is_counted_in_the_class_of_its_size() {
+        for (joined, class) in [
+            (0, "0"),
+            (1, "1"),
+            (2, "2-5"),
+            (5, "2-5"),
+            (6, "6-10"),
+            (10, "6-10"),
+            (11, "11-25"),
+            (25, "11-25"),
+            (26, "26-50"),
+            (50, "26-50"),
+            (51, "51-100"),
+            (100, "51-100"),
+            (101, "101+"),
+            (u64::MAX, "101+"),
+        ] {
+            let mut sizes = Sizes::default();
+            sizes.add(Some(joined));
+            let mut observation = Observation::new();
+            sizes.report(&mut observation);
+            for (_, measure) in Sizes::CLASSES {
+                let expected = u64::from(measure.label_value() == Some(class));
+                assert_eq!(observation.value(measure), Some(expected), "{joined} in {measure:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_conference_of_unknown_size_leaves_the_number_of_conferences_only() {
+        let mut sizes = Sizes::default();
+        sizes.add(Some(3));
+        sizes.add(None);
+        let mut observation = Observation::new();
+        sizes.report(&mut observation);
+        assert_eq!(observation.value(Measure::ConferencesActive), Some(2));
+        assert_eq!(observation.reported(), MeasureSet::of(&[Measure::ConferencesActive]));
     }
 }

@@ -19,11 +19,11 @@ use conferencing_exporter::{
     config::Config,
     metrics::{
         own::{Own, SourceMeters},
-        scrape::{write_own, write_reports},
         text::Writer,
     },
     model::{Measure, Observation, Vendor},
     vendor::{self, System},
+    web::render::{write_own, write_reports},
 };
 use futures_util::FutureExt;
 use reqwest::StatusCode;

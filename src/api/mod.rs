@@ -24,7 +24,7 @@ pub use throttle::retry_after;
 pub struct Endpoint(pub &'static str);
 
 impl Endpoint {
-    /// The value of the `endpoint` label.
+    /// The value of the `call` label.
     pub const fn as_str(self) -> &'static str {
         self.0
     }

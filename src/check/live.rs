@@ -16,7 +16,7 @@ use crate::{
     collect::{Budget, Engine, Report, Selection, Source},
     config::Config,
     metrics::own::Own,
-    model::{Capability, Measure, Observation},
+    model::{Measure, Observation},
     remedy::remedy,
     serve::fail,
 };
@@ -195,12 +195,12 @@ fn below(report: &Report) -> Vec<String> {
     }
     let reported = report.reported();
     let (can, cannot): (Vec<_>, Vec<_>) =
-        Capability::ALL.iter().partition(|capability| reported.supports(**capability));
+        Measure::capabilities().partition(|capability| reported.contains(*capability));
     vec![format!("reports {}", grouped(&can)), format!("not     {}", grouped(&cannot))]
 }
 
 /// Capabilities by what they are about: `participants: joined, waiting; rooms: number, moderated`.
-fn grouped(capabilities: &[&Capability]) -> String {
+fn grouped(capabilities: &[Measure]) -> String {
     let of = |subject: &str| {
         let aspects: Vec<_> = capabilities
             .iter()
@@ -210,6 +210,6 @@ fn grouped(capabilities: &[&Capability]) -> String {
         (!aspects.is_empty()).then(|| format!("{subject}: {}", aspects.join(", ")))
     };
     let groups: Vec<_> =
-        ["conferences", "participants", "rooms"].into_iter().filter_map(of).collect();
+        ["conferences", "participants", "invitees", "rooms"].into_iter().filter_map(of).collect();
     groups.join("; ")
 }

@@ -1,6 +1,6 @@
 //! Per-conference series: which ones, and under which label.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, hash_map::Entry};
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
@@ -29,41 +29,61 @@ pub struct Rows {
     pub dropped: u64,
 }
 
+/// Longest label made of a number or a name, in characters. Prometheus can be told to refuse all of a target for one longer
+/// label (`label_value_length_limit`).
+const LONGEST_LABEL: usize = 128;
+
 impl Rows {
     /// The largest `limit` of `conferences` (ties by id), under labels that never repeat.
-    pub fn new(mut conferences: Vec<Conference>, settings: Conferences, key: &HashKey) -> Self {
-        conferences.sort_by(|one, two| {
+    pub fn new(conferences: Vec<Conference>, settings: Conferences, key: &HashKey) -> Self {
+        let mut conferences = labelled(conferences, key);
+        conferences.sort_by(|(_, one), (_, two)| {
             two.participants.cmp(&one.participants).then_with(|| one.id.cmp(&two.id))
         });
         let dropped = conferences.len().saturating_sub(settings.limit) as u64;
-        conferences.truncate(settings.limit);
-        let mut taken = HashMap::with_capacity(conferences.len());
-        let shown = conferences
-            .into_iter()
-            .map(|conference| {
-                let label = conference.label.filter(|label| !label.is_empty());
-                let label = label.unwrap_or_else(|| keyed_hash(key, &conference.id));
-                Row {
-                    label: unique(&mut taken, label),
-                    participants: conference.participants,
-                    muted: conference.muted,
-                    started_at: conference.started_at,
-                }
-            })
-            .collect();
-        Self { shown, dropped }
+        let shown = conferences.into_iter().take(settings.limit).map(|(label, conference)| Row {
+            label,
+            participants: conference.participants,
+            muted: conference.muted,
+            started_at: conference.started_at,
+        });
+        Self { shown: shown.collect(), dropped }
     }
 }
 
-/// `label`, or the first of `label #2`, `label #3`, … that is not taken.
+/// Gives each conference a label of its own.
 ///
-/// `taken` remembers the last number of each label: thousands may bear the same name.
-fn unique(taken: &mut HashMap<String, u32>, label: String) -> String {
-    let Some(last) = taken.get(&label).copied() else {
-        taken.insert(label.clone(), 1);
-        return label;
-    };
-    let mut number = last + 1;
+/// Of several that bear the same name, the one with the first id has the name as it is, the next one `name #2`, and so on. Who
+/// has which depends on the ids and names of all active conferences and on nothing else, neither on sizes nor on which of
+/// them are shown: a conference keeps its series while others grow, shrink, or come to be among the largest, and replicas
+/// of the exporter agree. Only when one of the same name starts or ends may those behind it move up or down.
+fn labelled(mut conferences: Vec<Conference>, key: &HashKey) -> Vec<(String, Conference)> {
+    conferences.sort_by(|one, two| one.id.cmp(&two.id));
+    // By each label taken, the number its last bearer has: thousands may bear the same name.
+    let mut taken = HashMap::with_capacity(conferences.len());
+    let mut done = Vec::with_capacity(conferences.len());
+    let mut later = Vec::new();
+    for mut conference in conferences {
+        let label = conference.label.take().filter(|label| !label.is_empty());
+        let label = label.map_or_else(|| keyed_hash(key, &conference.id), cut);
+        match taken.entry(label) {
+            Entry::Occupied(entry) => later.push((entry.key().clone(), conference)),
+            Entry::Vacant(entry) => {
+                done.push((entry.key().clone(), conference));
+                entry.insert(1);
+            }
+        }
+    }
+    // Once all names are taken as they are: one that is called `name #2` keeps that, whoever else bears the name.
+    for (label, conference) in later {
+        done.push((numbered(&mut taken, label), conference));
+    }
+    done
+}
+
+/// The first of `label #2`, `label #3`, … that is not taken.
+fn numbered(taken: &mut HashMap<String, u32>, label: String) -> String {
+    let mut number = taken.get(&label).copied().unwrap_or(1) + 1;
     let mut candidate = format!("{label} #{number}");
     while taken.contains_key(&candidate) {
         number += 1;
@@ -72,6 +92,14 @@ fn unique(taken: &mut HashMap<String, u32>, label: String) -> String {
     taken.insert(label, number);
     taken.insert(candidate.clone(), 1);
     candidate
+}
+
+/// The first [`LONGEST_LABEL`] characters.
+fn cut(mut label: String) -> String {
+    if let Some((end, _)) = label.char_indices().nth(LONGEST_LABEL) {
+        label.truncate(end);
+    }
+    label
 }
 
 fn keyed_hash(key: &HashKey, id: &str) -> String {
@@ -125,17 +153,39 @@ mod tests {
     }
 
     #[test]
-    fn labels_never_repeat() {
-        let rows = rows(
+    fn equal_names_are_numbered_by_id() {
+        let meetings = |[one, two, three, four]: [u64; 4]| {
             vec![
-                conference("1", Some("daily"), 9),
-                conference("2", Some("daily #2"), 8),
-                conference("3", Some("daily"), 7),
-                conference("4", Some("daily"), 6),
-            ],
-            10,
-        );
-        assert_eq!(labels(&rows), ["daily", "daily #2", "daily #3", "daily #4"]);
+                conference("1", Some("daily"), one),
+                conference("2", Some("daily"), two),
+                conference("3", Some("daily"), three),
+                conference("4", Some("daily #2"), four),
+            ]
+        };
+        let shown = |sizes, limit| {
+            let rows = rows(meetings(sizes), limit);
+            let mut shown: Vec<_> =
+                rows.shown.into_iter().map(|row| (row.label, row.participants)).collect();
+            shown.sort();
+            shown.into_iter().map(|(label, size)| (label, size.unwrap())).collect::<Vec<_>>()
+        };
+        let named = |labels: &[(&str, u64)]| {
+            labels.iter().map(|(label, size)| ((*label).to_owned(), *size)).collect::<Vec<_>>()
+        };
+        let all = [("daily", 9), ("daily #2", 6), ("daily #3", 8), ("daily #4", 7)];
+        assert_eq!(shown([9, 8, 7, 6], 10), named(&all));
+        // Sizes change nothing, nor does who is shown.
+        let all = [("daily", 6), ("daily #2", 9), ("daily #3", 7), ("daily #4", 8)];
+        assert_eq!(shown([6, 7, 8, 9], 10), named(&all));
+        assert_eq!(shown([6, 7, 8, 9], 2), named(&[("daily #2", 9), ("daily #4", 8)]));
+    }
+
+    #[test]
+    fn a_long_name_is_cut_to_whole_characters() {
+        let long = "é".repeat(5_000);
+        let rows = rows(vec![conference("1", Some(&long), 1), conference("2", Some(&long), 2)], 10);
+        let cut = "é".repeat(128);
+        assert_eq!(labels(&rows), [format!("{cut} #2"), cut]);
     }
 
     #[test]

@@ -102,7 +102,7 @@ macro_rules! keys {
 
 keys! {
     DEFAULTS = "defaults" Kind::Section(DEFAULT_KEYS), None,
-        "Common keys for all sources. A source's own value wins; labels, tls and conferences are merged key by key.";
+        "Common keys for all sources. A source's own value wins; labels, tls, capacity and conferences are merged key by key.";
     SOURCES = "sources" Kind::Sections(COMMON), None,
         "The conferencing systems to watch. An empty list is valid.";
 
@@ -126,6 +126,8 @@ keys! {
         "How to verify the system and how to present ourselves; without it the system's roots are trusted.";
     PROXY_URL = "proxy_url" Kind::ProxyUrl, None,
         "Proxy to use, http, https or socks5; may carry credentials. Without it the usual environment variables hold.";
+    CAPACITY = "capacity" Kind::Section(CAPACITY_KEYS), None,
+        "What the system is licensed or sized for; shown as metrics, for panels and alerts that tell how full it is.";
     CONFERENCES = "conferences" Kind::Section(CONFERENCE_KEYS), None, "Series of their own for each conference.";
 
     CA_FILE = "ca_file" Kind::File, None,
@@ -136,6 +138,9 @@ keys! {
         "Name to verify and to announce instead of the host of `base_url`.";
     INSECURE_SKIP_VERIFY = "insecure_skip_verify" Kind::Flag, Some("false"),
         "Accept any certificate. Anybody on the way can then read the credentials; prefer `ca_file`.";
+
+    CAPACITY_CONFERENCES = "conferences" Kind::Integer(1, 1_000_000_000), None, "Conferences at once.";
+    CAPACITY_PARTICIPANTS = "participants" Kind::Integer(1, 1_000_000_000), None, "People in all conferences together.";
 
     ENABLED = "enabled" Kind::Flag, Some("false"), "Whether there are any.";
     LIMIT = "limit" Kind::Integer(1, 10_000), Some("100"), "Only that many, the largest, are shown.";
@@ -209,6 +214,7 @@ pub const COMMON: &[&Key] = &[
     &MAX_RESPONSE_BYTES,
     &TLS,
     &PROXY_URL,
+    &CAPACITY,
     &CONFERENCES,
 ];
 
@@ -224,6 +230,7 @@ pub const DEFAULT_KEYS: &[&Key] = &[
     &MAX_RESPONSE_BYTES,
     &TLS,
     &PROXY_URL,
+    &CAPACITY,
     &CONFERENCES,
 ];
 
@@ -231,29 +238,14 @@ pub const DEFAULT_KEYS: &[&Key] = &[
 pub const TLS_KEYS: &[&Key] =
     &[&CA_FILE, &CERT_FILE, &KEY_FILE, &SERVER_NAME, &INSECURE_SKIP_VERIFY];
 
+/// Keys of `capacity`.
+pub const CAPACITY_KEYS: &[&Key] = &[&CAPACITY_CONFERENCES, &CAPACITY_PARTICIPANTS];
+
 /// Keys of `conferences`.
 pub const CONFERENCE_KEYS: &[&Key] = &[&ENABLED, &LIMIT, &IDENTIFY];
 
 /// Keys of an entry of `hosts`.
 pub const HOST_KEYS: &[&Key] = &[&HOST_CONFERENCE_ID, &HOST_PASSWORD];
-
-/// Labels the exporter sets itself, or Prometheus gives a meaning.
-pub const RESERVED_LABELS: &[&str] = &[
-    "source",
-    "vendor",
-    "state",
-    "conference",
-    "capability",
-    "endpoint",
-    "reason",
-    "le",
-    "quantile",
-    "handler",
-    "code",
-    "version",
-    "revision",
-    "rustversion",
-];
 
 const OPENVOX_UC: VendorKeys = VendorKeys {
     vendor: Vendor::OpenvoxUc,
@@ -381,7 +373,7 @@ pub(super) fn secret_names(name: &str) -> [String; 3] {
 /// Every key of every table.
 pub(super) fn all() -> impl Iterator<Item = &'static Key> {
     let vendors = Vendor::ALL.into_iter().flat_map(|vendor| VendorKeys::of(vendor).own());
-    [TOP, COMMON, TLS_KEYS, CONFERENCE_KEYS, HOST_KEYS]
+    [TOP, COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS, HOST_KEYS]
         .into_iter()
         .flatten()
         .copied()

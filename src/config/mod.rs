@@ -67,6 +67,8 @@ pub struct Source {
     pub tls: Tls,
     /// Explicit proxy; may carry credentials, so it is kept as a secret.
     pub proxy_url: Option<ProxyUrl>,
+    /// What the system is licensed or sized for.
+    pub capacity: Capacity,
     /// Per-conference series.
     pub conferences: Conferences,
     /// What only this vendor needs.
@@ -128,6 +130,15 @@ pub struct ClientCertificate {
 /// An http, https or socks5 proxy URL, which may carry credentials.
 #[derive(Clone)]
 pub struct ProxyUrl(pub SecretString);
+
+/// What a system is licensed or sized for: shown as it is, so that dashboards and alerts can tell how full it is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Capacity {
+    /// Conferences at once; at least 1.
+    pub conferences: Option<u64>,
+    /// People in them, in all; at least 1.
+    pub participants: Option<u64>,
+}
 
 /// Per-conference series of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,11 +5,11 @@ use serde_json::{Map, Value, json};
 use super::{
     duration::{format_duration, format_size},
     keys::{
-        BASE_URL, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind, Login, NAME,
-        RESERVED_LABELS, TLS_KEYS, TOP, VENDOR, VendorKeys, secret_names,
+        BASE_URL, CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind,
+        Login, NAME, TLS_KEYS, TOP, VENDOR, VendorKeys, secret_names,
     },
 };
-use crate::model::Vendor;
+use crate::{metrics, model::Vendor};
 
 /// JSON Schema (draft 2020-12) of `exporter.yaml`, for editors and CI.
 ///
@@ -22,6 +22,7 @@ pub fn schema() -> Value {
         defs.insert(vendor.as_str().to_owned(), vendor_source(VendorKeys::of(vendor)));
     }
     defs.insert("defaults".to_owned(), mapping(DEFAULT_KEYS, None));
+    defs.insert("capacity".to_owned(), mapping(CAPACITY_KEYS, None));
     defs.insert("conferences".to_owned(), mapping(CONFERENCE_KEYS, None));
     let mut tls = mapping(TLS_KEYS, None);
     tls["dependentRequired"] = json!({ "cert_file": ["key_file"], "key_file": ["cert_file"] });
@@ -57,6 +58,7 @@ pub fn reference() -> String {
     let mut text = String::new();
     push_table(&mut text, "Every source", COMMON, &[&NAME, &VENDOR], |key| key.default);
     push_table(&mut text, "`tls`", TLS_KEYS, &[], |key| key.default);
+    push_table(&mut text, "`capacity`", CAPACITY_KEYS, &[], |key| key.default);
     push_table(&mut text, "`conferences`", CONFERENCE_KEYS, &[], |key| key.default);
     for vendor in Vendor::ALL {
         let vendor = VendorKeys::of(vendor);
@@ -266,7 +268,7 @@ fn kind(key: &Key) -> Value {
             "type": "object",
             "propertyNames": {
                 "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]*$",
-                "not": { "enum": RESERVED_LABELS },
+                "not": { "enum": metrics::label_names() },
             },
             "additionalProperties": { "type": "string", "pattern": "\\S" },
         }),

@@ -200,8 +200,15 @@ impl<'t> Section<'t> {
     }
 
     pub(super) fn integer(&self, key: &Key) -> u64 {
-        let Kind::Integer(min, max) = key.kind else { return 0 };
-        let found = self.scalar(key, |scalar| {
+        let Kind::Integer(min, _) = key.kind else { return 0 };
+        let found = self.integer_if_given(key);
+        found.or_else(|| key.default?.parse().ok()).unwrap_or(min)
+    }
+
+    /// A whole number that has no default.
+    pub(super) fn integer_if_given(&self, key: &Key) -> Option<u64> {
+        let Kind::Integer(min, max) = key.kind else { return None };
+        self.scalar(key, |scalar| {
             let remedy = format!("write a whole number from {min} to {max}");
             if scalar.meaning() != Meaning::Number {
                 return Err(Wrong::new(wrong_type(scalar, "a whole number"), remedy));
@@ -211,8 +218,7 @@ impl<'t> Section<'t> {
                 Ok(_) => Err(Wrong::new("out of range", remedy)),
                 Err(_) => Err(Wrong::new("not a whole number in range", remedy)),
             }
-        });
-        found.or_else(|| key.default?.parse().ok()).unwrap_or(min)
+        })
     }
 
     pub(super) fn size(&self, key: &Key) -> u64 {

@@ -7,13 +7,13 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Conferences, Dingtalk, Identify, ProxyUrl, Source, System, Tls,
+    Capacity, Conferences, Dingtalk, Identify, ProxyUrl, Source, System, Tls,
     file::Value,
     keys::{self, Key, VendorKeys},
     section::{Place, Section, text_at},
     tls, vendor,
 };
-use crate::model::Vendor;
+use crate::{metrics, model::Vendor};
 
 /// Checks `defaults`, whether or not a source uses it.
 pub(super) fn check_defaults(section: &Section<'_>) {
@@ -65,6 +65,7 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
         max_response_bytes: common.max_response_bytes,
         tls: common.tls,
         proxy_url: common.proxy_url,
+        capacity: common.capacity,
         conferences: common.conferences,
         system,
     });
@@ -125,6 +126,7 @@ struct Common {
     max_response_bytes: u64,
     tls: Tls,
     proxy_url: Option<ProxyUrl>,
+    capacity: Capacity,
     conferences: Conferences,
 }
 
@@ -147,6 +149,7 @@ impl Common {
             max_concurrency: usize::try_from(section.integer(&keys::MAX_CONCURRENCY)).unwrap_or(1),
             max_response_bytes: section.size(&keys::MAX_RESPONSE_BYTES),
             proxy_url: proxy_url(section, &tls),
+            capacity: capacity(section),
             conferences: conferences(section),
             base_url,
             tls,
@@ -260,8 +263,9 @@ fn label_fault(name: &str) -> Option<(&'static str, String)> {
         let remedy = "names starting with `__` belong to Prometheus".to_owned();
         return Some(("a reserved label name", remedy));
     }
-    if keys::RESERVED_LABELS.contains(&name) {
-        let remedy = format!("choose another; taken are: {}", keys::RESERVED_LABELS.join(", "));
+    let taken = metrics::label_names();
+    if taken.contains(&name) {
+        let remedy = format!("choose another; taken are: {}", taken.join(", "));
         return Some(("a label the exporter sets itself", remedy));
     }
     None
@@ -297,6 +301,13 @@ fn proxy_url(section: &Section<'_>, tls: &Tls) -> Option<ProxyUrl> {
         section.report().literal_secret(at, &place.path);
     }
     Some(ProxyUrl(SecretString::from(text.as_str())))
+}
+
+fn capacity(section: &Section<'_>) -> Capacity {
+    section.sub(&keys::CAPACITY, |section| Capacity {
+        conferences: section.integer_if_given(&keys::CAPACITY_CONFERENCES),
+        participants: section.integer_if_given(&keys::CAPACITY_PARTICIPANTS),
+    })
 }
 
 fn conferences(section: &Section<'_>) -> Conferences {

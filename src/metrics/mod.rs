@@ -1,13 +1,13 @@
 //! The table of metrics: name, type, labels and help of everything the exporter emits.
 //!
-//! One source of truth: the writer, the README and the checks of dashboards and rules follow it.
+//! The metrics of the measures come from [`model::MEASURED`], all others from the table here. The text writer, the README,
+//! the reserved labels of the configuration and the checks of dashboards and rules follow it.
 
 pub mod own;
 pub mod process;
-pub mod scrape;
 pub mod text;
 
-use crate::model::Measure;
+use crate::model::{self, Measure};
 
 /// The type of a metric family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,54 +64,62 @@ macro_rules! families {
                 labels: &[$($label),*],
                 per_source: families!(@$scope),
                 help: $help,
-                place: Place::$id as usize,
+                place: model::MEASURED.len() + Place::$id as usize,
             };
         )*
 
-        /// Every family the exporter can emit, in the order of the documentation.
-        pub const FAMILIES: &[Family] = &[$($id,)*];
+        /// The families besides those of the measures.
+        const OTHERS: &[Family] = &[$($id,)*];
     };
     (@source) => { true };
     (@exporter) => { false };
 }
 
+/// Every family the exporter can emit, in the order of the documentation: those of the measures first.
+pub static FAMILIES: [Family; model::MEASURED.len() + OTHERS.len()] = {
+    let mut families = [OTHERS[0]; model::MEASURED.len() + OTHERS.len()];
+    let mut place = 0;
+    while place < families.len() {
+        families[place] = if place < model::MEASURED.len() {
+            let measured = model::MEASURED[place];
+            Family {
+                name: measured.name,
+                kind: Kind::Gauge,
+                labels: measured.labels,
+                per_source: true,
+                help: measured.help,
+                place,
+            }
+        } else {
+            OTHERS[place - model::MEASURED.len()]
+        };
+        place += 1;
+    }
+    families
+};
+
+/// The families of the measures, each with the measures that are its series.
+pub fn measured() -> impl Iterator<Item = (&'static Family, &'static [Measure])> {
+    FAMILIES.iter().zip(model::MEASURED.iter().map(|measured| measured.series))
+}
+
+/// Every label a series of the exporter may carry, each once, besides those configured for a source.
+pub fn label_names() -> Vec<&'static str> {
+    // The last two belong to the types histogram and summary.
+    let mut names = vec!["source", "vendor"];
+    for label in FAMILIES.iter().flat_map(|family| family.labels).chain(&["le", "quantile"]) {
+        if !names.contains(label) {
+            names.push(label);
+        }
+    }
+    names
+}
+
 families! {
-    CONFERENCES: Gauge "conferencing_conferences" ["state"] source
-        "Conferences known to the source, by state: active or scheduled.";
-    PARTICIPANTS: Gauge "conferencing_participants" ["state"] source
-        "People in active conferences, by state: joined, waiting (held until a moderator comes), joining, invited (called, not answered).";
-    PARTICIPANTS_INVITED: Gauge "conferencing_participants_invited" [] source
-        "People invited to active conferences, whether or not they came.";
-    PARTICIPANTS_MUTED: Gauge "conferencing_participants_muted" [] source
-        "Joined participants whose microphone is off.";
-    PARTICIPANTS_MUTE_REPORTED: Gauge "conferencing_participants_mute_reported" [] source
-        "Joined participants whose microphone state the source reports.";
-    PARTICIPANTS_CAMERA_ON: Gauge "conferencing_participants_camera_on" [] source
-        "Joined participants whose camera is on.";
-    PARTICIPANTS_HAND_RAISED: Gauge "conferencing_participants_hand_raised" [] source
-        "Joined participants with a raised hand.";
-    PARTICIPANTS_MODERATORS: Gauge "conferencing_participants_moderators" [] source
-        "Joined participants who host or co-host.";
-    LARGEST_CONFERENCE_PARTICIPANTS: Gauge "conferencing_largest_conference_participants" [] source
-        "Joined participants of the largest active conference; 0 without conferences.";
-    CONFERENCES_MUTE_ON_JOIN: Gauge "conferencing_conferences_mute_on_join" [] source
-        "Active conferences that mute people as they join.";
-    CONFERENCES_ALL_MUTED: Gauge "conferencing_conferences_all_muted" [] source
-        "Active conferences in which everyone is muted by force.";
-    ROOMS: Gauge "conferencing_rooms" [] source
-        "Standing conference rooms configured.";
-    ROOMS_MUTE_ON_JOIN: Gauge "conferencing_rooms_mute_on_join" [] source
-        "Rooms that mute people as they join.";
-    ROOMS_WAIT_FOR_MODERATOR: Gauge "conferencing_rooms_wait_for_moderator" [] source
-        "Rooms that hold people until a moderator comes.";
-    ROOMS_ALLOW_INVITE: Gauge "conferencing_rooms_allow_invite" [] source
-        "Rooms whose participants may invite others.";
-    ROOMS_MUSIC_ON_HOLD: Gauge "conferencing_rooms_music_on_hold" [] source
-        "Rooms that play music to people who wait.";
-    ROOMS_MODERATED: Gauge "conferencing_rooms_moderated" [] source
-        "Rooms with at least one moderator.";
-    ROOMS_PIN_PROTECTED: Gauge "conferencing_rooms_pin_protected" [] source
-        "Rooms that ask participants for a PIN.";
+    CAPACITY_CONFERENCES: Gauge "conferencing_capacity_conferences" [] source
+        "Conferences the source is licensed or sized for, as configured; also while it is down.";
+    CAPACITY_PARTICIPANTS: Gauge "conferencing_capacity_participants" [] source
+        "Participants the source is licensed or sized for, as configured; also while it is down.";
 
     CONFERENCE_PARTICIPANTS: Gauge "conferencing_conference_participants" ["conference"] source
         "Joined participants of one active conference.";
@@ -120,7 +128,7 @@ families! {
     CONFERENCE_START_TIMESTAMP: Gauge "conferencing_conference_start_timestamp_seconds" ["conference"] source
         "When the conference started, in seconds since the epoch.";
     CONFERENCE_SERIES_DROPPED: Gauge "conferencing_conference_series_dropped" [] source
-        "Active conferences without series of their own, because there are more than the configured limit.";
+        "Active conferences without series of their own, because there are more than the configured limit; 0 if all have some.";
 
     UP: Gauge "conferencing_up" [] source
         "1 if every required call of this collection worked, else 0.";
@@ -130,10 +138,14 @@ families! {
         "How long the collection was allowed to take, in seconds.";
     DATA_TIMESTAMP: Gauge "conferencing_data_timestamp_seconds" [] source
         "When the values were fetched, in seconds since the epoch.";
+    SOURCE_MIN_INTERVAL: Gauge "conferencing_source_min_interval_seconds" [] source
+        "How old the values may be before the source is asked again, as configured, in seconds.";
+    SOURCE_FAILURE: Gauge "conferencing_source_failure" ["reason"] source
+        "1, with the reason why the source is down; absent while it is up.";
     SOURCE_CAPABILITY: Gauge "conferencing_source_capability" ["capability"] source
         "1 if this source, as configured and as found, reports it, else 0.";
 
-    API_REQUESTS: Counter "conferencing_api_requests_total" ["endpoint"] source
+    API_REQUESTS: Counter "conferencing_api_requests_total" ["call"] source
         "Requests sent to the source, by call.";
     API_ERRORS: Counter "conferencing_api_errors_total" ["reason"] source
         "Requests to the source that failed, by reason.";
@@ -149,7 +161,7 @@ families! {
         "Collections asked for.";
     SNAPSHOT_HITS: Counter "conferencing_snapshot_hits_total" [] source
         "Collections answered by a young snapshot or by a collection already under way.";
-    API_REQUEST_DURATION: Histogram "conferencing_api_request_duration_seconds" ["vendor", "endpoint"] exporter
+    API_REQUEST_DURATION: Histogram "conferencing_api_request_duration_seconds" ["vendor", "call"] exporter
         "How long requests took until the whole answer was read or given up, in seconds.";
 
     BUILD_INFO: Gauge "conferencing_exporter_build_info" ["version", "revision", "rustversion"] exporter
@@ -179,45 +191,6 @@ families! {
         "Number of OS threads in the process.";
 }
 
-/// A family, and its series' measures with their `state` labels.
-pub type Measured = (Family, &'static [(Measure, Option<&'static str>)]);
-
-/// The families of one collection's measures.
-pub const MEASURED: &[Measured] = &[
-    (
-        CONFERENCES,
-        &[
-            (Measure::ConferencesActive, Some("active")),
-            (Measure::ConferencesScheduled, Some("scheduled")),
-        ],
-    ),
-    (
-        PARTICIPANTS,
-        &[
-            (Measure::ParticipantsJoined, Some("joined")),
-            (Measure::ParticipantsWaiting, Some("waiting")),
-            (Measure::ParticipantsJoining, Some("joining")),
-            (Measure::ParticipantsRinging, Some("invited")),
-        ],
-    ),
-    (PARTICIPANTS_INVITED, &[(Measure::ParticipantsInvited, None)]),
-    (PARTICIPANTS_MUTED, &[(Measure::ParticipantsMuted, None)]),
-    (PARTICIPANTS_MUTE_REPORTED, &[(Measure::ParticipantsMuteReported, None)]),
-    (PARTICIPANTS_CAMERA_ON, &[(Measure::ParticipantsCameraOn, None)]),
-    (PARTICIPANTS_HAND_RAISED, &[(Measure::ParticipantsHandRaised, None)]),
-    (PARTICIPANTS_MODERATORS, &[(Measure::ParticipantsModerators, None)]),
-    (LARGEST_CONFERENCE_PARTICIPANTS, &[(Measure::LargestConferenceParticipants, None)]),
-    (CONFERENCES_MUTE_ON_JOIN, &[(Measure::ConferencesMuteOnJoin, None)]),
-    (CONFERENCES_ALL_MUTED, &[(Measure::ConferencesAllMuted, None)]),
-    (ROOMS, &[(Measure::Rooms, None)]),
-    (ROOMS_MUTE_ON_JOIN, &[(Measure::RoomsMuteOnJoin, None)]),
-    (ROOMS_WAIT_FOR_MODERATOR, &[(Measure::RoomsWaitForModerator, None)]),
-    (ROOMS_ALLOW_INVITE, &[(Measure::RoomsAllowInvite, None)]),
-    (ROOMS_MUSIC_ON_HOLD, &[(Measure::RoomsMusicOnHold, None)]),
-    (ROOMS_MODERATED, &[(Measure::RoomsModerated, None)]),
-    (ROOMS_PIN_PROTECTED, &[(Measure::RoomsPinProtected, None)]),
-];
-
 #[cfg(test)]
 mod tests {
     use std::collections::HashSet;
@@ -225,21 +198,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_measure_has_exactly_one_series() {
-        let mut seen = HashSet::new();
-        for (family, series) in MEASURED {
-            for (measure, state) in *series {
-                assert!(seen.insert(*measure), "{measure:?} twice");
-                assert_eq!(state.is_some(), family.labels.contains(&"state"), "{}", family.name);
-            }
+    fn a_family_knows_its_place() {
+        for (place, family) in FAMILIES.iter().enumerate() {
+            assert_eq!(family.place, place, "{}", family.name);
         }
-        assert_eq!(seen.len(), Measure::COUNT);
     }
 
     #[test]
     fn names_follow_the_conventions() {
         let mut names = HashSet::new();
-        for family in FAMILIES {
+        for family in &FAMILIES {
             assert!(names.insert(family.name), "{} twice", family.name);
             assert_eq!(
                 family.kind == Kind::Counter,
@@ -248,6 +216,17 @@ mod tests {
                 family.name
             );
             assert!(family.help.ends_with('.'), "{}", family.name);
+        }
+    }
+
+    #[test]
+    fn each_label_is_named_once() {
+        let names = label_names();
+        assert_eq!(names.len(), names.iter().collect::<HashSet<_>>().len(), "{names:?}");
+        for name in
+            ["source", "vendor", "state", "participants", "conference", "call", "reason", "le"]
+        {
+            assert!(names.contains(&name), "{name}");
         }
     }
 }

@@ -1,12 +1,11 @@
 //! The text writer: Prometheus' exposition format 0.0.4 into one growing text.
 //!
-//! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands
-//! of series a scrape that is where the time would go. It also writes `inf` where Prometheus
-//! wants `+Inf`.
+//! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands of series a scrape that is
+//! where the time would go. It writes what does not grow with the number of sources: [`Writer::registry`].
 
 use std::{fmt::Write as _, mem};
 
-use prometheus::proto::{MetricFamily, MetricType};
+use prometheus::{Registry, TextEncoder};
 
 use super::{FAMILIES, Family};
 
@@ -93,11 +92,16 @@ impl From<bool> for Value {
 pub struct Writer {
     /// By [`Family::place`].
     families: Vec<Lines>,
+    /// What registries held.
+    gathered: String,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { families: FAMILIES.iter().map(|_| Lines::default()).collect() }
+        Self {
+            families: FAMILIES.iter().map(|_| Lines::default()).collect(),
+            gathered: String::new(),
+        }
     }
 }
 
@@ -108,6 +112,7 @@ impl Writer {
         let written = self.families.into_iter().flat_map(|Lines { full, last }| {
             full.into_iter().chain((!last.is_empty()).then_some(last))
         });
+        let written = written.chain((!self.gathered.is_empty()).then_some(self.gathered));
         for block in written {
             match blocks.last_mut() {
                 Some(last) if last.len() + block.len() <= BLOCK => last.push_str(&block),
@@ -125,7 +130,7 @@ impl Writer {
         extra: Option<(&str, &str)>,
         value: impl Into<Value>,
     ) {
-        self.lines(family).series(family.name, "", labels.as_str(), extra, value.into());
+        self.lines(family).series(family.name, labels.as_str(), extra, value.into());
     }
 
     fn lines(&mut self, family: Family) -> &mut Lines {
@@ -136,50 +141,12 @@ impl Writer {
         lines
     }
 
-    /// Writes one histogram of `family`.
-    pub fn histogram(
-        &mut self,
-        family: Family,
-        labels: &Labels,
-        histogram: &prometheus::proto::Histogram,
-    ) {
-        let (lines, name, labels) = (self.lines(family), family.name, labels.as_str());
-        for bucket in histogram.get_bucket() {
-            if bucket.upper_bound().is_infinite() {
-                continue;
-            }
-            let le = bucket.upper_bound().to_string();
-            let count = Value::Whole(bucket.cumulative_count());
-            lines.series(name, "_bucket", labels, Some(("le", &le)), count);
-        }
-        let count = Value::Whole(histogram.get_sample_count());
-        lines.series(name, "_bucket", labels, Some(("le", "+Inf")), count);
-        lines.series(name, "_sum", labels, None, Value::Float(histogram.get_sample_sum()));
-        lines.series(name, "_count", labels, None, count);
-    }
-
-    /// Writes what a registry gathered, under the table's help.
-    pub fn gathered(&mut self, gathered: &[MetricFamily]) {
-        for table in FAMILIES {
-            let Some(family) = gathered.iter().find(|family| family.name() == table.name) else {
-                continue;
-            };
-            for metric in family.get_metric() {
-                let labels =
-                    Labels::new(metric.get_label().iter().map(|pair| (pair.name(), pair.value())));
-                match family.get_field_type() {
-                    MetricType::COUNTER => {
-                        self.sample(*table, &labels, None, metric.get_counter().get_value());
-                    }
-                    MetricType::HISTOGRAM => {
-                        self.histogram(*table, &labels, metric.get_histogram());
-                    }
-                    MetricType::GAUGE | MetricType::SUMMARY | MetricType::UNTYPED => {
-                        self.sample(*table, &labels, None, metric.get_gauge().get_value());
-                    }
-                }
-            }
-        }
+    /// Writes everything `registry` holds, behind the families of the table.
+    ///
+    /// # Errors
+    /// A collector of the registry that is broken.
+    pub fn registry(&mut self, registry: &Registry) -> prometheus::Result<()> {
+        TextEncoder::new().encode_utf8(&registry.gather(), &mut self.gathered)
     }
 }
 
@@ -192,20 +159,12 @@ struct Lines {
 }
 
 impl Lines {
-    fn series(
-        &mut self,
-        name: &str,
-        suffix: &str,
-        labels: &str,
-        extra: Option<(&str, &str)>,
-        value: Value,
-    ) {
+    fn series(&mut self, name: &str, labels: &str, extra: Option<(&str, &str)>, value: Value) {
         if self.last.len() >= BLOCK {
             self.full.push(mem::replace(&mut self.last, String::with_capacity(BLOCK + LINE)));
         }
         let out = &mut self.last;
         out.push_str(name);
-        out.push_str(suffix);
         if !labels.is_empty() || extra.is_some() {
             out.push('{');
             out.push_str(labels);
@@ -240,7 +199,7 @@ fn number(out: &mut String, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::metrics::{CONFERENCES, UP};
+    use crate::metrics::{SOURCE_CAPABILITY, UP};
 
     #[test]
     fn blocks_end_with_a_line() {
@@ -261,18 +220,18 @@ mod tests {
     fn writes_families_once_and_escapes_values() {
         let mut writer = Writer::default();
         let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "dingtalk")]);
-        writer.sample(CONFERENCES, &labels, Some(("state", "active")), 3_u64);
-        writer.sample(CONFERENCES, &labels, Some(("state", "scheduled")), 0_u64);
+        writer.sample(SOURCE_CAPABILITY, &labels, Some(("capability", "rooms")), 3_u64);
+        writer.sample(SOURCE_CAPABILITY, &labels, Some(("capability", "invitees")), 0_u64);
         writer.sample(UP, &Labels::default(), None, f64::INFINITY);
         assert_eq!(
             writer.finish().concat(),
-            "# HELP conferencing_conferences Conferences known to the source, by state: active or scheduled.\n\
-             # TYPE conferencing_conferences gauge\n\
-             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",state=\"active\"} 3\n\
-             conferencing_conferences{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",state=\"scheduled\"} 0\n\
-             # HELP conferencing_up 1 if every required call of this collection worked, else 0.\n\
+            "# HELP conferencing_up 1 if every required call of this collection worked, else 0.\n\
              # TYPE conferencing_up gauge\n\
-             conferencing_up +Inf\n"
+             conferencing_up +Inf\n\
+             # HELP conferencing_source_capability 1 if this source, as configured and as found, reports it, else 0.\n\
+             # TYPE conferencing_source_capability gauge\n\
+             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",capability=\"rooms\"} 3\n\
+             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",capability=\"invitees\"} 0\n"
         );
     }
 }

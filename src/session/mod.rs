@@ -1,6 +1,6 @@
 //! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
 //!
-//! Three things hold, whatever callers, reloads and answers do:
+//! Four things hold, whatever callers, reloads and answers do:
 //!
 //! - **Every login is accounted for.** A login is a task of its own, one at a time for each
 //!   session, that ends by itself within the source's `timeout`. Whoever asked for it may leave
@@ -8,6 +8,8 @@
 //!   left would have counted a refusal that we had not, and one that accepts it would have issued a
 //!   token that nobody gives back. This is the one exception to "nothing is detached"; such a task
 //!   ends with the process at the latest.
+//! - **Every refusal is known to all.** Logins with one [`Account`] take turns and are counted together,
+//!   whatever the sources are called that make them.
 //! - **Every token is given back once,** where the system has a call for that: the one held when the
 //!   session is closed, one that a login replaced before it had expired, and a fresh one that was
 //!   refused at once. Closing waits for the login under way, so that its token is given back too.

@@ -1,12 +1,17 @@
 //! What the PBXs' live queries have in common: conferences with members who are in or wait.
 
-use std::{borrow::Cow, collections::HashSet, fmt};
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
 
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
+    api::{Fault, Reason},
     config::{Conferences, Identify},
-    model::{Conference, Measure, Observation},
+    model::{Conference, Measure, Observation, Sizes},
 };
 
 /// Where a member of a conference is.
@@ -72,76 +77,81 @@ impl<'a> Members<'a> {
     }
 }
 
-/// Counts conferences, each once by its id.
+/// One conference that is going on.
+struct InSession<'a> {
+    /// The number or the name, where the configuration asks for one.
+    label: Option<String>,
+    members: Members<'a>,
+}
+
+/// The conferences that are going on, by what identifies them: the number, and the call where there is no number. A call gets
+/// another id each time, so that a room would have another series at each of its conferences.
 pub(super) struct Live<'a> {
     settings: Conferences,
-    seen: HashSet<Cow<'a, str>>,
-    joined: u64,
-    waiting: u64,
-    largest: u64,
-    conferences: Vec<Conference>,
+    /// The calls and numbers of the entries that were there already.
+    seen: HashSet<(Cow<'a, str>, Cow<'a, str>)>,
+    conferences: BTreeMap<Cow<'a, str>, InSession<'a>>,
 }
 
 impl<'a> Live<'a> {
     pub(super) fn new(settings: Conferences) -> Self {
-        Self {
-            settings,
-            seen: HashSet::new(),
-            joined: 0,
-            waiting: 0,
-            largest: 0,
-            conferences: Vec::new(),
-        }
+        Self { settings, seen: HashSet::new(), conferences: BTreeMap::new() }
     }
 
-    /// Adds a conference.
-    pub(super) fn add(
+    /// The members of a conference, for those of this entry of an answer to be added; `None`: the same entry once more.
+    /// Two calls to one number are one conference.
+    ///
+    /// # Errors
+    /// An entry that nothing identifies.
+    pub(super) fn entry(
         &mut self,
-        id: Cow<'a, str>,
-        number: &str,
+        call: Cow<'a, str>,
+        number: Cow<'a, str>,
         name: &str,
-        members: &Members<'_>,
-    ) {
-        if self.seen.contains(&id) {
-            return;
+    ) -> Result<Option<&mut Members<'a>>, Fault> {
+        if call.is_empty() && number.is_empty() {
+            return Err(Fault::new(Reason::Decode));
         }
-        self.joined += members.joined;
-        self.waiting += members.waiting;
-        self.largest = self.largest.max(members.joined);
-        if self.settings.enabled {
-            let label = match self.settings.identify {
-                Identify::Hash => None,
-                Identify::Number => Some(number),
-                Identify::Name => Some(name),
-            };
-            self.conferences.push(Conference {
-                id: id.clone().into_owned(),
-                label: label.map(str::to_owned),
-                participants: Some(members.joined),
-                muted: None,
-                started_at: None,
-            });
+        if !self.seen.insert((Cow::clone(&call), Cow::clone(&number))) {
+            return Ok(None);
         }
-        self.seen.insert(id);
+        let label = match self.settings.identify {
+            Identify::Number if self.settings.enabled => Some(number.to_string()),
+            Identify::Name if self.settings.enabled => Some(name.to_owned()),
+            Identify::Hash | Identify::Number | Identify::Name => None,
+        };
+        let id = if number.is_empty() { call } else { number };
+        let conference = self
+            .conferences
+            .entry(id)
+            .or_insert_with(|| InSession { label, members: Members::default() });
+        Ok(Some(&mut conference.members))
     }
 
     /// Sets the measures of the live query.
     pub(super) fn report(self, observation: &mut Observation) {
-        observation.set(Measure::ConferencesActive, self.seen.len() as u64);
-        observation.set(Measure::ParticipantsJoined, self.joined);
-        observation.set(Measure::ParticipantsWaiting, self.waiting);
-        observation.set(Measure::LargestConferenceParticipants, self.largest);
-        observation.conferences = self.conferences;
+        let mut sizes = Sizes::default();
+        let mut waiting = 0;
+        for (id, InSession { label, members }) in self.conferences {
+            sizes.add(Some(members.joined));
+            waiting += members.waiting;
+            if self.settings.enabled {
+                observation.conferences.push(Conference {
+                    id: id.into_owned(),
+                    label,
+                    participants: Some(members.joined),
+                    muted: None,
+                    started_at: None,
+                });
+            }
+        }
+        sizes.report(observation);
+        observation.set(Measure::ParticipantsWaiting, waiting);
     }
 }
 
-/// The measures of a PBX's live query.
-pub(super) const LIVE: &[Measure] = &[
-    Measure::ConferencesActive,
-    Measure::ParticipantsJoined,
-    Measure::ParticipantsWaiting,
-    Measure::LargestConferenceParticipants,
-];
+/// The measures of a PBX's live query besides [`Sizes::MEASURES`].
+pub(super) const WAITING: &[Measure] = &[Measure::ParticipantsWaiting];
 
 /// How many rooms have a setting on. Absent where no room carries the key (older firmware); 0
 /// where there is no room at all.

@@ -47,7 +47,7 @@ pub(crate) trait Dialogue: Sized {
     fn session(&self) -> Arc<dyn Access>;
 }
 
-/// The calls of `vendor`: the values of the `endpoint` label.
+/// The calls of `vendor`: the values of the `call` label.
 pub const fn endpoints(vendor: Vendor) -> &'static [Endpoint] {
     match vendor {
         Vendor::OpenvoxUc | Vendor::YeastarS => md5_pbx::ENDPOINTS,

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{
     Dialogue,
-    live::{LIVE, Live, Members, Presence, Setting},
+    live::{Live, Presence, Setting, WAITING},
     md5_pbx::{self, Enveloped, Flavour, IN_SESSION, Md5Login, QUERY, query_fault},
 };
 use crate::{
@@ -24,7 +24,7 @@ use crate::{
         lenient::{Flag, IsSet, List, Text, present},
     },
     config::{self, Conferences, Identify, Pbx},
-    model::{Measure, MeasureSet, Observation},
+    model::{Measure, MeasureSet, Observation, Sizes},
     session::{Access, Session},
 };
 
@@ -124,7 +124,8 @@ impl Dialogue for OpenvoxUc {
             Measure::RoomsWaitForModerator,
             Measure::RoomsPinProtected,
         ])
-        .with_if(self.live, LIVE)
+        .with_if(self.live, Sizes::MEASURES)
+        .with_if(self.live, WAITING)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
@@ -237,17 +238,18 @@ fn in_session<'a>(
     let List(entries) = answer.conference.ok_or(Fault::new(Reason::Decode))?;
     let mut live = Live::new(settings);
     for entry in entries {
-        let mut members = Members::default();
-        for member in entry.member.0 {
-            members.add(member.channelid.0, member.memberstatus);
-        }
         let number = entry.conferencenumber.0;
         let name = match entry.conferencename.as_str() {
             // A map: an answer of 8 MiB may carry hundreds of thousands of both.
             "" => known.names.get(number.as_ref()).map_or("", String::as_str),
             name => name,
         };
-        live.add(Cow::clone(&number), &number, name, &members);
+        let Some(members) = live.entry(Cow::Borrowed(""), Cow::clone(&number), name)? else {
+            continue;
+        };
+        for member in entry.member.0 {
+            members.add(member.channelid.0, member.memberstatus);
+        }
     }
     Ok(live)
 }

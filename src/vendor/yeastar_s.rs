@@ -3,14 +3,14 @@
 //! Source: `help.yeastar.com/en/s-series-developer-v2/api-v2/`: conference-query,
 //! conference-query-in-session, `api_error_code`, change-logs-of-api2.0.
 
-use std::{borrow::Cow, collections::HashSet, sync::Arc};
+use std::{collections::HashSet, sync::Arc};
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::{
     Dialogue,
-    live::{LIVE, Live, Members, Presence, Setting},
+    live::{Live, Presence, Setting, WAITING},
     md5_pbx::{self, Enveloped, Flavour, IN_SESSION, Md5Login, QUERY, query_fault},
 };
 use crate::{
@@ -19,7 +19,7 @@ use crate::{
         lenient::{Flag, IsSet, List, OneOrMany, Text, present},
     },
     config::{self, Conferences, Pbx},
-    model::{Measure, MeasureSet, Observation},
+    model::{Measure, MeasureSet, Observation, Sizes},
     session::{Access, Session},
 };
 
@@ -148,7 +148,8 @@ impl Dialogue for YeastarS {
             Measure::RoomsModerated,
             Measure::RoomsPinProtected,
         ])
-        .with_if(self.live, LIVE)
+        .with_if(self.live, Sizes::MEASURES)
+        .with_if(self.live, WAITING)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {
@@ -241,19 +242,16 @@ fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, 
     let List(entries) = answer.conference.ok_or(Fault::new(Reason::Decode))?;
     let mut live = Live::new(settings);
     for entry in entries {
-        let mut members = Members::default();
+        let (call, number) = (entry.callid.0, entry.conferencenumber.0);
+        let Some(members) = live.entry(call, number, entry.conferencename.as_str())? else {
+            continue;
+        };
         for member in entry.members.0 {
             members.add(member.channelid.0, member.memberstatus);
             for leg in [member.ext.0, member.inbound.0, member.outbound.0].into_iter().flatten() {
                 members.add(leg.channelid.0, leg.memberstatus);
             }
         }
-        let number = entry.conferencenumber.0;
-        let id = if entry.callid.is_empty() { Cow::clone(&number) } else { entry.callid.0 };
-        if id.is_empty() {
-            return Err(Fault::new(Reason::Decode));
-        }
-        live.add(id, &number, entry.conferencename.as_str(), &members);
     }
     Ok(live)
 }

@@ -6,6 +6,7 @@
 //! accept   sockets -> connections, with limits on number and time; the drain at the end
 //! routes   a request -> its handler, counted; what every answer carries
 //! scrape, sd, status_page   the handlers
+//! render                    reports and counters -> the text of a scrape
 //! query, respond            what they share
 //! ```
 
@@ -14,6 +15,7 @@ mod auth;
 pub mod config;
 pub mod listen;
 mod query;
+pub mod render;
 mod respond;
 mod routes;
 mod san;

@@ -5,14 +5,12 @@ use hyper::{HeaderMap, StatusCode};
 use super::{
     Site,
     query::{self, NotText},
+    render::{write_own, write_reports},
     respond::{Answer, encoded, encoded_headers, text},
 };
 use crate::{
     collect::{Budget, Selected, Selection},
-    metrics::{
-        scrape::{write_own, write_reports},
-        text::{CONTENT_TYPE, Writer},
-    },
+    metrics::text::{CONTENT_TYPE, Writer},
 };
 
 /// Prometheus' own timeout, in seconds.

@@ -150,7 +150,7 @@ async fn heartbeats_keep_the_token_alive_for_hours() {
             later(Duration::from_secs(10 * 60)).await;
         }
         assert_eq!(bench.own().value("conferencing_logins_total", &[]), Some(1.0));
-        let heartbeat = [("endpoint", "heartbeat")];
+        let heartbeat = [("call", "heartbeat")];
         assert_eq!(bench.own().value("conferencing_api_requests_total", &heartbeat), Some(23.0));
     }
 }
@@ -166,7 +166,7 @@ async fn the_p_series_refreshes_its_token_before_it_expires() {
         later(Duration::from_secs(24 * 60)).await;
     }
     assert_eq!(bench.own().value("conferencing_logins_total", &[]), Some(1.0));
-    let refresh = [("endpoint", "refresh_token")];
+    let refresh = [("call", "refresh_token")];
     assert_eq!(bench.own().value("conferencing_api_requests_total", &refresh), Some(5.0));
     later(Duration::from_secs(25 * 60 * 60)).await;
     assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));

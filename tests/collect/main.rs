@@ -7,3 +7,4 @@ mod back_off;
 mod deadlines;
 mod properties;
 mod transport;
+mod vocabulary;

@@ -4,7 +4,10 @@
 #![allow(clippy::wildcard_enum_match_arm, reason = "JSON has kinds that do not matter here")]
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a panic is a failed test")]
 
-use std::{collections::HashSet, time::Duration};
+use std::{
+    collections::{BTreeMap, HashSet},
+    time::Duration,
+};
 
 use conferencing_exporter::{
     api::{
@@ -14,10 +17,10 @@ use conferencing_exporter::{
     collect::Rows,
     config::{Conferences, Identify},
     metrics::{
-        CONFERENCES, UP,
+        SOURCE_CAPABILITY, UP, measured,
         text::{Labels, Writer},
     },
-    model::Conference,
+    model::{Conference, Measure, Observation, Sizes},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{
@@ -166,15 +169,15 @@ proptest! {
         let names = ["source", "vendor", "site"];
         let labels = Labels::new(names.into_iter().zip(values.iter().map(String::as_str)));
         let mut writer = Writer::default();
-        writer.sample(CONFERENCES, &labels, Some(("state", &extra)), 7_u64);
+        writer.sample(SOURCE_CAPABILITY, &labels, Some(("capability", &extra)), 7_u64);
         writer.sample(UP, &Labels::default(), None, number);
         let read = Exposition::parse(&writer.finish().concat());
         for (name, value) in names.into_iter().zip(&values) {
-            prop_assert_eq!(&read.samples[0].labels[name], value);
+            prop_assert_eq!(&read.samples[1].labels[name], value);
         }
-        prop_assert_eq!(&read.samples[0].labels["state"], &extra);
-        let same = read.samples[1].value == number || (number.is_nan() && read.samples[1].value.is_nan());
-        prop_assert!(same, "{} is not {}", read.samples[1].value, number);
+        prop_assert_eq!(&read.samples[1].labels["capability"], &extra);
+        let same = read.samples[0].value == number || (number.is_nan() && read.samples[0].value.is_nan());
+        prop_assert!(same, "{} is not {}", read.samples[0].value, number);
     }
 
     #[test]
@@ -197,6 +200,82 @@ proptest! {
         prop_assert_eq!(rows.dropped as usize, total - rows.shown.len());
         prop_assert!(rows.shown.is_sorted_by_key(|row| std::cmp::Reverse(row.participants)));
     }
+
+    #[test]
+    fn a_meeting_keeps_its_series_while_others_grow(
+        names in prop::collection::btree_map("[a-z0-9]{1,3}", prop::option::of("a?( #[23])?( #2)?"), 1..30),
+        sizes in prop::collection::vec((0..9_u64, 0..9_u64), 30),
+        order in any::<Index>(),
+        limits in (1..30_usize, 1..30_usize),
+    ) {
+        // What a system answers before and after, in whatever order. The start says which meeting a row is about.
+        let before = meetings(&names, sizes.iter().map(|(before, _)| *before));
+        let mut after = meetings(&names, sizes.iter().map(|(_, after)| *after));
+        let first = order.index(after.len());
+        after.rotate_left(first);
+        let before = labels_by_meeting(before, limits.0);
+        let after = labels_by_meeting(after, limits.1);
+        for (meeting, label) in &before {
+            prop_assert!(after.get(meeting).is_none_or(|now| now == label), "{:?} {:?}", before, after);
+        }
+    }
+
+    #[test]
+    fn a_label_is_cut_at_whole_characters(name in "[ -~é中😀]{0,200}", ends in "\\PC{0,300}") {
+        for name in [name, ends] {
+            let name = name.trim();
+            let names = [("1".to_owned(), Some(name.to_owned()))].into_iter().collect();
+            let shown = labels_by_meeting(meetings(&names, [1]), 1);
+            let expected: String = name.chars().take(128).collect();
+            if !name.is_empty() {
+                prop_assert_eq!(&shown[&0], &expected);
+            }
+        }
+    }
+
+    #[test]
+    fn sizes_add_up_to_the_active_conferences_or_are_all_absent(
+        joined in prop::collection::vec(prop::option::weighted(0.98, prop_oneof![0..130_u64, any::<u64>()]), 0..60),
+    ) {
+        let mut sizes = Sizes::default();
+        joined.iter().for_each(|joined| sizes.add(*joined));
+        let mut observation = Observation::new();
+        sizes.report(&mut observation);
+        prop_assert_eq!(observation.value(Measure::ConferencesActive), Some(joined.len() as u64));
+        let classes: Vec<_> = by_size(&observation).into_iter().flatten().collect();
+        if joined.iter().all(Option::is_some) {
+            prop_assert_eq!(classes.len(), 8);
+            prop_assert_eq!(classes.iter().sum::<u64>(), joined.len() as u64);
+        } else {
+            prop_assert_eq!(classes.len(), 0);
+        }
+    }
+}
+
+/// Meetings with these ids and names; each starts at the second of its place.
+fn meetings(
+    names: &BTreeMap<String, Option<String>>,
+    sizes: impl IntoIterator<Item = u64>,
+) -> Vec<Conference> {
+    let meetings = names.iter().zip(sizes).zip(0..);
+    let meeting = |(((id, name), size), place): (((&String, &Option<String>), u64), i64)| {
+        let (id, label, participants) = (id.clone(), name.clone(), Some(size));
+        Conference { id, label, participants, muted: None, started_at: Some(place) }
+    };
+    meetings.map(meeting).collect()
+}
+
+/// The labels of those shown, by their starts.
+fn labels_by_meeting(meetings: Vec<Conference>, limit: usize) -> BTreeMap<i64, String> {
+    let settings = Conferences { enabled: true, limit, identify: Identify::Name };
+    let rows = Rows::new(meetings, settings, &HashKey::new([7; 32]));
+    rows.shown.into_iter().map(|row| (row.started_at.unwrap(), row.label)).collect()
+}
+
+fn by_size(observation: &Observation) -> Vec<Option<u64>> {
+    let family = measured().find(|(family, _)| family.name == "conferencing_conferences_by_size");
+    let (_, series) = family.unwrap();
+    series.iter().map(|measure| observation.value(*measure)).collect()
 }
 
 /// What may happen to one source's logins.
@@ -510,7 +589,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
             let mut text = String::new();
             for _ in 0..2 {
                 let mut writer = Writer::default();
-                conferencing_exporter::metrics::scrape::write_reports(
+                conferencing_exporter::web::render::write_reports(
                     &mut writer,
                     &bench.reports().await,
                 );
@@ -532,6 +611,16 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
     }
 }
 
+/// All there is of a source that failed and has no capacity configured.
+const FAILED: [&str; 6] = [
+    "conferencing_up",
+    "conferencing_scrape_duration_seconds",
+    "conferencing_scrape_timeout_seconds",
+    "conferencing_source_min_interval_seconds",
+    "conferencing_source_failure",
+    "conferencing_source_capability",
+];
+
 /// Each source is up or down and nothing in between, and no value is nonsense.
 fn check(text: &str) {
     let scraped = Exposition::parse(text);
@@ -541,8 +630,22 @@ fn check(text: &str) {
         let up = scraped.value("conferencing_up", &[("source", &name)]);
         let names = scraped.names_of(&name);
         match up {
-            Some(1.0) => assert!(names.contains("conferencing_data_timestamp_seconds")),
-            Some(0.0) => assert_eq!(names.len(), 4, "{names:?}"),
+            Some(1.0) => {
+                assert!(names.contains("conferencing_data_timestamp_seconds"));
+                let of_source = [("source", name.as_str())];
+                let classes = scraped.matching("conferencing_conferences_by_size", &of_source);
+                let active = [("source", name.as_str()), ("state", "active")];
+                let active = scraped.value("conferencing_conferences", &active);
+                match classes.count() {
+                    0 => {}
+                    8 => assert_eq!(
+                        Some(scraped.sum("conferencing_conferences_by_size", &of_source)),
+                        active
+                    ),
+                    some => panic!("{some} sizes"),
+                }
+            }
+            Some(0.0) => assert_eq!(names, HashSet::from(FAILED), "of a source that failed"),
             other => panic!("up is {other:?}"),
         }
     }

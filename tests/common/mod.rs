@@ -11,13 +11,14 @@ pub mod slow;
 pub mod tls;
 pub mod wait;
 
-use std::{path::Path, sync::Arc};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
 
 use conferencing_exporter::{
     collect::{Budget, Engine, Report, Selection},
     config::Config,
     limits,
-    metrics::{own::Own, scrape, text::Writer},
+    metrics::{own::Own, text::Writer},
+    web::render,
 };
 use simulator::{Truth, Vendor};
 
@@ -57,14 +58,14 @@ impl Bench {
     /// Collects all sources and renders what `/probe` would answer.
     pub async fn scrape(&self) -> Exposition {
         let mut writer = Writer::default();
-        scrape::write_reports(&mut writer, &self.reports().await);
+        render::write_reports(&mut writer, &self.reports().await);
         Exposition::parse(&writer.finish().concat())
     }
 
     /// The exporter's own metrics.
     pub fn own(&self) -> Exposition {
         let mut writer = Writer::default();
-        scrape::write_own(&mut writer, &self.own, &self.engine.sources());
+        render::write_own(&mut writer, &self.own, &self.engine.sources());
         Exposition::parse(&writer.finish().concat())
     }
 
@@ -128,7 +129,7 @@ pub fn expected(truth: &Truth) -> Vec<Expected> {
         ("conferencing_participants", Some("waiting"), truth.participants_waiting),
         ("conferencing_participants", Some("joining"), truth.participants_joining),
         ("conferencing_participants", Some("invited"), truth.participants_invited),
-        ("conferencing_participants_invited", None, truth.participants_invited_total),
+        ("conferencing_invitees", None, truth.participants_invited_total),
         ("conferencing_participants_muted", None, truth.participants_muted),
         ("conferencing_participants_mute_reported", None, truth.participants_mute_reported),
         ("conferencing_participants_camera_on", None, truth.participants_camera_on),
@@ -169,4 +170,33 @@ pub fn assert_truth(
             "{vendor:?}: {name} {state:?}"
         );
     }
+    let largest = "conferencing_largest_conference_participants";
+    let is_absent = absent.contains(&(largest, None)) || truth.conferences_active.is_none();
+    let sizes = if is_absent { BTreeMap::new() } else { by_size(truth) };
+    let of_source = [("source", vendor.as_str())];
+    let found = scraped
+        .matching("conferencing_conferences_by_size", &of_source)
+        .map(|sample| (sample.labels["participants"].as_str(), sample.value as u64))
+        .collect();
+    assert_eq!(sizes, found, "{vendor:?}");
+}
+
+/// The active conferences by size, as `conferencing_conferences_by_size` shows them.
+pub fn by_size(truth: &Truth) -> BTreeMap<&'static str, u64> {
+    let classes = ["0", "1", "2-5", "6-10", "11-25", "26-50", "51-100", "101+"];
+    let mut sizes = BTreeMap::from(classes.map(|class| (class, 0)));
+    for conference in &truth.conferences {
+        let class = match conference.participants {
+            0 => "0",
+            1 => "1",
+            2..=5 => "2-5",
+            6..=10 => "6-10",
+            11..=25 => "11-25",
+            26..=50 => "26-50",
+            51..=100 => "51-100",
+            _ => "101+",
+        };
+        *sizes.entry(class).or_default() += 1;
+    }
+    sizes
 }

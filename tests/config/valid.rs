@@ -11,10 +11,12 @@ use std::{
 
 use conferencing_exporter::{
     config::{
-        Conferences, Config, DingtalkLogin, HuaweiLogin, Identify, LoadError, Loaded, Source,
-        System, Tls,
+        Capacity, Conferences, Config, DingtalkLogin, HuaweiLogin, Identify, LoadError, Loaded,
+        Source, System, Tls,
         duration::{InvalidDuration, format_duration, parse_duration, parse_size},
-        keys::{COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, TLS_KEYS, VendorKeys},
+        keys::{
+            CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, TLS_KEYS, VendorKeys,
+        },
         secret::SecretSource,
     },
     model::Vendor,
@@ -53,11 +55,12 @@ fn the_shipped_example_is_valid_and_has_all_vendors() {
     let ports: Vec<_> = loaded.config.sources.iter().map(|s| s.base_url.port().unwrap()).collect();
     assert_eq!(ports, [19681, 19682, 19683, 19684, 19685]);
     let text = std::fs::read_to_string("exporter.yaml").unwrap();
-    for key in Vendor::ALL
-        .into_iter()
-        .flat_map(|v| VendorKeys::of(v).own())
-        .chain([COMMON, TLS_KEYS, CONFERENCE_KEYS, HOST_KEYS].into_iter().flatten().copied())
-    {
+    for key in Vendor::ALL.into_iter().flat_map(|v| VendorKeys::of(v).own()).chain(
+        [COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS, HOST_KEYS]
+            .into_iter()
+            .flatten()
+            .copied(),
+    ) {
         let shown = key.names().iter().any(|name| text.contains(&format!(" {name}: ")));
         assert!(
             shown
@@ -111,7 +114,9 @@ fn every_key_of_the_tables_is_read() {
         let text = format!("defaults: {{ {}: [[]] }}\nsources: []", key.name);
         complains(&text, &format!("defaults.{}", key.name));
     }
-    for (section, keys) in [("tls", TLS_KEYS), ("conferences", CONFERENCE_KEYS)] {
+    let sections =
+        [("tls", TLS_KEYS), ("capacity", CAPACITY_KEYS), ("conferences", CONFERENCE_KEYS)];
+    for (section, keys) in sections {
         for key in keys {
             let text = format!("defaults: {{ {section}: {{ {}: [[]] }} }}\nsources: []", key.name);
             complains(&text, &format!("defaults.{section}.{}", key.name));
@@ -136,6 +141,7 @@ fn a_minimal_source_has_the_documented_defaults() {
     assert_eq!(source.max_response_bytes, 8 << 20);
     assert_eq!(source.tls, Tls::default());
     assert_eq!(source.proxy_url, None);
+    assert_eq!(source.capacity, Capacity { conferences: None, participants: None });
     let conferences = Conferences { enabled: false, limit: 100, identify: Identify::Hash };
     assert_eq!(source.conferences, conferences);
     let System::YeastarS(pbx) = source.system else { panic!("{:?}", source.system) };
@@ -227,11 +233,12 @@ fn defaults_hold_where_a_source_is_silent() {
         \x20 vendor: yeastar_s\n  timeout: 5s\n  min_interval: 1m\n  max_concurrency: 2\n\
         \x20 max_response_bytes: 1MiB\n  labels: { site: hq, floor: \"3\" }\n\
         \x20 tls: { insecure_skip_verify: true }\n  proxy_url: http://proxy:3128\n\
-        \x20 conferences: { enabled: true, limit: 5 }\n  api_path: api\n  base_url: https://h/pbx/\n\
+        \x20 conferences: { enabled: true, limit: 5 }\n\
+        \x20 capacity: { conferences: 8, participants: 100 }\n  api_path: api\n  base_url: https://h/pbx/\n\
         sources:\n\
         - { name: a, username: u, password: p }\n\
         - name: b\n  username: u\n  password: p\n  timeout: 7s\n  labels: { site: branch, wing: west }\n\
-        \x20 conferences: { identify: name }\n  tls: { insecure_skip_verify: false }\n\
+        \x20 conferences: { identify: name }\n  capacity: { participants: 30 }\n  tls: { insecure_skip_verify: false }\n\
         - { name: c, vendor: dingtalk, app_key: k, app_secret: s, base_url: 'https://d' }\n";
     let sources = parse(text).unwrap().config.sources;
     let [a, b, c] = &sources[..] else { panic!() };
@@ -245,6 +252,8 @@ fn defaults_hold_where_a_source_is_silent() {
     assert_eq!(a.conferences, Conferences { enabled: true, limit: 5, identify: Identify::Hash });
     assert_eq!(b.timeout, Duration::from_secs(7));
     assert_eq!(b.conferences, Conferences { enabled: true, limit: 5, identify: Identify::Name });
+    assert_eq!(a.capacity, Capacity { conferences: Some(8), participants: Some(100) });
+    assert_eq!(b.capacity, Capacity { conferences: Some(8), participants: Some(30) });
     assert!(!b.tls.insecure_skip_verify);
     let labels: Vec<_> =
         b.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();

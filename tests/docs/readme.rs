@@ -6,12 +6,13 @@ use std::{fmt::Write as _, fs, path::Path};
 
 use conferencing_exporter::{
     config::{self, Config},
-    metrics::{FAMILIES, Family, MEASURED},
+    metrics::{FAMILIES, Family, measured},
     model::{Measure, MeasureSet, Vendor},
     vendor::{self, System},
 };
 
 const README: &str = "README.md";
+const METRICS: &str = "checks/metrics.txt";
 
 /// The options that make a vendor report more, in the order of the documentation.
 const OPTIONS: [(Vendor, &str, &str); 4] = [
@@ -56,17 +57,31 @@ fn measures() -> String {
         let _ = write!(table, " {} |", vendor.title());
     }
     let _ = write!(table, "\n|---|---|{}\n", "---|".repeat(Vendor::ALL.len()));
-    for (family, series) in MEASURED {
-        for (measure, state) in *series {
-            let state = state.map(|state| format!("{{state=\"{state}\"}}")).unwrap_or_default();
-            let _ = write!(table, "| `{}{state}` | {} |", family.name, measure.meaning());
+    for (family, series) in measured() {
+        // Sizes are there together; states are not.
+        let rows: Vec<(String, &str, Measure)> = match family.labels {
+            [] => vec![(String::new(), family.help, series[0])],
+            ["state"] => {
+                let row =
+                    |measure: &Measure| (label(measure, "state"), measure.meaning(), *measure);
+                series.iter().map(row).collect()
+            }
+            [name] => vec![(format!("{{{name}}}"), family.help, series[0])],
+            more => panic!("{more:?}"),
+        };
+        for (labels, meaning, measure) in rows {
+            let _ = write!(table, "| `{}{labels}` | {meaning} |", family.name);
             for vendor in Vendor::ALL {
-                let _ = write!(table, " {} |", cell(vendor, *measure));
+                let _ = write!(table, " {} |", cell(vendor, measure));
             }
             table.push('\n');
         }
     }
     table
+}
+
+fn label(measure: &Measure, name: &str) -> String {
+    format!("{{{name}=\"{}\"}}", measure.label_value().unwrap())
 }
 
 fn families(wanted: impl Fn(&Family) -> bool) -> String {
@@ -91,7 +106,7 @@ fn families(wanted: impl Fn(&Family) -> bool) -> String {
 }
 
 fn calls() -> String {
-    let mut table = String::from("| `vendor` | Calls (the label `endpoint`) |\n|---|---|\n");
+    let mut table = String::from("| `vendor` | Calls (the label `call`) |\n|---|---|\n");
     for vendor in Vendor::ALL {
         let calls: Vec<_> = vendor::endpoints(vendor)
             .iter()
@@ -111,7 +126,7 @@ fn filled(text: &str, name: &str, content: &str) -> String {
 }
 
 fn is_measured(family: &Family) -> bool {
-    MEASURED.iter().any(|(measured, _)| measured == family)
+    measured().any(|(measured, _)| measured == family)
 }
 
 #[test]
@@ -144,6 +159,31 @@ fn tables_follow_the_code() {
         text == expected || std::env::var_os("UPDATE_README").is_some(),
         "{README} is out of step; run UPDATE_README=1 cargo test --test docs readme"
     );
+}
+
+/// The checks of dashboards, rules and runbooks take names and labels from this list.
+#[test]
+fn the_list_of_metrics_follows_the_code() {
+    let text = fs::read_to_string(METRICS).unwrap();
+    let head = text.lines().filter(|line| line.starts_with('#')).map(str::to_owned);
+    let mut lines: Vec<_> = FAMILIES
+        .iter()
+        .map(|family| {
+            let of_source: &[&str] = if family.per_source { &["source", "vendor"] } else { &[] };
+            let words = [&[family.name, family.kind.as_str()], of_source, family.labels].concat();
+            words.join(" ")
+        })
+        .collect();
+    lines.sort();
+    let expected: String = head.chain(lines).map(|line| line + "\n").collect();
+    if std::env::var_os("UPDATE_README").is_some() {
+        fs::write(METRICS, &expected).unwrap();
+    } else {
+        assert!(
+            text == expected,
+            "{METRICS} is out of step; run UPDATE_README=1 cargo test --test docs"
+        );
+    }
 }
 
 #[test]

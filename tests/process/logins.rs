@@ -428,6 +428,7 @@ async fn a_reload_that_changes_no_question_asks_nothing_again() {
         "timeout: 7s",
         "max_concurrency: 2",
         "max_response_bytes: 1MiB",
+        "capacity: { conferences: 10 }",
         "min_interval: 2h",
     ] {
         let lines =

@@ -167,10 +167,12 @@ fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
 }
 
 /// The series a source that failed may have on `/probe`, and on `/metrics`.
-const OF_A_FAILED_SOURCE: [&str; 4] = [
+const OF_A_FAILED_SOURCE: [&str; 6] = [
     "conferencing_up",
     "conferencing_scrape_duration_seconds",
     "conferencing_scrape_timeout_seconds",
+    "conferencing_source_min_interval_seconds",
+    "conferencing_source_failure",
     "conferencing_source_capability",
 ];
 

@@ -5,10 +5,7 @@
 
 use std::fmt::Write as _;
 
-use conferencing_exporter::{
-    metrics::{scrape, text::Writer},
-    vendor,
-};
+use conferencing_exporter::{metrics::text::Writer, vendor, web::render};
 use simulator::{Options, Request, Simulator, Vendor};
 
 use crate::common::{Bench, config, entry, exposition::Exposition, hosts, source};
@@ -146,7 +143,7 @@ async fn metrics_of_each_vendor() {
     for (name, _, yaml) in variants(&simulator) {
         let bench = Bench::new(&config(&[yaml])).await;
         let mut writer = Writer::default();
-        scrape::write_reports(&mut writer, &bench.reports().await);
+        render::write_reports(&mut writer, &bench.reports().await);
         let text = writer.finish().concat();
         Exposition::parse(&text);
         let steady: String = text

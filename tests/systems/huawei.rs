@@ -20,7 +20,7 @@ const HUAWEI: Vendor = Vendor::HuaweiMeeting;
 type Name = (&'static str, Option<&'static str>);
 
 const MODERATORS: Name = ("conferencing_participants_moderators", None);
-const INVITED: Name = ("conferencing_participants_invited", None);
+const INVITED: Name = ("conferencing_invitees", None);
 const LIVE: [Name; 5] = [
     ("conferencing_participants", Some("joining")),
     ("conferencing_participants", Some("invited")),
@@ -76,7 +76,7 @@ async fn lists_give_the_numbers() {
     let calls: Vec<_> = requests(&simulator).iter().map(|request| request.endpoint).collect();
     assert_eq!(calls, ["appauth", "conferences/online", "conferences"]);
     for (capability, there) in
-        [("conferences_scheduled", 1.0), ("participants_muted", 0.0), ("participants_invited", 0.0)]
+        [("conferences_scheduled", 1.0), ("participants_muted", 0.0), ("invitees", 0.0)]
     {
         let labels = [("capability", capability)];
         assert_eq!(scraped.value("conferencing_source_capability", &labels), Some(there));

@@ -20,7 +20,7 @@ use super::Dialogue;
 use crate::{
     api::{Api, Endpoint, Failure},
     config::{self, Conferences},
-    model::{MeasureSet, Observation},
+    model::{MeasureSet, Observation, Sizes},
     session::{Access, Session},
 };
 use discovery::{Listing, discover};
@@ -78,7 +78,7 @@ impl Dialogue for Dingtalk {
     }
 
     fn configured(&self) -> MeasureSet {
-        MeasureSet::of(MEASURES)
+        MeasureSet::of(Sizes::MEASURES).with(MEASURES)
     }
 
     async fn collect(&self, api: &Api) -> Result<Observation, Failure> {

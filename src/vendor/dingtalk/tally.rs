@@ -11,7 +11,7 @@ use crate::{
         lenient::{Count, List, Number, Text, present},
     },
     config::{Conferences, Identify},
-    model::{Conference, Measure, Observation},
+    model::{Conference, Measure, Observation, Sizes},
     vendor::live::Setting,
 };
 
@@ -105,7 +105,7 @@ pub(super) struct Tally {
     shown: Conferences,
     seen: HashSet<String>,
     people: People,
-    largest: u64,
+    sizes: Sizes,
     all_muted: Setting,
     conferences: Vec<Conference>,
 }
@@ -116,7 +116,7 @@ impl Tally {
             shown,
             seen: HashSet::new(),
             people: People::default(),
-            largest: 0,
+            sizes: Sizes::default(),
             all_muted: Setting::default(),
             conferences: Vec::new(),
         }
@@ -128,7 +128,7 @@ impl Tally {
         if self.seen.contains(&id) {
             return;
         }
-        self.largest = self.largest.max(people.joined);
+        self.sizes.add(Some(people.joined));
         self.people.add(people);
         self.all_muted.add(all_muted);
         if self.shown.enabled {
@@ -147,35 +147,33 @@ impl Tally {
     /// What was found.
     pub(super) fn observation(self) -> Observation {
         let mut observation = Observation::new();
-        let conferences = self.seen.len() as u64;
+        self.sizes.report(&mut observation);
         for (measure, value) in [
-            (Measure::ConferencesActive, conferences),
-            (Measure::ParticipantsJoined, self.people.joined),
             (Measure::ParticipantsJoining, self.people.joining),
-            (Measure::ParticipantsRinging, self.people.ringing),
+            (Measure::ParticipantsInvited, self.people.ringing),
             (Measure::ParticipantsMuted, self.people.muted),
             (Measure::ParticipantsMuteReported, self.people.mute_reported),
             (Measure::ParticipantsCameraOn, self.people.camera_on),
-            (Measure::LargestConferenceParticipants, self.largest),
         ] {
             observation.set(measure, value);
         }
-        self.all_muted.report(conferences, Measure::ConferencesAllMuted, &mut observation);
+        self.all_muted.report(
+            self.sizes.conferences(),
+            Measure::ConferencesAllMuted,
+            &mut observation,
+        );
         observation.conferences = self.conferences;
         observation
     }
 }
 
-/// The measures of a tally.
+/// The measures of a tally besides [`Sizes::MEASURES`].
 pub(super) const MEASURES: &[Measure] = &[
-    Measure::ConferencesActive,
-    Measure::ParticipantsJoined,
     Measure::ParticipantsJoining,
-    Measure::ParticipantsRinging,
+    Measure::ParticipantsInvited,
     Measure::ParticipantsMuted,
     Measure::ParticipantsMuteReported,
     Measure::ParticipantsCameraOn,
-    Measure::LargestConferenceParticipants,
     Measure::ConferencesAllMuted,
 ];
 
@@ -199,7 +197,10 @@ mod tests {
 
     fn values(json: &str) -> Vec<Option<u64>> {
         let observation = tally(json).expect("an answer");
-        MEASURES.iter().map(|measure| observation.value(*measure)).collect()
+        let before = [Measure::ConferencesActive, Measure::ParticipantsJoined];
+        let after = [Measure::LargestConferenceParticipants, Measure::ConferencesAllMuted];
+        let people = &MEASURES[..MEASURES.len() - 1];
+        before.iter().chain(people).chain(&after).map(|m| observation.value(*m)).collect()
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::{Dialogue, live::Setting};
 use crate::{
     api::{Api, Endpoint, Failure},
     config::{self, Conferences},
-    model::{Conference, Measure, MeasureSet, Observation},
+    model::{Conference, Measure, MeasureSet, Observation, Sizes},
     session::{Access, Session, Visit},
 };
 use control::{Hosts, Live};
@@ -44,19 +44,13 @@ pub(super) const ENDPOINTS: &[Endpoint] = &[
     control::REAL_TIME_INFO,
 ];
 
-/// The measures of the two lists.
-const LISTED: &[Measure] = &[
-    Measure::ConferencesActive,
-    Measure::ConferencesScheduled,
-    Measure::ParticipantsJoined,
-    Measure::LargestConferenceParticipants,
-    Measure::ConferencesMuteOnJoin,
-];
+/// The measures of the two lists besides [`Sizes::MEASURES`].
+const LISTED: &[Measure] = &[Measure::ConferencesScheduled, Measure::ConferencesMuteOnJoin];
 
 /// The measures of the live views.
 const HOSTED: &[Measure] = &[
     Measure::ParticipantsJoining,
-    Measure::ParticipantsRinging,
+    Measure::ParticipantsInvited,
     Measure::ParticipantsMuted,
     Measure::ParticipantsMuteReported,
     Measure::ParticipantsHandRaised,
@@ -98,8 +92,9 @@ impl Dialogue for HuaweiMeeting {
 
     fn configured(&self) -> MeasureSet {
         let hosts = !self.hosts.is_empty();
-        MeasureSet::of(LISTED)
-            .with_if(self.details, &[Measure::ParticipantsInvited])
+        MeasureSet::of(Sizes::MEASURES)
+            .with(LISTED)
+            .with_if(self.details, &[Measure::Invitees])
             .with_if(self.attendees, &[Measure::ParticipantsModerators])
             .with_if(hosts, HOSTED)
     }
@@ -118,7 +113,7 @@ impl Dialogue for HuaweiMeeting {
         )?;
         let mut observation = Observation::new();
         observation.set(Measure::ConferencesScheduled, scheduled);
-        observation.set_if_reported(Measure::ParticipantsInvited, invited);
+        observation.set_if_reported(Measure::Invitees, invited);
         observation.set_if_reported(Measure::ParticipantsModerators, moderators);
         let views = match views {
             Some(views) => {
@@ -208,20 +203,14 @@ impl HuaweiMeeting {
         views: &HashMap<&str, Live>,
         observation: &mut Observation,
     ) {
-        let count = active.len() as u64;
-        let mut joined = Some(0);
-        let mut largest = Some(0);
+        let mut sizes = Sizes::default();
         let mut mute_on_join = Setting::default();
         for meeting in active.values() {
-            // One meeting without a head count, and the sum would be a lie.
-            joined = joined.zip(meeting.attendees).map(|(sum, one)| sum + one);
-            largest = largest.zip(meeting.attendees).map(|(largest, one)| one.max(largest));
+            sizes.add(meeting.attendees);
             mute_on_join.add(meeting.mute_on_join);
         }
-        observation.set(Measure::ConferencesActive, count);
-        observation.set_if_reported(Measure::ParticipantsJoined, joined);
-        observation.set_if_reported(Measure::LargestConferenceParticipants, largest);
-        mute_on_join.report(count, Measure::ConferencesMuteOnJoin, observation);
+        sizes.report(observation);
+        mute_on_join.report(sizes.conferences(), Measure::ConferencesMuteOnJoin, observation);
         if self.conferences.enabled {
             observation.conferences = active
                 .into_iter()
@@ -271,7 +260,7 @@ async fn hosts_present(
 fn report_live(views: &HashMap<&str, Live>, observation: &mut Observation) -> bool {
     let sum = |of: fn(&Live) -> u64| views.values().map(of).sum();
     observation.set(Measure::ParticipantsJoining, sum(|live| live.joining));
-    observation.set(Measure::ParticipantsRinging, sum(|live| live.ringing));
+    observation.set(Measure::ParticipantsInvited, sum(|live| live.ringing));
     observation.set(Measure::ParticipantsMuted, sum(|live| live.muted));
     observation.set(Measure::ParticipantsMuteReported, sum(|live| live.mute_reported));
     observation.set(Measure::ParticipantsHandRaised, sum(|live| live.hand_raised));

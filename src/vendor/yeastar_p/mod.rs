@@ -9,7 +9,6 @@
 mod login;
 
 use std::{
-    borrow::Cow,
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
@@ -25,7 +24,7 @@ use login::Login;
 
 use super::{
     Dialogue,
-    live::{LIVE, Live, Members, Presence, Setting},
+    live::{Live, Presence, Setting, WAITING},
 };
 use crate::{
     api::{
@@ -33,7 +32,7 @@ use crate::{
         lenient::{Flag, IsSet, List, Number, Text, present},
     },
     config::{self, Conferences},
-    model::{Measure, MeasureSet, Observation},
+    model::{Measure, MeasureSet, Observation, Sizes},
     session::{Access, Session, Visit},
 };
 
@@ -310,7 +309,8 @@ impl Dialogue for YeastarP {
 
     fn configured(&self) -> MeasureSet {
         MeasureSet::of(&[Measure::Rooms, Measure::RoomsModerated])
-            .with_if(self.live, LIVE)
+            .with_if(self.live, Sizes::MEASURES)
+            .with_if(self.live, WAITING)
             .with_if(self.room_details.is_some(), DETAILS)
     }
 
@@ -520,16 +520,13 @@ impl RoomSettings {
 fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {
     let mut live = Live::new(settings);
     for entry in answer.data.0 {
-        let mut members = Members::default();
+        let (call, number) = (entry.call_id.0, entry.conference_number.0);
+        let Some(members) = live.entry(call, number, entry.conference_name.as_str())? else {
+            continue;
+        };
         for member in entry.members.0 {
             members.add(member.channel_id.0, member.member_status);
         }
-        let number = entry.conference_number.0;
-        let id = if entry.call_id.is_empty() { Cow::clone(&number) } else { entry.call_id.0 };
-        if id.is_empty() {
-            return Err(Fault::new(Reason::Decode));
-        }
-        live.add(id, &number, entry.conference_name.as_str(), &members);
     }
     Ok(live)
 }
