@@ -9,7 +9,12 @@ use conferencing_exporter::collect::Budget;
 use futures_util::future::join_all;
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, binary::write_private, config, entry, wait::until};
+use crate::common::{
+    Bench,
+    binary::write_private,
+    config, entry,
+    wait::{later, until},
+};
 
 const VENDOR: Vendor = Vendor::Dingtalk;
 const LIST: &str = "orgConferences";
@@ -20,13 +25,6 @@ async fn simulator() -> Simulator {
 
 fn asked(simulator: &Simulator) -> usize {
     simulator.requests(VENDOR, "").len()
-}
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
 }
 
 fn yaml(simulator: &Simulator, secret: &str, extra: &str) -> String {

@@ -6,16 +6,9 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, source};
+use crate::common::{Bench, config, source, wait::later};
 
 const VENDOR: Vendor = Vendor::YeastarP;
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
-}
 
 fn logins(simulator: &Simulator) -> usize {
     simulator.requests(VENDOR, "").iter().filter(|seen| seen.endpoint == "get_token").count()

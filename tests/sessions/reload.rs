@@ -7,7 +7,10 @@ use std::time::Duration;
 use conferencing_exporter::collect::Budget;
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, source, wait::until};
+use crate::common::{
+    Bench, config, source,
+    wait::{later, until},
+};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -160,11 +163,4 @@ async fn a_lock_out_answer_to_a_renewal_counts() {
         assert_eq!(simulator.requests(vendor, "").len(), sent, "{vendor:?} is left alone");
         assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
     }
-}
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
 }
