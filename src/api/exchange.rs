@@ -307,7 +307,8 @@ impl Api {
         let timeout = self.way.timeout;
         let moment = (timeout / 20).min(Duration::from_millis(100));
         let end = (self.started + timeout - moment).max(Instant::now() + timeout / 2);
-        self.until(Deadline::new(end))
+        // Asked for once more, after a wait, it still ends before the collection where it can.
+        Self { started: self.started, ..self.until(Deadline::new(end)) }
     }
 
     /// When the requests of this handle end.

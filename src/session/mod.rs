@@ -346,7 +346,13 @@ impl<L: Login> Session<L> {
         let session = Arc::clone(self);
         let task = self.tasks.spawn(async move {
             let outcome = session.next_token(&api, old).await;
-            session.lock().change = None;
+            let unused = {
+                let mut state = session.lock();
+                state.change = None;
+                state.take_discarded()
+            };
+            // Only where everybody has left: else the last collection does it.
+            session.give_back(&api, unused).await;
             outcome
         });
         let change = async move { task.await.unwrap_or(Err(Failure::Panic)) }.boxed().shared();

@@ -290,6 +290,21 @@ impl Run {
         }
     }
 
+    /// Where nobody asks any more, and no login is under way, one token is held at most.
+    async fn look(&self) {
+        tokio::task::yield_now().await;
+        let mut all = self.under_way.iter().chain(&self.closing);
+        let is_quiet = all.all(JoinHandle::is_finished) && self.session.tasks.is_empty();
+        let mut world = self.login.world();
+        let is_live = |(standing, issued): &&(Standing, Instant)| {
+            matches!(standing, Standing::Good | Standing::Stillborn) && issued.elapsed() < LIFE
+        };
+        let live = world.tokens.iter().filter(is_live).count();
+        if is_quiet && live > 1 {
+            world.wrongs.push(format!("{live} tokens are held"));
+        }
+    }
+
     /// Lets all come to its end; what was wrong on the way.
     async fn end(self) -> Vec<String> {
         for scrape in self.under_way {
@@ -352,6 +367,7 @@ impl Bench {
             let mut run = Run::new(&self.api);
             for event in events {
                 run.happens(*event).await;
+                run.look().await;
             }
             run.end().await
         })
