@@ -4,7 +4,7 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use conferencing_exporter::{cli::Cli, logging, serve};
+use conferencing_exporter::{cli::Cli, commands::serve, logging};
 use simulator::{Options, Simulator, Vendor};
 
 const CONFIG: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/exporter.yaml");
@@ -15,7 +15,7 @@ fn main() -> ExitCode {
         Ok(simulator) => simulator,
         Err(error) => {
             println!("The simulated systems cannot start: {error}.");
-            println!("They need the ports 19681 to 19685 and 19690 of 127.0.0.1.");
+            println!("They need the ports from 19681 on, one a system, and 19690 of 127.0.0.1.");
             return ExitCode::FAILURE;
         }
     };

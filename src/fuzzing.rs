@@ -3,21 +3,16 @@
 use std::{path::Path, sync::Arc};
 
 use hyper::StatusCode;
-use serde_json::Value;
 
 use crate::{
-    api::{Api, Endpoint, client, json},
+    api::{Api, client},
     config::Config,
     metrics::own::{Own, SourceMeters},
-    vendor::{System, endpoints, user_agent},
+    model::Endpoint,
+    systems,
 };
 
 pub use crate::web::fuzzing::{query, web_config};
-
-/// What an answer decodes to, and what it would by `serde_json` alone.
-pub fn json(answer: &[u8]) -> [Option<Value>; 2] {
-    [json::decode(answer), json::plain(answer)]
-}
 
 /// The one source of a configuration, and the way to it.
 pub struct Target {
@@ -29,14 +24,18 @@ pub struct Target {
 impl Target {
     /// The source that `yaml` configures; `None` without one.
     pub fn new(yaml: &str) -> Option<Self> {
-        let config = Config::parse(yaml, Path::new("fuzz.yaml")).ok()?.config.sources.pop()?;
+        let config = Config::parse(yaml, Path::new("fuzz.yaml"), systems::catalogue().profiles())
+            .ok()?
+            .config
+            .sources
+            .pop()?;
         let client = client::clients(std::slice::from_ref(&config)).ok()?.pop()?;
         Some(Self { config, client, own: Own::new().ok()? })
     }
 
-    /// The names of the vendor's calls.
+    /// The names of the system's calls.
     pub fn calls(&self) -> Vec<&'static str> {
-        endpoints(self.config.vendor()).iter().map(|call| call.as_str()).collect()
+        self.config.profile.calls.iter().map(|call| call.as_str()).collect()
     }
 
     /// Two collections, as two scrapes would make them, of a source that answers like `answers`.
@@ -45,17 +44,16 @@ impl Target {
         &self,
         answers: impl Fn(&str) -> (u16, Vec<u8>) + Send + Sync + 'static,
     ) -> Vec<Result<(), String>> {
-        let vendor = self.config.vendor();
-        let Ok(meters) = SourceMeters::new(&self.own, vendor, endpoints(vendor)) else {
+        let profile = self.config.profile;
+        let Ok(meters) = SourceMeters::new(&self.own, profile.name, profile.calls) else {
             return Vec::new();
         };
         let canned = move |endpoint: Endpoint| {
             let (status, body) = answers(endpoint.as_str());
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
         };
-        let api = Api::new(&self.config, self.client.clone(), user_agent(vendor), meters)
-            .answered_by(Box::new(canned));
-        let system = System::new(&self.config);
+        let api = Api::new(&self.config, self.client.clone(), meters).answered_by(Box::new(canned));
+        let Some(system) = systems::catalogue().start(&self.config) else { return Vec::new() };
         let mut outcomes = Vec::new();
         for _ in 0..2 {
             let outcome = system.collect(&api).await;

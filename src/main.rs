@@ -4,9 +4,9 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use conferencing_exporter::{
-    check,
     cli::{Cli, Command},
-    healthcheck, logging, schema, serve,
+    commands::{check, healthcheck, schema, serve},
+    logging,
 };
 
 fn main() -> ExitCode {

@@ -3,50 +3,95 @@
 
 use std::fmt;
 
-/// A kind of conferencing system the exporter can read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Vendor {
-    /// OpenVox UC Series IPPBX, API v0.0.1.
-    OpenvoxUc,
-    /// Yeastar S-Series (also K2 and S1000), API v2.0.0.
-    YeastarS,
-    /// Yeastar P-Series, OpenAPI v1.0.
-    YeastarP,
-    /// Huawei Cloud Meeting.
-    HuaweiMeeting,
-    /// DingTalk video conferences.
-    Dingtalk,
+/// One call of a vendor's API, by the fixed name that labels its metrics. Never a URL.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Endpoint(pub &'static str);
+
+impl Endpoint {
+    /// The value of the `call` label.
+    pub const fn as_str(self) -> &'static str {
+        self.0
+    }
 }
 
-impl Vendor {
-    /// Every vendor, in the order of the documentation.
-    pub const ALL: [Self; 5] =
-        [Self::OpenvoxUc, Self::YeastarS, Self::YeastarP, Self::HuaweiMeeting, Self::Dingtalk];
+/// Why a request failed: the value of the `reason` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Reason {
+    /// The budget ended before the answer was whole.
+    Timeout,
+    /// The name was not resolved.
+    Dns,
+    /// Refused, reset, or closed before or inside the answer.
+    Connect,
+    /// Handshake or certificate, or no TLS at an https address.
+    Tls,
+    /// Login refused, or the token was not accepted.
+    Auth,
+    /// The vendor's documented lock-out answer.
+    LockedOut,
+    /// The vendor's documented permission or address-list answer; HTTP 403.
+    Forbidden,
+    /// The vendor's documented throttling answer; HTTP 429.
+    RateLimited,
+    /// The vendor's documented quota answer.
+    Quota,
+    /// Any other HTTP 4xx without a documented code in its body.
+    Http4xx,
+    /// Any other HTTP 5xx without a documented code in its body.
+    Http5xx,
+    /// A well-formed failure of the vendor that is none of the others.
+    Vendor,
+    /// Not JSON, not UTF-8, cut short, nested too deep, or a required key missing or wrong.
+    Decode,
+    /// Longer than `max_response_bytes`.
+    TooLarge,
+    /// Any 3xx: redirects are never followed.
+    Redirect,
+}
 
-    /// The value of the `vendor` label and of the configuration's `vendor` key.
+impl Reason {
+    /// Every reason, in the order of the documentation.
+    pub const ALL: [Self; 15] = [
+        Self::Timeout,
+        Self::Dns,
+        Self::Connect,
+        Self::Tls,
+        Self::Auth,
+        Self::LockedOut,
+        Self::Forbidden,
+        Self::RateLimited,
+        Self::Quota,
+        Self::Http4xx,
+        Self::Http5xx,
+        Self::Vendor,
+        Self::Decode,
+        Self::TooLarge,
+        Self::Redirect,
+    ];
+
+    /// The value of the `reason` label.
     pub const fn as_str(self) -> &'static str {
         match self {
-            Self::OpenvoxUc => "openvox_uc",
-            Self::YeastarS => "yeastar_s",
-            Self::YeastarP => "yeastar_p",
-            Self::HuaweiMeeting => "huawei_meeting",
-            Self::Dingtalk => "dingtalk",
-        }
-    }
-
-    /// The name people use for the system.
-    pub const fn title(self) -> &'static str {
-        match self {
-            Self::OpenvoxUc => "OpenVox UC",
-            Self::YeastarS => "Yeastar S-Series",
-            Self::YeastarP => "Yeastar P-Series",
-            Self::HuaweiMeeting => "Huawei Cloud Meeting",
-            Self::Dingtalk => "DingTalk",
+            Self::Timeout => "timeout",
+            Self::Dns => "dns",
+            Self::Connect => "connect",
+            Self::Tls => "tls",
+            Self::Auth => "auth",
+            Self::LockedOut => "locked_out",
+            Self::Forbidden => "forbidden",
+            Self::RateLimited => "rate_limited",
+            Self::Quota => "quota",
+            Self::Http4xx => "http_4xx",
+            Self::Http5xx => "http_5xx",
+            Self::Vendor => "vendor",
+            Self::Decode => "decode",
+            Self::TooLarge => "too_large",
+            Self::Redirect => "redirect",
         }
     }
 }
 
-impl fmt::Display for Vendor {
+impl fmt::Display for Reason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
     }

@@ -21,8 +21,8 @@ use conferencing_exporter::{
         own::{Own, SourceMeters},
         text::Writer,
     },
-    model::{Measure, Observation, Vendor},
-    vendor::{self, System},
+    model::{Measure, Observation},
+    systems::{Running, catalogue},
     web::render::{write_own, write_reports},
 };
 use futures_util::FutureExt;
@@ -34,7 +34,7 @@ use tokio::time::Instant;
 pub(crate) struct Decoding {
     large: Arc<str>,
     api: Api,
-    system: System,
+    system: Arc<dyn Running>,
     measure: Measure,
     expected: u64,
 }
@@ -49,7 +49,7 @@ impl Decoding {
         );
         let login = r#"{"accessToken":"t","expireIn":7200}"#;
         let large = answers::dingtalk(50, 500);
-        Self::new(Vendor::Dingtalk, &settings, login, large, (Measure::ConferencesActive, 50))
+        Self::new("dingtalk", &settings, login, large, (Measure::ConferencesActive, 50))
     }
 
     /// Huawei: 500 meetings.
@@ -57,7 +57,7 @@ impl Decoding {
         let settings = "app_id: a, app_key: b";
         let login = r#"{"accessToken":"t","validPeriod":7200,"user":{"adminType":2}}"#;
         let large = answers::huawei(500);
-        Self::new(Vendor::HuaweiMeeting, settings, login, large, (Measure::ConferencesActive, 500))
+        Self::new("huawei_meeting", settings, login, large, (Measure::ConferencesActive, 500))
     }
 
     /// Yeastar S-Series: 2,000 rooms.
@@ -65,11 +65,11 @@ impl Decoding {
         let settings = "username: a, password: b, live: false";
         let login = r#"{"status":"Success","token":"t"}"#;
         let large = answers::yeastar_s(2_000);
-        Self::new(Vendor::YeastarS, settings, login, large, (Measure::Rooms, 2_000))
+        Self::new("yeastar_s", settings, login, large, (Measure::Rooms, 2_000))
     }
 
     fn new(
-        vendor: Vendor,
+        vendor: &str,
         settings: &str,
         login: &'static str,
         large: String,
@@ -80,10 +80,10 @@ impl Decoding {
         );
         let source = &configuration(&yaml).sources[0];
         let own = Own::new().expect("metrics");
-        let meters = SourceMeters::new(&own, vendor, vendor::endpoints(vendor)).expect("metrics");
+        let meters = SourceMeters::new(&own, vendor, source.profile.calls).expect("metrics");
         let clients = client::clients(std::slice::from_ref(source));
         let client = clients.ok().and_then(|mut clients| clients.pop()).expect("a client");
-        let api = Api::new(source, client, vendor::user_agent(vendor), meters);
+        let api = Api::new(source, client, meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);
         let api = api.answered_by(Box::new(move |endpoint| {
@@ -94,7 +94,8 @@ impl Decoding {
             };
             (StatusCode::OK, body.as_bytes().to_owned())
         }));
-        let decoding = Self { large, api, system: System::new(source), measure, expected };
+        let system = catalogue().start(source).expect("a known system");
+        let decoding = Self { large, api, system, measure, expected };
         // Logs in.
         decoding.decode();
         decoding
@@ -131,7 +132,7 @@ impl Rendering {
     /// `sources` sources with `conferences` conferences each, two series a conference.
     pub(crate) fn new(sources: usize, conferences: usize) -> Self {
         let own = Own::new().expect("metrics");
-        let engine = Engine::new(Arc::clone(&own));
+        let engine = Engine::new(Arc::clone(&own), catalogue());
         engine.apply(configuration(&yaml(sources))).expect("an engine");
         let configured = engine.sources();
         let reports = configured.iter().map(|source| {
@@ -183,14 +184,13 @@ impl Rendering {
 /// A configuration of `sources` sources of all vendors.
 pub(crate) fn yaml(sources: usize) -> String {
     let mut yaml = "defaults: { timeout: 5s }\nsources:\n".to_owned();
+    let catalogue = catalogue();
+    let profiles = catalogue.profiles();
     for index in 0..sources {
-        let vendor = Vendor::ALL[index % Vendor::ALL.len()];
-        let login = match vendor {
-            Vendor::OpenvoxUc | Vendor::YeastarS => "username: api\n    password: secret",
-            Vendor::YeastarP => "client_id: id\n    client_secret: secret",
-            Vendor::HuaweiMeeting => "app_id: id\n    app_key: secret",
-            Vendor::Dingtalk => "app_key: key\n    app_secret: secret",
-        };
+        let vendor = profiles[index % profiles.len()];
+        let login: Vec<_> =
+            vendor.logins[0].required.iter().map(|key| format!("{}: secret", key.name)).collect();
+        let login = login.join("\n    ");
         // Writing to a String cannot fail.
         let _ = write!(
             yaml,
@@ -205,5 +205,7 @@ pub(crate) fn yaml(sources: usize) -> String {
 
 /// Parses and validates a configuration.
 pub(crate) fn configuration(yaml: &str) -> Config {
-    Config::parse(yaml, Path::new("bench.yaml")).expect("a configuration").config
+    Config::parse(yaml, Path::new("bench.yaml"), catalogue().profiles())
+        .expect("a configuration")
+        .config
 }

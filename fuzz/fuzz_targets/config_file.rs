@@ -4,13 +4,13 @@
 
 use std::path::Path;
 
-use conferencing_exporter::config::Config;
+use conferencing_exporter::{config::Config, systems::catalogue};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|text: &str| {
     // Files that exist are not what is tried here.
     let file = Path::new("/nonexistent/exporter.yaml");
-    if let Err(error) = Config::parse_with_env(text, file, |_| None) {
+    if let Err(error) = Config::parse_with_env(text, file, catalogue().profiles(), |_| None) {
         assert!(error.to_string().starts_with("/nonexistent/exporter.yaml"), "{error}");
     }
 });

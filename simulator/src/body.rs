@@ -27,12 +27,14 @@ pub(crate) enum Payload {
     Close,
 }
 
+/// What an answer that never ends goes on with.
+pub(crate) static ENDLESS: [u8; 16_384] = [b'0'; 16_384];
 /// A byte a second.
-const DRIP: Duration = Duration::from_secs(1);
+pub(crate) const DRIP: Duration = Duration::from_secs(1);
 /// Time for the first half to leave before the connection breaks.
-const SETTLE: Duration = Duration::from_millis(30);
+pub(crate) const SETTLE: Duration = Duration::from_millis(30);
 
-pub(crate) struct Out {
+pub(crate) struct FaultyBody {
     state: State,
     sleep: Option<Pin<Box<Sleep>>>,
 }
@@ -44,7 +46,7 @@ enum State {
     Endless { begun: bool },
 }
 
-impl Out {
+impl FaultyBody {
     /// `reset` is set to make the connection end with a reset.
     pub(crate) fn new(payload: Payload, reset: &Arc<AtomicBool>) -> Self {
         let state = match payload {
@@ -72,7 +74,7 @@ impl Out {
     }
 }
 
-impl Body for Out {
+impl Body for FaultyBody {
     type Data = Bytes;
     type Error = io::Error;
 
@@ -108,9 +110,8 @@ impl Body for Out {
                 Poll::Ready(Some(Err(io::Error::other("the body is to end here"))))
             }
             State::Endless { begun } => {
-                static BLOCK: [u8; 16_384] = [b'0'; 16_384];
                 let block = if *begun {
-                    Bytes::from_static(&BLOCK)
+                    Bytes::from_static(&ENDLESS)
                 } else {
                     Bytes::from_static(b"{\"padding\":\"")
                 };

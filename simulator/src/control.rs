@@ -1,15 +1,18 @@
 //! The control port: what the systems hold and were asked, faults by name; for the demo and for scripts.
 
-use crate::body::Out;
-use crate::fault::{Fault, Injected};
-use crate::model::Vendor;
-use crate::server::{Shared, decode, lock, text};
-use crate::truth::Truth;
+use crate::body::{FaultyBody, Payload};
+use crate::fault::{Fault, Injected, JSON};
+use crate::instance::unix;
+use crate::registry::{Description, Vendor};
+use crate::server::http::decode;
+use crate::server::{Shared, lock};
 use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Method, Response, StatusCode};
 use serde_json::{Value, json};
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 const HELP: &str = "\
 simulator control
@@ -20,50 +23,77 @@ POST /fault?vendor=V&instance=I&endpoint=E&fault=F&times=N
                                      let calls fail; without endpoint all, without times until cleared
 POST /clear                          no faults, no lock-outs, no recorded requests
 POST /expire?vendor=V&instance=I     tokens issued so far are expired
+POST /restart?vendor=V&instance=I    tokens issued so far are unknown, as after a restart of the system
 
-vendors: openvox_uc yeastar_s yeastar_p huawei_meeting dingtalk; no instance is the one without a path prefix
-faults:  hang status-500 auth throttle lockout html close reset truncate empty endless
+no instance is the one without a path prefix
 ";
+
+/// The names of [`named`].
+const FAULTS: [&str; 15] = [
+    "hang",
+    "drip",
+    "status-500",
+    "auth",
+    "unauthorized",
+    "token-refused",
+    "throttle",
+    "lockout",
+    "html",
+    "close",
+    "reset",
+    "truncate",
+    "empty",
+    "endless",
+    "late",
+];
+
+/// How much later `late` judges a call.
+const LATE: Duration = Duration::from_secs(3);
+
+fn help(shared: &Shared) -> String {
+    let vendors: Vec<_> =
+        shared.options.registry.vendors().into_iter().map(Vendor::as_str).collect();
+    format!("{HELP}vendors: {}\nfaults:  {}\n", vendors.join(" "), FAULTS.join(" "))
+}
 
 pub(crate) async fn answer(
     shared: Arc<Shared>,
     request: hyper::Request<Incoming>,
-) -> io::Result<Response<Out>> {
+) -> io::Result<Response<FaultyBody>> {
     let query = decode(request.uri().query().unwrap_or_default());
     let of =
         |name: &str| query.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
-    let vendor = of("vendor").and_then(Vendor::from_name);
+    let vendor = of("vendor").and_then(|name| shared.options.registry.find(name));
     let instance = of("instance").unwrap_or_default();
     let done = || text(StatusCode::OK, false, "done\n".to_owned());
     let bad = |what: &str| text(StatusCode::BAD_REQUEST, false, format!("{what}\n"));
     Ok(match (request.method(), request.uri().path(), vendor) {
-        (&Method::GET, "/", _) => text(StatusCode::OK, false, HELP.to_owned()),
+        (&Method::GET, "/", _) => text(StatusCode::OK, false, help(&shared)),
         (&Method::POST, "/clear", _) => {
-            for system in shared.every_system() {
-                let mut system = lock(&system);
-                system.clear_faults();
-                system.clear_requests();
-                system.unlock();
+            for instance in shared.every_instance() {
+                let mut instance = lock(&instance);
+                instance.clear_faults();
+                instance.clear_requests();
+                instance.sessions.unlock();
             }
             done()
         }
-        (_, "/truth" | "/requests" | "/fault" | "/expire", None) => {
-            bad("vendor= must name one of the five")
+        (_, "/truth" | "/requests" | "/fault" | "/expire" | "/restart", None) => {
+            bad("vendor= must be one the help names")
         }
         (&Method::GET, "/truth", Some(vendor)) => {
-            let system = shared.system(vendor, instance);
-            let mut system = lock(&system);
-            system.live_on();
-            let truth = json!(Truth::of(vendor, &system.population));
-            text(StatusCode::OK, true, truth.to_string())
+            let instance = shared.instance(vendor, instance);
+            let mut instance = lock(&instance);
+            instance.advance();
+            text(StatusCode::OK, true, json!(instance.truth()).to_string())
         }
         (&Method::GET, "/requests", Some(vendor)) => {
-            let requests: Value = lock(&shared.system(vendor, instance))
+            let requests: Value = lock(&shared.instance(vendor, instance))
                 .requests()
                 .iter()
                 .map(|r| {
                     json!({
-                        "at": crate::system::unix(r.at), "endpoint": r.endpoint, "method": r.method,
+                        "at": unix(r.at), "endpoint": r.endpoint, "method": r.method,
                         "path": r.path, "forbidden": r.forbidden, "status": r.status,
                     })
                 })
@@ -71,7 +101,11 @@ pub(crate) async fn answer(
             text(StatusCode::OK, true, requests.to_string())
         }
         (&Method::POST, "/expire", Some(vendor)) => {
-            lock(&shared.system(vendor, instance)).expire_tokens();
+            lock(&shared.instance(vendor, instance)).expire_tokens();
+            done()
+        }
+        (&Method::POST, "/restart", Some(vendor)) => {
+            lock(&shared.instance(vendor, instance)).restart();
             done()
         }
         (&Method::POST, "/fault", Some(vendor)) => {
@@ -80,89 +114,80 @@ pub(crate) async fn answer(
                 return Ok(bad("times= must be a number"));
             };
             let endpoint = of("endpoint").filter(|name| !name.is_empty());
-            if endpoint.is_some_and(|name| !vendor.endpoints().contains(&name)) {
+            if endpoint.is_some_and(|name| !shared.description(vendor).calls.contains(&name)) {
                 return Ok(bad(&format!(
                     "endpoint= must be one of {}",
-                    vendor.endpoints().join(", ")
+                    shared.description(vendor).calls.join(", ")
                 )));
             }
-            let Some(faults) = named(vendor, of("fault").unwrap_or_default()) else {
-                return Ok(bad("fault= must be one the help names; DingTalk has no lock-out"));
+            let Some(faults) = named(shared.description(vendor), of("fault").unwrap_or_default())
+            else {
+                return Ok(bad(
+                    "fault= must be one the help names; not every system has a lock-out",
+                ));
             };
-            let system = shared.system(vendor, instance);
-            let mut system = lock(&system);
+            if !shared.speaks_http(vendor) && faults.iter().any(|(_, fault)| fault.needs_http()) {
+                return Ok(bad("fault= must not be one of HTTP for this system"));
+            }
+            let instance = shared.instance(vendor, instance);
+            let mut instance = lock(&instance);
             for (of_endpoint, fault) in faults {
                 if endpoint.is_none() || of_endpoint.is_none() || of_endpoint == endpoint {
                     let endpoint = of_endpoint.or(endpoint).map(str::to_owned);
-                    system.inject(Injected { endpoint, fault, times });
+                    instance.inject(Injected { endpoint, fault, times });
                 }
             }
             done()
         }
-        _ => text(StatusCode::NOT_FOUND, false, HELP.to_owned()),
+        _ => text(StatusCode::NOT_FOUND, false, help(&shared)),
     })
+}
+
+/// A text or JSON answer.
+fn text(status: StatusCode, json: bool, body: String) -> Response<FaultyBody> {
+    let mut response = Response::new(FaultyBody::new(Payload::Whole(body.into()), &Arc::default()));
+    *response.status_mut() = status;
+    let kind = if json { JSON } else { "text/plain; charset=utf-8" };
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
+    response
 }
 
 type Named = Vec<(Option<&'static str>, Fault)>;
 
 /// The faults a name stands for, with the endpoint each belongs to.
-fn named(vendor: Vendor, name: &str) -> Option<Named> {
+fn named(description: &Description, name: &str) -> Option<Named> {
+    let codes = description.codes;
     let every = |fault: Fault| Some(vec![(None, fault)]);
     match name {
         "hang" => every(Fault::Hang),
+        "drip" => every(Fault::Drip),
         "status-500" => every(Fault::Status(500)),
+        "unauthorized" => every(Fault::Unauthorized),
+        "token-refused" => every(Fault::TokenRefused),
         "html" => every(Fault::Html),
         "close" => every(Fault::CloseBeforeAnswer),
         "reset" => every(Fault::ResetInsideBody),
         "truncate" => every(Fault::Truncate),
         "empty" => every(Fault::Empty),
         "endless" => every(Fault::Endless),
-        "auth" => Some(refused(vendor, refused_login(vendor))),
-        "throttle" => every(throttled(vendor)),
-        "lockout" => Some(refused(vendor, locked_out(vendor)?)),
+        "late" => every(Fault::JudgeLater(LATE)),
+        "auth" => Some(refused(description, codes.login_refused)),
+        "lockout" => Some(refused(description, codes.locked_out?)),
+        "throttle" => every(match codes.throttled {
+            Some(code) => Fault::VendorError(code.to_owned()),
+            // What a proxy in front of the system would say.
+            None => Fault::RetryAfter { status: 429, value: "30".to_owned() },
+        }),
         _ => None,
     }
 }
 
 /// Every token is refused, and so is every login, in that way.
-fn refused(vendor: Vendor, login: &'static str) -> Named {
-    let token = match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => "20004",
-        Vendor::YeastarP => "10004",
-        Vendor::HuaweiMeeting => "USG.206020000",
-        Vendor::Dingtalk => "InvalidAuthentication",
+fn refused(description: &Description, login: &'static str) -> Named {
+    let fault = |call: &&'static str| {
+        let is_login = description.logins.contains(call);
+        let code = if is_login { login } else { description.codes.token_refused };
+        (Some(*call), Fault::VendorError(code.to_owned()))
     };
-    let code = |endpoint: &str| if vendor.logins().contains(&endpoint) { login } else { token };
-    vendor.endpoints().iter().map(|e| (Some(*e), Fault::VendorError(code(e).to_owned()))).collect()
-}
-
-fn refused_login(vendor: Vendor) -> &'static str {
-    match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => "20003",
-        Vendor::YeastarP => "-1",
-        Vendor::HuaweiMeeting => "USG.206010025",
-        Vendor::Dingtalk => "invalidClientIdOrSecret",
-    }
-}
-
-fn locked_out(vendor: Vendor) -> Option<&'static str> {
-    match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => Some("20002"),
-        Vendor::YeastarP => Some("70004"),
-        Vendor::HuaweiMeeting => Some("USG.206030015"),
-        Vendor::Dingtalk => None,
-    }
-}
-
-/// The PBXs document no throttling: a proxy in front of them would say 429.
-fn throttled(vendor: Vendor) -> Fault {
-    match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => {
-            Fault::RetryAfter { status: 429, value: "30".to_owned() }
-        }
-        Vendor::HuaweiMeeting => Fault::VendorError("APIG.0308".to_owned()),
-        Vendor::Dingtalk => {
-            Fault::VendorError("Forbidden.AccessDenied.QpsLimitForAppkeyAndApi".to_owned())
-        }
-    }
+    description.calls.iter().map(fault).collect()
 }

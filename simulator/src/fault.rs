@@ -1,27 +1,28 @@
 //! The ways in which a system can misbehave.
 
 use crate::body::Payload;
-use crate::model::Vendor;
-use crate::system::Answer;
-use crate::{dingtalk, huawei_meeting, mangle, yeastar_p};
+use crate::call::Answer;
+use crate::damage;
+use crate::registry::Description;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use hyper::body::Bytes;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::Write;
 use std::time::Duration;
 
 /// What goes wrong with a call.
 ///
 /// "The right answer" is what the system would have answered; faults that speak of it let the call have its effect
-/// (a login issues a token), the others do not.
+/// (a login issues a token), the others do not. In a text protocol an answer is one message, and faults that need
+/// HTTP ([`Fault::needs_http`]) do not exist. Faults that speak of keys change only answers that are JSON objects.
 #[derive(Clone, Debug)]
 pub enum Fault {
     /// This HTTP status with a plain text body.
     Status(u16),
     /// This HTTP status with this body, announced as JSON.
     StatusJson(u16, String),
-    /// HTTP 200 with these bytes, announced as JSON.
+    /// HTTP 200 with these bytes, announced as JSON; in a text protocol these bytes, such as another service's banner.
     Body(Vec<u8>),
     /// The vendor's failure shape with this code (`errno`, `errcode`, `error_code`, `code`) and the HTTP status that
     /// is documented for it.
@@ -59,8 +60,10 @@ pub enum Fault {
     Html,
     /// The right answer after a byte order mark.
     Bom,
-    /// The right answer with an unknown key whose value is not UTF-8.
+    /// The right answer with an unknown key that is not UTF-8.
     InvalidUtf8,
+    /// The right answer with an unknown key whose text is in another encoding: GBK.
+    ForeignText,
     /// The main key's value replaced by arrays nested this deep.
     DeepNesting(usize),
     /// The right answer with an unknown key of arrays nested this deep.
@@ -83,10 +86,19 @@ pub enum Fault {
     RepeatPages,
     /// The right answer with each item of its list given twice.
     DuplicateItems,
-    /// The right answer, this much later.
+    /// The right answer, this much later. The call is judged, and has its effect, when it arrives.
     Delay(Duration),
-    /// HTTP 200 without a body.
+    /// The call is judged this much later, even if its sender has gone by then, and then answered rightly. Until then
+    /// it has no effect, and its recorded status is 0.
+    JudgeLater(Duration),
+    /// HTTP 200 without a body; in a text protocol nothing, and the connection stays.
     Empty,
+    /// The system's own answer for a token it does not accept, however new the token is. Without an endpoint it
+    /// concerns the calls that need what a login gave, and neither logins nor log-outs.
+    TokenRefused,
+    /// HTTP 401 with a plain text body, as from a proxy. Without an endpoint it concerns the same calls as
+    /// [`Fault::TokenRefused`].
+    Unauthorized,
 }
 
 /// A fault waiting for its call.
@@ -95,6 +107,20 @@ pub(crate) struct Injected {
     pub(crate) endpoint: Option<String>,
     pub(crate) fault: Fault,
     pub(crate) times: Option<u32>,
+}
+
+impl Injected {
+    /// Whether this call is one it waits for.
+    pub(crate) fn concerns(&self, endpoint: &str, description: &Description) -> bool {
+        match (&self.endpoint, &self.fault) {
+            (Some(name), _) => name == endpoint,
+            (None, Fault::TokenRefused | Fault::Unauthorized) => {
+                description.with_token.contains(&endpoint)
+            }
+            // The greeting of a text protocol answers no call.
+            (None, _) => endpoint != GREETING,
+        }
+    }
 }
 
 /// What goes out.
@@ -106,6 +132,8 @@ pub(crate) struct Reply {
     pub(crate) delay: Duration,
 }
 
+/// What faults for the greeting of a text protocol are injected for.
+pub(crate) const GREETING: &str = "greeting";
 pub(crate) const JSON: &str = "application/json;charset=UTF-8";
 const TEXT: &str = "text/plain";
 const HTML: &str = "text/html; charset=utf-8";
@@ -116,6 +144,23 @@ impl Reply {
     pub(crate) fn of(status: u16, body: impl Into<Bytes>) -> Self {
         let payload = Payload::Whole(body.into());
         Self { status, kind: JSON, headers: Vec::new(), payload, delay: Duration::ZERO }
+    }
+
+    /// A right answer with this payload.
+    pub(crate) fn to(answer: &Answer, payload: Payload) -> Self {
+        Self { kind: answer.kind, payload, ..Self::of(answer.status, "") }
+    }
+
+    /// The HTTP status, or 0 if no answer is begun.
+    pub(crate) fn begun(&self) -> u16 {
+        match self.payload {
+            Payload::Never | Payload::Close => 0,
+            Payload::Whole(_)
+            | Payload::UntilClose(_)
+            | Payload::Drip(_)
+            | Payload::Half { .. }
+            | Payload::Endless => self.status,
+        }
     }
 
     fn announced(mut self, kind: &'static str) -> Self {
@@ -130,6 +175,22 @@ impl Reply {
 }
 
 impl Fault {
+    /// Whether it means something only in HTTP.
+    pub fn needs_http(&self) -> bool {
+        matches!(
+            self,
+            Self::Status(_)
+                | Self::StatusJson(..)
+                | Self::VendorErrorStatus(..)
+                | Self::RetryAfter { .. }
+                | Self::GzipBomb(_)
+                | Self::Redirect(_)
+                | Self::WrongContentType
+                | Self::RepeatPages
+                | Self::Unauthorized
+        )
+    }
+
     /// Whether the call is to have its effect.
     pub(crate) fn needs_answer(&self) -> bool {
         match self {
@@ -145,7 +206,9 @@ impl Fault {
             | Self::CloseBeforeAnswer
             | Self::Redirect(_)
             | Self::Html
-            | Self::Empty => false,
+            | Self::Empty
+            | Self::TokenRefused
+            | Self::Unauthorized => false,
             Self::Drip
             | Self::Large(_)
             | Self::Truncate
@@ -153,6 +216,7 @@ impl Fault {
             | Self::WrongContentType
             | Self::Bom
             | Self::InvalidUtf8
+            | Self::ForeignText
             | Self::DeepNesting(_)
             | Self::DeepNestingIgnoredKey(_)
             | Self::WrongTypes
@@ -164,118 +228,84 @@ impl Fault {
             | Self::LyingTotal(_)
             | Self::RepeatPages
             | Self::DuplicateItems
-            | Self::Delay(_) => true,
+            | Self::Delay(_)
+            | Self::JudgeLater(_) => true,
         }
     }
 
-    /// What goes out instead of the right answer.
-    pub(crate) fn reply(&self, vendor: Vendor, endpoint: &str, right: Option<Answer>) -> Reply {
-        let (status, body) =
-            right.map_or((200, Bytes::new()), |answer| (answer.status, answer.body));
-        let right = |body: Vec<u8>| Reply::of(status, body);
-        let json = |change: &dyn Fn(&mut Value)| {
-            let mut value: Value = serde_json::from_slice(&body).unwrap_or_default();
-            change(&mut value);
-            Reply::of(status, value.to_string())
-        };
+    /// What goes out instead of the right answer, which is there if [`Fault::needs_answer`] says so. `failure` makes
+    /// the system's failure answer for a code; `main_keys` are those of the call's right answer.
+    pub(crate) fn reply(
+        &self,
+        right: Option<Answer>,
+        failure: &dyn Fn(&str) -> Answer,
+        main_keys: &[&str],
+        description: &Description,
+    ) -> Reply {
+        let right = right.unwrap_or_else(|| Answer::bytes(Bytes::new()));
+        let body = &right.body;
+        let damaged = |body: Vec<u8>| Reply::to(&right, Payload::Whole(body.into()));
+        let changed = |change: &dyn Fn(&mut Value)| damaged(damage::changed(body, change));
         match self {
             Self::Status(status) => {
                 Reply::of(*status, "the server has a problem\n").announced(TEXT)
             }
             Self::StatusJson(status, body) => Reply::of(*status, body.clone()),
             Self::Body(bytes) => Reply::of(200, bytes.clone()),
-            Self::VendorError(code) => {
-                Reply::of(vendor_status(vendor, code), vendor_error(vendor, code).to_string())
-            }
+            Self::VendorError(code) => whole(failure(code)),
             Self::VendorErrorStatus(status, code) => {
-                Reply::of(*status, vendor_error(vendor, code).to_string())
+                Reply { status: *status, ..whole(failure(code)) }
             }
+            Self::TokenRefused => whole(failure(description.codes.token_refused)),
+            Self::Unauthorized => Reply::of(401, "authorization required\n").announced(TEXT),
             Self::RetryAfter { status, value } => Reply::of(*status, "try again later\n")
                 .announced(TEXT)
                 .with_header("retry-after", value),
-            Self::Hang => Reply { payload: Payload::Never, ..Reply::of(200, "") },
-            Self::Drip => Reply { payload: Payload::Drip(body), ..Reply::of(status, "") },
-            Self::Endless => Reply { payload: Payload::Endless, ..Reply::of(200, "") },
-            Self::Large(size) => right(mangle::padded(&body, *size)),
+            Self::Hang => Reply::to(&right, Payload::Never),
+            Self::Drip => Reply::to(&right, Payload::Drip(body.clone())),
+            Self::Endless => Reply::to(&right, Payload::Endless),
+            Self::Large(size) => damaged(damage::padded(body, *size)),
             Self::GzipBomb(size) => {
                 Reply::of(200, bomb(*size)).with_header("content-encoding", "gzip")
             }
-            Self::Truncate => {
-                Reply { payload: Payload::Half { body, reset: false }, ..Reply::of(status, "") }
-            }
-            Self::CloseBeforeAnswer => Reply { payload: Payload::Close, ..Reply::of(200, "") },
+            Self::Truncate => Reply::to(&right, Payload::Half { body: body.clone(), reset: false }),
+            Self::CloseBeforeAnswer => Reply::to(&right, Payload::Close),
             Self::ResetInsideBody => {
-                Reply { payload: Payload::Half { body, reset: true }, ..Reply::of(status, "") }
+                Reply::to(&right, Payload::Half { body: body.clone(), reset: true })
             }
             Self::Redirect(to) => {
                 Reply::of(302, "moved\n").announced(TEXT).with_header("location", to)
             }
-            Self::WrongContentType => Reply::of(status, body).announced(HTML),
+            Self::WrongContentType => whole(right).announced(HTML),
             Self::Html => Reply::of(200, LOGIN_PAGE).announced(HTML),
-            Self::Bom => right([b"\xef\xbb\xbf", body.as_ref()].concat()),
-            Self::InvalidUtf8 => right(mangle::with_key(&body, b"\"\xff\xfe\xc3\"")),
+            Self::Bom => damaged([b"\xef\xbb\xbf", body.as_ref()].concat()),
+            Self::InvalidUtf8 => damaged(damage::with_key(body, b"1,\"\xff\xfe\xc3\":1")),
+            Self::ForeignText => damaged(damage::with_key(body, b"\"\xbb\xe1\xd2\xe9\"")),
             Self::DeepNesting(depth) => {
-                right(mangle::with_main(&body, main_key(vendor, endpoint), &mangle::nested(*depth)))
+                damaged(damage::with_main(body, main_keys, &damage::nested(*depth)))
             }
             Self::DeepNestingIgnoredKey(depth) => {
-                right(mangle::with_key(&body, &mangle::nested(*depth)))
+                damaged(damage::with_key(body, &damage::nested(*depth)))
             }
-            Self::WrongTypes => json(&mangle::wrong_types),
-            Self::MissingKey => json(&|value| mangle::without(value, main_key(vendor, endpoint))),
-            Self::DuplicateKeys => right(mangle::twice(&body)),
-            Self::NotJson => right(mangle::with_main(&body, main_key(vendor, endpoint), b"NaN")),
-            Self::HugeNumbers => right(mangle::huge(&body)),
-            Self::NegativeNumbers => json(&mangle::negative),
-            Self::LyingTotal(total) => json(&|value| mangle::total(value, *total)),
-            Self::RepeatPages => json(&mangle::another_page),
-            Self::DuplicateItems => {
-                json(&|value| mangle::duplicate(value, main_key(vendor, endpoint)))
-            }
-            Self::Delay(delay) => Reply { delay: *delay, ..Reply::of(status, body) },
+            Self::WrongTypes => changed(&damage::wrong_types),
+            Self::MissingKey => changed(&|value| damage::without(value, main_keys)),
+            Self::DuplicateKeys => damaged(damage::twice(body)),
+            Self::NotJson => damaged(damage::with_main(body, main_keys, b"NaN")),
+            Self::HugeNumbers => damaged(damage::huge(body)),
+            Self::NegativeNumbers => changed(&damage::negative),
+            Self::LyingTotal(total) => changed(&|value| damage::total(value, *total)),
+            Self::RepeatPages => changed(&damage::another_page),
+            Self::DuplicateItems => changed(&|value| damage::duplicate(value, main_keys)),
+            Self::Delay(delay) => Reply { delay: *delay, ..whole(right) },
+            Self::JudgeLater(_) => whole(right),
             Self::Empty => Reply::of(200, ""),
         }
     }
 }
 
-/// The key an answer cannot do without.
-fn main_key(vendor: Vendor, endpoint: &str) -> &'static [&'static str] {
-    match (vendor, endpoint) {
-        (Vendor::OpenvoxUc | Vendor::YeastarS, "login") => &["token"],
-        (
-            Vendor::OpenvoxUc | Vendor::YeastarS,
-            "conference/query" | "conference/query_in_session",
-        ) => &["conferences", "conference"],
-        (Vendor::OpenvoxUc | Vendor::YeastarS, _) => &["status"],
-        (Vendor::YeastarP, "get_token" | "refresh_token") => &["access_token"],
-        (Vendor::YeastarP, "del_token") => &["errcode"],
-        (Vendor::YeastarP, _) => &["data"],
-        (Vendor::HuaweiMeeting, "appauth" | "account_login") => &["accessToken"],
-        (Vendor::HuaweiMeeting, "realTimeInfo") => &["participants"],
-        (Vendor::HuaweiMeeting, _) => &["data"],
-        (Vendor::Dingtalk, "access_token") => &["accessToken", "access_token"],
-        (Vendor::Dingtalk, "orgConferences") => &["onGoingConfList"],
-        (Vendor::Dingtalk, _) => &["infos"],
-    }
-}
-
-fn vendor_error(vendor: Vendor, code: &str) -> Value {
-    match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => json!({ "status": "Failed", "errno": code }),
-        Vendor::YeastarP => match code.parse() {
-            Ok(code) => yeastar_p::failure(code),
-            Err(_) => json!({ "errcode": code, "errmsg": "FAILURE" }),
-        },
-        Vendor::HuaweiMeeting => huawei_meeting::failure(code, "the request was refused"),
-        Vendor::Dingtalk => dingtalk::failure(code),
-    }
-}
-
-fn vendor_status(vendor: Vendor, code: &str) -> u16 {
-    match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => 200,
-        Vendor::HuaweiMeeting => huawei_meeting::status_of(code),
-        Vendor::Dingtalk => dingtalk::status_of(code),
-    }
+fn whole(answer: Answer) -> Reply {
+    let payload = Payload::Whole(answer.body.clone());
+    Reply::to(&answer, payload)
 }
 
 /// A JSON object with one long string of zeros, packed.

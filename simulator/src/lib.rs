@@ -1,9 +1,11 @@
-//! The five vendors' HTTP APIs in one process, for the demo, the tests and the benchmarks.
+//! Simulated conferencing systems in one process, for the demo, the tests and the benchmarks.
 //!
-//! A [`Simulator`] listens on one port a vendor. Each path prefix `/i/<instance>` of a port is an independent system
-//! with its own [`Population`], tokens, faults and recorded requests; no prefix is the instance `""`.
+//! A [`Simulator`] listens on one port a system. Each path prefix `/i/<instance>` of a port is an independent instance
+//! with its own [`Population`], tokens, faults and recorded requests; no prefix is the instance `""`. A system that
+//! speaks a text protocol instead of HTTP has no paths: there each instance but `""` gets a free port of its own when
+//! its address is first asked for.
 //! [`Simulator::truth`] counts the model, so that a test compares the exporter with what there is and not with what
-//! was sent. Calls the exporter must never make get the vendor's own refusal and are recorded as
+//! was sent. Calls the exporter must never make get the system's own refusal and are recorded as
 //! [`Request::forbidden`].
 //!
 //! ```no_run
@@ -16,60 +18,78 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! # Adding a system
+//!
+//! A system is one type that implements [`SimulatedSystem`] and [`HttpSystem`] or [`TextSystem`]. A built-in one is a
+//! folder in `simulator/src/systems/` and one line in that folder's `mod.rs`, which says more. One that a test
+//! invents is added at run time:
+//!
+//! ```ignore
+//! let vendor = Vendor::new(&INVENTED_DESCRIPTION);
+//! let registry = Registry::default().with(&Invented);
+//! let simulator = Simulator::start(Options { registry, ..Options::default() }).await?;
+//! let base_url = simulator.base_url(vendor);
+//! ```
+//!
+//! `simulator/tests/invented.rs` is a whole example, a line protocol over TCP.
 
+mod activity;
 mod body;
+mod call;
 mod control;
-mod credentials;
-mod dingtalk;
+mod damage;
 mod fault;
-mod huawei_meeting;
-mod life;
-mod mangle;
-mod md5_pbx;
+mod instance;
 mod model;
-mod openvox_uc;
-mod populate;
+pub mod populate;
 mod record;
+mod registry;
 mod rng;
 mod server;
-mod session;
-mod system;
+mod sessions;
+mod systems;
 mod truth;
-mod yeastar_p;
-mod yeastar_s;
 
-pub use credentials::{
-    CLIENT_ID, CLIENT_SECRET, Credentials, DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID,
-    DINGTALK_SUITE_KEY, DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET, HUAWEI_ACCOUNT,
-    HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_HOSTED, HUAWEI_PASSWORD, PBX_PASSWORD, PBX_USERNAME,
-    credentials,
-};
+pub use activity::Activity;
+pub use call::{Answer, Call};
 pub use fault::Fault;
+pub use instance::Instance;
 pub use model::{
     Behaviour, Conference, Idle, Line, Moderator, Participant, Population, Presence, Role, Room,
-    Scheduled, UnknownIds, Vendor,
+    Scheduled, UnknownIds,
 };
 pub use record::Request;
+pub use registry::{
+    Codes, Conversation, Credentials, Description, HttpSystem, Message, Protocol, Registry,
+    SimulatedSystem, TextSystem, Vendor, credentials,
+};
+pub use rng::Rng;
+pub use sessions::{LOGIN, Sessions, TokenKind, TokenState};
+pub use systems::*;
 pub use truth::{ConferenceTruth, Truth};
 
-use crate::fault::Injected;
+use crate::fault::{GREETING, Injected};
 use crate::server::{Shared, lock};
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 use tokio::net::TcpListener;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Handle, Runtime};
 
 /// How to simulate.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The address to listen on.
     pub listen: IpAddr,
-    /// A port for each vendor in the order of [`Vendor::ALL`]; `None`: any free ones.
-    pub ports: Option<[u16; 5]>,
+    /// The systems to simulate.
+    pub registry: Registry,
+    /// The port of the first system; each other one has the next, in the order of the registry. `None`: any free
+    /// ones.
+    pub first_port: Option<u16>,
     /// The control port; `None`: any free one.
     pub control_port: Option<u16>,
     /// What populations and tokens are derived from.
@@ -82,7 +102,7 @@ pub struct Options {
     pub latency: Duration,
     /// How long access and control tokens live; `None`: as the vendor documents.
     pub token_life: Option<Duration>,
-    /// How long the P-Series' refresh tokens live; `None`: as documented, a day.
+    /// How long refresh tokens live; `None`: as the vendor documents.
     pub refresh_life: Option<Duration>,
     /// The vendors' quirks on the wire; also [`Behaviour::quirks`] of each new population.
     pub quirks: bool,
@@ -96,7 +116,8 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             listen: Ipv4Addr::LOCALHOST.into(),
-            ports: None,
+            registry: Registry::default(),
+            first_port: None,
             control_port: None,
             seed: 1,
             living: false,
@@ -112,10 +133,10 @@ impl Default for Options {
 }
 
 impl Options {
-    /// The demo: fixed ports 19681 to 19685 and 19690, living populations.
+    /// The demo: fixed ports from 19681 on and 19690 for control, living populations.
     pub fn demo() -> Self {
         Self {
-            ports: Some([19681, 19682, 19683, 19684, 19685]),
+            first_port: Some(19681),
             control_port: Some(19690),
             living: true,
             record_limit: 1_000,
@@ -127,8 +148,13 @@ impl Options {
 /// The running simulator; stops and frees its ports when dropped.
 pub struct Simulator {
     shared: Arc<Shared>,
-    addresses: [SocketAddr; 5],
+    /// Of the instance `""` of each system.
+    addresses: HashMap<Vendor, SocketAddr>,
+    /// Of other instances of systems that speak a text protocol.
+    own_addresses: Mutex<HashMap<(Vendor, String), SocketAddr>>,
     control: SocketAddr,
+    /// Where connections are served.
+    handle: Handle,
     /// Of a simulator that was not started inside somebody else's.
     runtime: Option<Runtime>,
 }
@@ -136,25 +162,28 @@ pub struct Simulator {
 impl Simulator {
     /// Starts inside the caller's tokio runtime.
     pub async fn start(options: Options) -> io::Result<Self> {
-        let ports = options.ports.unwrap_or_default();
         let listen = options.listen;
+        let first_port = options.first_port;
         let control_port = options.control_port.unwrap_or_default();
+        let vendors = options.registry.vendors();
         let shared = Arc::new(Shared::new(options));
-        let mut addresses = [SocketAddr::new(listen, 0); 5];
-        for vendor in Vendor::ALL {
-            let listener = TcpListener::bind((listen, ports[vendor.index()])).await?;
-            addresses[vendor.index()] = reachable(listener.local_addr()?);
-            let for_all = shared.clone();
-            let answer =
-                move |reset, request| server::answer(for_all.clone(), vendor, reset, request);
-            tokio::spawn(server::accept(listener, shared.clone(), true, answer));
+        let mut addresses = HashMap::new();
+        for (index, vendor) in vendors.into_iter().enumerate() {
+            let port = first_port.map_or(0, |first| first.saturating_add(index as u16));
+            let listener = TcpListener::bind((listen, port)).await?;
+            addresses.insert(vendor, reachable(listener.local_addr()?));
+            serve(&shared, vendor, "", listener);
         }
         let listener = TcpListener::bind((listen, control_port)).await?;
         let control = reachable(listener.local_addr()?);
         let for_all = shared.clone();
-        let answer = move |_, request| control::answer(for_all.clone(), request);
-        tokio::spawn(server::accept(listener, shared.clone(), false, answer));
-        Ok(Self { shared, addresses, control, runtime: None })
+        tokio::spawn(server::accept(listener, shared.clone(), false, move |socket| {
+            let shared = for_all.clone();
+            server::http::serve(socket, move |_, request| control::answer(shared.clone(), request))
+        }));
+        let own_addresses = Mutex::default();
+        let handle = Handle::current();
+        Ok(Self { shared, addresses, own_addresses, control, handle, runtime: None })
     }
 
     /// Starts with a runtime of its own, for callers that have none.
@@ -166,17 +195,34 @@ impl Simulator {
         Ok(simulator)
     }
 
-    /// Where the vendor's instance `""` is: `http://127.0.0.1:PORT`.
+    /// Where the system's instance `""` is: `http://127.0.0.1:PORT`, of a text protocol `tcp://127.0.0.1:PORT`.
+    ///
+    /// # Panics
+    ///
+    /// As each call that takes a vendor: if the registry does not have it.
     pub fn base_url(&self, vendor: Vendor) -> String {
-        format!("http://{}", self.addresses[vendor.index()])
+        let scheme = if self.shared.speaks_http(vendor) { "http" } else { "tcp" };
+        format!("{scheme}://{}", self.addresses[&vendor])
     }
 
-    /// Where another system of the vendor is; `""` is [`Simulator::base_url`].
+    /// Where another instance of the system is; `""` is [`Simulator::base_url`].
+    ///
+    /// # Panics
+    ///
+    /// If no port is free for a system that speaks a text protocol.
     pub fn instance_url(&self, vendor: Vendor, instance: &str) -> String {
-        match instance {
-            "" => self.base_url(vendor),
-            instance => format!("{}/i/{instance}", self.base_url(vendor)),
+        if instance.is_empty() {
+            return self.base_url(vendor);
         }
+        if self.shared.speaks_http(vendor) {
+            return format!("{}/i/{instance}", self.base_url(vendor));
+        }
+        let mut addresses = lock(&self.own_addresses);
+        let address = addresses.entry((vendor, instance.to_owned())).or_insert_with(|| {
+            self.listen_for(vendor, instance)
+                .unwrap_or_else(|error| panic!("no port for {vendor:?} {instance}: {error}"))
+        });
+        format!("tcp://{address}")
     }
 
     /// Where the control port is.
@@ -186,27 +232,20 @@ impl Simulator {
 
     /// What a perfect exporter reports of the system now.
     pub fn truth(&self, vendor: Vendor, instance: &str) -> Truth {
-        let system = self.shared.system(vendor, instance);
-        let mut system = lock(&system);
-        system.live_on();
-        Truth::of(vendor, &system.population)
-    }
-
-    /// The live Huawei meetings with a host password: (conferenceID, password).
-    pub fn host_passwords(&self, instance: &str) -> Vec<(String, String)> {
-        let system = self.shared.system(Vendor::HuaweiMeeting, instance);
-        let system = lock(&system);
-        system.population.host_passwords()
+        let instance = self.shared.instance(vendor, instance);
+        let mut instance = lock(&instance);
+        instance.advance();
+        instance.truth()
     }
 
     /// What the system was asked, the oldest first.
     pub fn requests(&self, vendor: Vendor, instance: &str) -> Vec<Request> {
-        lock(&self.shared.system(vendor, instance)).requests()
+        lock(&self.shared.instance(vendor, instance)).requests()
     }
 
     /// Forgets the recorded requests of every system.
     pub fn clear_requests(&self) {
-        self.each(system::System::clear_requests);
+        self.each(Instance::clear_requests);
     }
 
     /// Lets calls go wrong: of one endpoint (`None`: every call), so many times (`None`: until cleared). Of several
@@ -214,7 +253,8 @@ impl Simulator {
     ///
     /// # Panics
     ///
-    /// If the vendor has no such endpoint; `other` stands for whatever is none.
+    /// If the system has no such endpoint, or speaks a text protocol and the fault needs HTTP. `other` stands for
+    /// whatever is no endpoint, `greeting` for what a text protocol begins with.
     pub fn inject(
         &self,
         vendor: Vendor,
@@ -223,58 +263,76 @@ impl Simulator {
         fault: Fault,
         times: Option<u32>,
     ) {
-        let known = |name: &str| name == "other" || vendor.endpoints().contains(&name);
-        assert!(endpoint.is_none_or(known), "{} has no endpoint {endpoint:?}", vendor.as_str());
+        let http = self.shared.speaks_http(vendor);
+        let known = |name: &str| {
+            name == "other"
+                || self.shared.description(vendor).calls.contains(&name)
+                || (name == GREETING && !http)
+        };
+        assert!(endpoint.is_none_or(known), "{vendor:?} has no endpoint {endpoint:?}");
+        assert!(http || !fault.needs_http(), "{vendor:?} does not speak HTTP: {fault:?}");
         let injected = Injected { endpoint: endpoint.map(str::to_owned), fault, times };
         if times != Some(0) {
-            lock(&self.shared.system(vendor, instance)).inject(injected);
+            lock(&self.shared.instance(vendor, instance)).inject(injected);
         }
     }
 
     /// Takes back the faults of every system.
     pub fn clear_faults(&self) {
-        self.each(system::System::clear_faults);
+        self.each(Instance::clear_faults);
     }
 
     /// From now on the tokens issued so far are expired; refresh tokens stay good.
     pub fn expire_tokens(&self, vendor: Vendor, instance: &str) {
-        lock(&self.shared.system(vendor, instance)).expire_tokens();
+        lock(&self.shared.instance(vendor, instance)).expire_tokens();
     }
 
-    /// From now on the refresh tokens issued so far are expired (P-Series).
+    /// From now on the refresh tokens issued so far are expired.
     pub fn expire_refresh_tokens(&self, vendor: Vendor, instance: &str) {
-        lock(&self.shared.system(vendor, instance)).expire_refresh_tokens();
+        lock(&self.shared.instance(vendor, instance)).expire_refresh_tokens();
+    }
+
+    /// From now on the tokens issued so far are unknown, as after a restart of the system; connections of a text
+    /// protocol end. [`Behaviour::unknown_token`] is the answer.
+    pub fn restart(&self, vendor: Vendor, instance: &str) {
+        lock(&self.shared.instance(vendor, instance)).restart();
+    }
+
+    /// Logins are locked out as after too many failures: for this time, or until [`Simulator::reset_lockouts`].
+    pub fn lock_out(&self, vendor: Vendor, instance: &str, time: Option<Duration>) {
+        let instance = self.shared.instance(vendor, instance);
+        lock(&instance).sessions.lock(LOGIN, time, Instant::now());
     }
 
     /// Access tokens that are good now: none after an orderly goodbye.
     pub fn live_tokens(&self, vendor: Vendor, instance: &str) -> usize {
-        lock(&self.shared.system(vendor, instance)).live_tokens()
+        lock(&self.shared.instance(vendor, instance)).live_tokens()
     }
 
     /// Ends every lock-out and forgets every failed login.
     pub fn reset_lockouts(&self) {
-        self.each(system::System::unlock);
+        self.each(|instance| instance.sessions.unlock());
     }
 
-    /// Changes a population; from then on it lives no life of its own.
+    /// Changes a population; from then on it does not change by itself.
     pub fn edit<R>(
         &self,
         vendor: Vendor,
         instance: &str,
         change: impl FnOnce(&mut Population) -> R,
     ) -> R {
-        lock(&self.shared.system(vendor, instance)).edit(change)
+        lock(&self.shared.instance(vendor, instance)).edit(change)
     }
 
     /// A copy of the population as it is now.
     pub fn population(&self, vendor: Vendor, instance: &str) -> Population {
-        let system = self.shared.system(vendor, instance);
-        let mut system = lock(&system);
-        system.live_on();
-        system.population.clone()
+        let instance = self.shared.instance(vendor, instance);
+        let mut instance = lock(&instance);
+        instance.advance();
+        instance.population.clone()
     }
 
-    /// Client connections open now, at the ports of the vendors.
+    /// Client connections open now, at the ports of the systems.
     pub fn open_connections(&self) -> usize {
         self.shared.open.load(Ordering::Relaxed)
     }
@@ -282,21 +340,52 @@ impl Simulator {
     /// Every secret or personal text planted so far: people, their numbers and ids, PINs, links, tokens, passwords.
     /// None may ever be seen in what the exporter exposes or logs.
     pub fn canaries(&self) -> Vec<String> {
-        let mut all = BTreeSet::new();
-        for secret in credentials::SECRETS {
-            all.insert(secret.to_owned());
-            // Equivalent to the password at a PBX.
-            all.insert(md5_pbx::md5_hex(secret));
-        }
-        for system in self.shared.every_system() {
-            lock(&system).canaries(&mut all);
+        let systems = self.shared.options.registry.systems().iter();
+        let mut all: BTreeSet<_> = systems.flat_map(|system| system.secrets()).collect();
+        for instance in self.shared.every_instance() {
+            lock(&instance).canaries(&mut all);
         }
         all.into_iter().collect()
     }
 
-    fn each(&self, change: impl Fn(&mut system::System)) {
-        for system in self.shared.every_system() {
-            change(&mut lock(&system));
+    fn each(&self, change: impl Fn(&mut Instance)) {
+        for instance in self.shared.every_instance() {
+            change(&mut lock(&instance));
+        }
+    }
+
+    /// Opens a port for one instance of a system that speaks a text protocol.
+    fn listen_for(&self, vendor: Vendor, instance: &str) -> io::Result<SocketAddr> {
+        let listener = std::net::TcpListener::bind((self.shared.options.listen, 0))?;
+        listener.set_nonblocking(true)?;
+        let address = reachable(listener.local_addr()?);
+        // The caller may be outside of any runtime.
+        let _entered = self.handle.enter();
+        serve(&self.shared, vendor, instance, TcpListener::from_std(listener)?);
+        Ok(address)
+    }
+}
+
+/// Serves what connects to this listener, in a task that ends with the simulator.
+fn serve(shared: &Arc<Shared>, vendor: Vendor, instance: &str, listener: TcpListener) {
+    let for_all = shared.clone();
+    match shared.protocol(vendor) {
+        Protocol::Http(system) => {
+            let serve = move |socket| {
+                let shared = for_all.clone();
+                server::http::serve(socket, move |reset, request| {
+                    server::http::answer(shared.clone(), vendor, system, reset, request)
+                })
+            };
+            tokio::spawn(server::accept(listener, shared.clone(), true, serve));
+        }
+        Protocol::Text(system) => {
+            let name = instance.to_owned();
+            let serve = move |socket| {
+                let instance = for_all.instance(vendor, &name);
+                server::text::serve(for_all.clone(), vendor, system, instance, socket)
+            };
+            tokio::spawn(server::accept(listener, shared.clone(), true, serve));
         }
     }
 }

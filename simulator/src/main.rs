@@ -1,18 +1,36 @@
-//! The demo's systems as a program of their own.
+//! The demo's systems as a program of their own. What is simulated is listed in `src/systems/mod.rs`, which says how
+//! to add a system.
 
 use simulator::{Options, Simulator, Vendor};
 use std::io::{self, Write};
 use std::process::ExitCode;
 use tokio::signal::unix::{SignalKind, signal};
 
-const USAGE: &str = "simulator [--living|--static] [--listen-address IP] [--seed N]";
+const HELP: &str = "\
+Simulated conferencing systems, one port each, and a control port for faults.
+
+Usage: simulator [--living|--static] [--listen-address IP] [--seed N]
+
+  --living             populations change over time (the default)
+  --static             populations stand still
+  --listen-address IP  the address to listen on (127.0.0.1)
+  --seed N             what populations and tokens are derived from (1)
+  --help               this text
+
+The systems have the ports from 19681 on, in the order of simulator/src/systems/mod.rs, and control has 19690.
+To add a system, make a folder in simulator/src/systems and add its line to mod.rs there, which says how.
+";
 
 #[tokio::main]
 async fn main() -> ExitCode {
+    if std::env::args().skip(1).any(|argument| argument == "--help") {
+        let _ = write!(io::stdout(), "{HELP}");
+        return ExitCode::SUCCESS;
+    }
     let options = match parse(std::env::args().skip(1)) {
         Ok(options) => options,
         Err(problem) => {
-            let _ = writeln!(io::stderr(), "{problem}\nusage: {USAGE}");
+            let _ = writeln!(io::stderr(), "{problem}\n\n{HELP}");
             return ExitCode::from(2);
         }
     };

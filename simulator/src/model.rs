@@ -1,95 +1,12 @@
 //! What a simulated system holds: rooms, live conferences, the people in them, meetings still to come.
 //!
-//! One vocabulary for all five vendors. A vendor's file turns it into that vendor's dialect; [`crate::Truth`] counts
-//! it without looking at the dialect, so that a test compares the exporter with the model and not with an echo.
+//! One vocabulary for all systems. A system's folder turns it into that system's answers; [`crate::Truth`] counts it
+//! without looking at the answers, so that a test compares the exporter with the model and not with an echo.
 
+use crate::registry::{Registry, Vendor};
 use crate::rng;
-
-/// The simulated systems.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Vendor {
-    /// OpenVox UC Series, API v0.0.1.
-    OpenvoxUc,
-    /// Yeastar S-Series (also K2, S1000), API v2.0.0.
-    YeastarS,
-    /// Yeastar P-Series, OpenAPI v1.0.
-    YeastarP,
-    /// Huawei Cloud Meeting.
-    HuaweiMeeting,
-    /// DingTalk video conferences.
-    Dingtalk,
-}
-
-impl Vendor {
-    /// Every vendor, in the order of the ports in [`crate::Options::ports`].
-    pub const ALL: [Self; 5] =
-        [Self::OpenvoxUc, Self::YeastarS, Self::YeastarP, Self::HuaweiMeeting, Self::Dingtalk];
-
-    /// The name the exporter's configuration and its `vendor` label use.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::OpenvoxUc => "openvox_uc",
-            Self::YeastarS => "yeastar_s",
-            Self::YeastarP => "yeastar_p",
-            Self::HuaweiMeeting => "huawei_meeting",
-            Self::Dingtalk => "dingtalk",
-        }
-    }
-
-    /// The vendor of that name.
-    pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
-    }
-
-    /// The names of the calls this vendor answers, as [`crate::Request::endpoint`] has them.
-    pub fn endpoints(self) -> &'static [&'static str] {
-        match self {
-            Self::OpenvoxUc | Self::YeastarS => {
-                &["login", "heartbeat", "logout", "conference/query", "conference/query_in_session"]
-            }
-            Self::YeastarP => &[
-                "get_token",
-                "refresh_token",
-                "del_token",
-                "conference/list",
-                "conference/query_ongoing_conference",
-                "conference/get",
-            ],
-            Self::HuaweiMeeting => &[
-                "appauth",
-                "account_login",
-                "token_logout",
-                "conferences",
-                "conferences/online",
-                "confDetail",
-                "online/conf-attendee",
-                "control_token",
-                "realTimeInfo",
-            ],
-            Self::Dingtalk => &["access_token", "orgConferences", "videoConferences/query"],
-        }
-    }
-
-    /// Those of [`Vendor::endpoints`] that take credentials and give a token.
-    pub fn logins(self) -> &'static [&'static str] {
-        match self {
-            Self::OpenvoxUc | Self::YeastarS => &["login"],
-            Self::YeastarP => &["get_token", "refresh_token"],
-            Self::HuaweiMeeting => &["appauth", "account_login"],
-            Self::Dingtalk => &["access_token"],
-        }
-    }
-
-    pub(crate) fn index(self) -> usize {
-        match self {
-            Self::OpenvoxUc => 0,
-            Self::YeastarS => 1,
-            Self::YeastarP => 2,
-            Self::HuaweiMeeting => 3,
-            Self::Dingtalk => 4,
-        }
-    }
-}
+use std::collections::BTreeMap;
+use std::time::Duration;
 
 /// Everything one system holds, and how it behaves where the documentation leaves a choice.
 #[derive(Clone, Debug, Default)]
@@ -155,6 +72,10 @@ pub struct Conference {
     pub mute_on_join: bool,
     /// Everyone is muted by force (DingTalk `mediaStatus` bit 4).
     pub all_muted: bool,
+    /// Nobody else is let in.
+    pub locked: bool,
+    /// It is being recorded.
+    pub recorded: bool,
     /// The host password that buys a control token (Huawei); `None`: nobody configured one.
     pub host_password: Option<String>,
     /// Belongs to the account that logs in (Huawei, `queryAll=false`).
@@ -271,6 +192,12 @@ pub struct Behaviour {
     pub unknown_ids: UnknownIds,
     /// DingTalk: more ids than this fail with `sizeTooLarge`. No limit is documented.
     pub batch_limit: Option<usize>,
+    /// How long too many bad logins lock; `None`: as documented.
+    pub lock_time: Option<Duration>,
+    /// The code for a token the system does not know, as after a restart; `None`: as documented.
+    pub unknown_token: Option<String>,
+    /// Choices that only one system knows, by names of its own.
+    pub other: BTreeMap<&'static str, String>,
 }
 
 /// What the live call of a PBX answers while nothing is going on; undocumented for all three.
@@ -309,18 +236,19 @@ impl Default for Behaviour {
             head_counts: true,
             unknown_ids: UnknownIds::FailBatch,
             batch_limit: None,
+            lock_time: None,
+            unknown_token: None,
+            other: BTreeMap::new(),
         }
     }
 }
 
 impl Population {
-    /// A system that holds nothing, behaving as this vendor does by default.
+    /// A system that holds nothing, behaving as this built-in system does by default; others as [`Behaviour`] does.
     pub fn empty(vendor: Vendor) -> Self {
-        let mut population = Self::default();
-        if vendor == Vendor::YeastarS {
-            population.behaviour.idle = Idle::Failed;
-        }
-        population
+        let system = Registry::default().system(vendor);
+        let behaviour = system.map_or_else(Behaviour::default, |system| system.behaviour());
+        Self { behaviour, ..Self::default() }
     }
 
     /// The live meetings with a host password: (conferenceID, password).
@@ -383,6 +311,8 @@ impl Conference {
             start_unix: 1_750_000_000,
             mute_on_join: false,
             all_muted: false,
+            locked: false,
+            recorded: false,
             host_password: None,
             own: true,
             recurring: false,

@@ -1,4 +1,4 @@
-//! Chance that repeats itself: the same seed gives the same world on every machine.
+//! Random numbers that repeat: the same seed gives the same populations on every machine.
 
 /// A stable hash of the parts (FNV-1a, then one round of SplitMix64 to spread it).
 pub(crate) fn hash(seed: u64, parts: &[&str]) -> u64 {
@@ -12,16 +12,17 @@ pub(crate) fn hash(seed: u64, parts: &[&str]) -> u64 {
     Rng(state).next()
 }
 
-/// SplitMix64.
+/// A repeatable source of random numbers (SplitMix64).
 #[derive(Clone, Debug)]
-pub(crate) struct Rng(u64);
+pub struct Rng(u64);
 
 impl Rng {
-    pub(crate) fn new(seed: u64) -> Self {
+    /// The same numbers for the same seed.
+    pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    pub(crate) fn next(&mut self) -> u64 {
+    fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -30,19 +31,22 @@ impl Rng {
     }
 
     /// A number below `bound`; 0 for 0.
-    pub(crate) fn below(&mut self, bound: usize) -> usize {
+    pub fn below(&mut self, bound: usize) -> usize {
         if bound == 0 { 0 } else { (self.next() % bound as u64) as usize }
     }
 
-    pub(crate) fn percent(&mut self, chance: usize) -> bool {
+    /// True in so many cases of a hundred.
+    pub fn percent(&mut self, chance: usize) -> bool {
         self.below(100) < chance
     }
 
-    pub(crate) fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
+    /// One of these.
+    pub fn pick<'a>(&mut self, of: &[&'a str]) -> &'a str {
         of.get(self.below(of.len())).copied().unwrap_or_default()
     }
 
-    pub(crate) fn digits(&mut self, prefix: &str, count: usize) -> String {
+    /// The prefix and so many digits.
+    pub fn digits(&mut self, prefix: &str, count: usize) -> String {
         let mut number = prefix.to_owned();
         for _ in 0..count {
             number.push(char::from(b'0' + self.below(10) as u8));
@@ -50,7 +54,8 @@ impl Rng {
         number
     }
 
-    pub(crate) fn hex(&mut self, count: usize) -> String {
+    /// So many hexadecimal digits.
+    pub fn hex(&mut self, count: usize) -> String {
         let mut text = String::with_capacity(count + 16);
         while text.len() < count {
             text.push_str(&format!("{:016x}", self.next()));

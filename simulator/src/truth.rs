@@ -1,7 +1,7 @@
 //! What a perfect exporter would report of a system, counted from the model.
 
-use crate::model::{Conference, Participant, Population, Presence, Role, Room, Vendor};
-use std::collections::BTreeSet;
+use crate::model::{Conference, Participant, Population, Presence, Room};
+use crate::registry::{Registry, Vendor};
 
 /// One number for each measure of the exporter; `None`: this vendor has no such thing.
 ///
@@ -21,7 +21,7 @@ pub struct Truth {
     pub participants_joining: Option<u64>,
     /// `conferencing_participants{state="invited"}`; Huawei: of meetings with a host password.
     pub participants_invited: Option<u64>,
-    /// `conferencing_participants_invited`: everybody invited, whether or not they came.
+    /// `conferencing_invitees`: everybody invited, whether or not they came.
     pub participants_invited_total: Option<u64>,
     /// `conferencing_participants_muted`; Huawei: of meetings with a host password.
     pub participants_muted: Option<u64>,
@@ -55,6 +55,10 @@ pub struct Truth {
     pub rooms_moderated: Option<u64>,
     /// `conferencing_rooms_pin_protected`.
     pub rooms_pin_protected: Option<u64>,
+    /// `conferencing_conferences_locked`.
+    pub conferences_locked: Option<u64>,
+    /// `conferencing_conferences_recording`.
+    pub conferences_recording: Option<u64>,
     /// The active conferences, the largest first, equals by id.
     pub conferences: Vec<ConferenceTruth>,
 }
@@ -79,99 +83,21 @@ pub struct ConferenceTruth {
 }
 
 impl Truth {
-    /// Counts a population as this vendor's exporter should.
+    /// Counts a population as this built-in system's exporter should.
+    ///
+    /// # Panics
+    ///
+    /// If the system is not built in: one that is added at run time is asked by
+    /// [`SimulatedSystem::truth`](crate::SimulatedSystem::truth).
     pub fn of(vendor: Vendor, population: &Population) -> Self {
-        let mut truth = Self::default();
-        match vendor {
-            Vendor::OpenvoxUc => truth.count_openvox(population),
-            Vendor::YeastarS => truth.count_yeastar_s(population),
-            Vendor::YeastarP => truth.count_yeastar_p(population),
-            Vendor::HuaweiMeeting => truth.count_huawei(population),
-            Vendor::Dingtalk => truth.count_dingtalk(population),
+        match Registry::default().system(vendor) {
+            Some(system) => system.truth(population),
+            None => panic!("{vendor:?} is not built in"),
         }
-        truth
     }
 
-    fn count_openvox(&mut self, population: &Population) {
-        let rooms = &population.rooms;
-        // Only numbers of rooms can be asked for, so nothing else can be seen.
-        let live = population
-            .conferences
-            .iter()
-            .filter(|c| rooms.iter().any(|room| room.number == c.number));
-        self.count_pbx_live(population, live.collect());
-        self.rooms = Some(rooms.len() as u64);
-        self.rooms_wait_for_moderator = setting(rooms, |room| room.wait_for_moderator);
-        self.rooms_pin_protected = setting(rooms, has_pin);
-    }
-
-    fn count_yeastar_s(&mut self, population: &Population) {
-        let rooms = &population.rooms;
-        self.count_pbx_live(population, population.conferences.iter().collect());
-        self.rooms = Some(rooms.len() as u64);
-        self.rooms_mute_on_join = setting(rooms, |room| room.mute_on_join);
-        self.rooms_wait_for_moderator = setting(rooms, |room| room.wait_for_moderator);
-        self.rooms_allow_invite = setting(rooms, |room| room.allow_invite);
-        self.rooms_music_on_hold = setting(rooms, |room| room.music_on_hold);
-        self.rooms_moderated = setting(rooms, is_moderated);
-        self.rooms_pin_protected = setting(rooms, has_pin);
-    }
-
-    fn count_yeastar_p(&mut self, population: &Population) {
-        let rooms = &population.rooms;
-        self.count_pbx_live(population, population.conferences.iter().collect());
-        self.rooms = Some(rooms.len() as u64);
-        self.rooms_wait_for_moderator = setting(rooms, |room| room.wait_for_moderator);
-        self.rooms_allow_invite = setting(rooms, |room| room.allow_invite);
-        self.rooms_moderated = setting(rooms, is_moderated);
-        self.rooms_pin_protected = setting(rooms, has_pin);
-    }
-
-    fn count_pbx_live(&mut self, population: &Population, live: Vec<&Conference>) {
-        if !population.behaviour.live_call {
-            return;
-        }
-        self.count_live(&live);
-        self.participants_waiting = Some(people(&live, |p| p.presence == Presence::Waiting));
-        self.conferences = listed(&live, |_| None, |_| None);
-    }
-
-    fn count_huawei(&mut self, population: &Population) {
-        let live: Vec<_> = population.conferences.iter().collect();
-        let hosted: Vec<_> = live.iter().copied().filter(|c| c.host_password.is_some()).collect();
-        let running: BTreeSet<_> = live.iter().map(|c| c.id.as_str()).collect();
-        let to_come: BTreeSet<_> = population.scheduled.iter().map(|s| s.id.as_str()).collect();
-        self.count_live(&live);
-        self.conferences_scheduled = Some(to_come.difference(&running).count() as u64);
-        self.participants_joining = Some(people(&hosted, |p| p.presence == Presence::Joining));
-        self.participants_invited = Some(people(&hosted, |p| p.presence == Presence::Invited));
-        self.participants_invited_total = Some(people(&live, |p| p.invited));
-        self.participants_muted = Some(people(&hosted, |p| joined(p) && p.muted == Some(true)));
-        self.participants_mute_reported = Some(people(&hosted, |p| joined(p) && p.muted.is_some()));
-        self.participants_hand_raised = Some(people(&hosted, |p| joined(p) && p.hand_raised));
-        self.participants_moderators_hosts =
-            Some(people(&hosted, |p| joined(p) && p.role != Role::Member));
-        self.participants_moderators_attendees =
-            Some(people(&live, |p| joined(p) && p.role == Role::Host));
-        self.conferences_mute_on_join = Some(live.iter().filter(|c| c.mute_on_join).count() as u64);
-        let muted = |c: &Conference| if c.host_password.is_some() { muted(c) } else { None };
-        self.conferences = listed(&live, muted, |c| Some(c.start_unix));
-    }
-
-    fn count_dingtalk(&mut self, population: &Population) {
-        let live: Vec<_> = population.conferences.iter().collect();
-        self.count_live(&live);
-        self.participants_joining = Some(people(&live, |p| p.presence == Presence::Joining));
-        self.participants_invited = Some(people(&live, |p| p.presence == Presence::Invited));
-        self.participants_muted = Some(people(&live, |p| joined(p) && p.muted == Some(true)));
-        self.participants_mute_reported = Some(people(&live, |p| joined(p) && p.muted.is_some()));
-        self.participants_camera_on =
-            Some(people(&live, |p| joined(p) && p.camera_on == Some(true)));
-        self.conferences_all_muted = Some(live.iter().filter(|c| c.all_muted).count() as u64);
-        self.conferences = listed(&live, muted, |c| Some(c.start_unix));
-    }
-
-    fn count_live(&mut self, live: &[&Conference]) {
+    /// Fills in what every system reports of the conferences going on: how many, how many are in, the largest.
+    pub fn count_live(&mut self, live: &[&Conference]) {
         self.conferences_active = Some(live.len() as u64);
         self.participants_joined = Some(people(live, joined));
         self.largest_conference_participants =
@@ -179,16 +105,16 @@ impl Truth {
     }
 }
 
-fn joined(participant: &Participant) -> bool {
+pub(crate) fn joined(participant: &Participant) -> bool {
     participant.presence == Presence::Joined
 }
 
-fn people(of: &[&Conference], such: impl Fn(&Participant) -> bool) -> u64 {
+pub(crate) fn people(of: &[&Conference], such: impl Fn(&Participant) -> bool) -> u64 {
     of.iter().flat_map(|c| &c.participants).filter(|p| such(p)).count() as u64
 }
 
 /// How many rooms have the setting on; `None` where there are rooms and none of them carries the key.
-fn setting(rooms: &[Room], of: impl Fn(&Room) -> Option<bool>) -> Option<u64> {
+pub(crate) fn setting(rooms: &[Room], of: impl Fn(&Room) -> Option<bool>) -> Option<u64> {
     let known: Vec<_> = rooms.iter().filter_map(of).collect();
     if known.is_empty() && !rooms.is_empty() {
         return None;
@@ -196,21 +122,21 @@ fn setting(rooms: &[Room], of: impl Fn(&Room) -> Option<bool>) -> Option<u64> {
     Some(known.into_iter().filter(|on| *on).count() as u64)
 }
 
-fn has_pin(room: &Room) -> Option<bool> {
+pub(crate) fn has_pin(room: &Room) -> Option<bool> {
     room.participant_pin.as_ref().map(|pin| !pin.is_empty())
 }
 
-fn is_moderated(room: &Room) -> Option<bool> {
+pub(crate) fn is_moderated(room: &Room) -> Option<bool> {
     room.moderators.as_ref().map(|moderators| !moderators.is_empty())
 }
 
-fn muted(conference: &Conference) -> Option<u64> {
+pub(crate) fn muted(conference: &Conference) -> Option<u64> {
     let known: Vec<_> =
         conference.participants.iter().filter(|p| joined(p)).filter_map(|p| p.muted).collect();
     (!known.is_empty()).then(|| known.into_iter().filter(|muted| *muted).count() as u64)
 }
 
-fn listed(
+pub(crate) fn listed(
     live: &[&Conference],
     muted: impl Fn(&Conference) -> Option<u64>,
     start: impl Fn(&Conference) -> Option<i64>,

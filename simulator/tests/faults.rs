@@ -135,6 +135,7 @@ async fn damage_to_the_text() {
     assert!(with(Fault::WrongContentType).await.head.contains("text/html"));
     assert!(with(Fault::Bom).await.body.starts_with(b"\xef\xbb\xbf{"));
     assert!(String::from_utf8(with(Fault::InvalidUtf8).await.body).is_err());
+    assert!(String::from_utf8(with(Fault::ForeignText).await.body).is_err());
     assert_eq!(with(Fault::Body(b"what".to_vec())).await.body, b"what");
     assert!(with(Fault::NotJson).await.body.windows(10).any(|text| text == b"\"data\":NaN"));
     let deep = with(Fault::DeepNesting(1000)).await.body;

@@ -19,7 +19,7 @@ use super::{
     resolver::Resolver,
     tls::{self, Accept, Identity},
 };
-use crate::{config::Source, model::Vendor};
+use crate::{config::Source, pem};
 
 /// Connections kept for the next request to a host. All tenants of a cloud share one host: with
 /// fewer, most of them would connect anew each time.
@@ -133,15 +133,6 @@ fn connect_timeout(source: &Source) -> Duration {
     source.timeout / 2
 }
 
-/// Whether a connection serves more than one request. The PBXs close theirs after each answer, and
-/// do not always say so: the next request would be lost on it.
-const fn keeps_connections(source: &Source) -> bool {
-    match source.vendor() {
-        Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::YeastarP => false,
-        Vendor::HuaweiMeeting | Vendor::Dingtalk => true,
-    }
-}
-
 /// Whether a certificate may have to be verified: the source's, or that of a proxy before it.
 fn meets_tls(source: &Source, environment: &Matcher) -> bool {
     if source.base_url.scheme() == "https" || source.proxy_url.is_some() {
@@ -163,7 +154,7 @@ fn authority(source: &Source) -> String {
 
 /// The contents of the files a source's TLS settings name, and whether they matter.
 struct Material {
-    ca: Option<Vec<u8>>,
+    ca: Option<Zeroizing<Vec<u8>>>,
     /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
     identity: Option<[Zeroizing<Vec<u8>>; 2]>,
     /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
@@ -176,10 +167,7 @@ impl Material {
         let ca = source.tls.ca_file.as_deref().map(read).transpose()?;
         let identity = match &source.tls.client_certificate {
             None => None,
-            Some(files) => {
-                let certificate = Zeroizing::new(read(&files.cert_file)?);
-                Some([certificate, Zeroizing::new(read(&files.key_file)?)])
-            }
+            Some(files) => Some([read(&files.cert_file)?, read(&files.key_file)?]),
         };
         Ok(Self { ca, identity, meets_tls: meets_tls(source, environment) })
     }
@@ -190,7 +178,7 @@ impl Material {
             hash.update((bytes.len() as u64).to_be_bytes());
             hash.update(bytes);
         };
-        part(self.ca.as_deref().unwrap_or_default());
+        part(self.ca.as_ref().map_or(&[][..], |pem| pem.as_slice()));
         for pem in self.identity.iter().flatten() {
             part(pem);
         }
@@ -198,7 +186,7 @@ impl Material {
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
             u8::from(self.identity.is_some()),
-            u8::from(keeps_connections(source)),
+            u8::from(source.profile.keeps_connections),
             u8::from(self.meets_tls),
         ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
@@ -211,8 +199,8 @@ impl Material {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<u8>, ClientError> {
-    std::fs::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
+fn read(path: &Path) -> Result<Zeroizing<Vec<u8>>, ClientError> {
+    pem::read(path).map_err(|source| ClientError::Unreadable { path: path.to_owned(), source })
 }
 
 fn build(
@@ -230,7 +218,7 @@ fn build(
         // As in the vendors' samples: not every embedded server knows that the case is all one.
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
-        .pool_max_idle_per_host(if keeps_connections(source) { MOST_IDLE } else { 0 })
+        .pool_max_idle_per_host(if source.profile.keeps_connections { MOST_IDLE } else { 0 })
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver {
             host: source.tls.server_name.as_ref().map(|_| resolvable(source)),
@@ -261,9 +249,9 @@ fn tls_config(
     };
     let identity = match (&material.identity, &settings.client_certificate) {
         (Some([certificate, key]), Some(files)) => Some(Identity {
-            chain: tls::certificates(certificate)
-                .ok_or(unusable(&files.cert_file, "client certificate"))?,
-            key: tls::key(key).ok_or(unusable(&files.key_file, "key"))?,
+            chain: pem::certificates(certificate)
+                .map_err(|_| unusable(&files.cert_file, "client certificate"))?,
+            key: pem::private_key(key).map_err(|_| unusable(&files.key_file, "key"))?,
         }),
         _ => None,
     };

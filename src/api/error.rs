@@ -2,92 +2,9 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use super::Endpoint;
+use crate::model::{Endpoint, Reason};
 
-/// Why a request failed: the value of the `reason` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// The budget ended before the answer was whole.
-    Timeout,
-    /// The name was not resolved.
-    Dns,
-    /// Refused, reset, or closed before or inside the answer.
-    Connect,
-    /// Handshake or certificate, or no TLS at an https address.
-    Tls,
-    /// Login refused, or the token was not accepted.
-    Auth,
-    /// The vendor's documented lock-out answer.
-    LockedOut,
-    /// The vendor's documented permission or address-list answer; HTTP 403.
-    Forbidden,
-    /// The vendor's documented throttling answer; HTTP 429.
-    RateLimited,
-    /// The vendor's documented quota answer.
-    Quota,
-    /// Any other HTTP 4xx without a documented code in its body.
-    Http4xx,
-    /// Any other HTTP 5xx without a documented code in its body.
-    Http5xx,
-    /// A well-formed failure of the vendor that is none of the others.
-    Vendor,
-    /// Not JSON, not UTF-8, cut short, nested too deep, or a required key missing or wrong.
-    Decode,
-    /// Longer than `max_response_bytes`.
-    TooLarge,
-    /// Any 3xx: redirects are never followed.
-    Redirect,
-}
-
-impl Reason {
-    /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
-        Self::Timeout,
-        Self::Dns,
-        Self::Connect,
-        Self::Tls,
-        Self::Auth,
-        Self::LockedOut,
-        Self::Forbidden,
-        Self::RateLimited,
-        Self::Quota,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::Vendor,
-        Self::Decode,
-        Self::TooLarge,
-        Self::Redirect,
-    ];
-
-    /// The value of the `reason` label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Dns => "dns",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Auth => "auth",
-            Self::LockedOut => "locked_out",
-            Self::Forbidden => "forbidden",
-            Self::RateLimited => "rate_limited",
-            Self::Quota => "quota",
-            Self::Http4xx => "http_4xx",
-            Self::Http5xx => "http_5xx",
-            Self::Vendor => "vendor",
-            Self::Decode => "decode",
-            Self::TooLarge => "too_large",
-            Self::Redirect => "redirect",
-        }
-    }
-}
-
-impl fmt::Display for Reason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-/// What a vendor's dialect makes of an answer that is not the one asked for.
+/// What a system's module makes of an answer that is not the one asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fault {
     /// Why.
@@ -96,6 +13,8 @@ pub struct Fault {
     pub code: Option<String>,
     /// What it means for the requests that would follow.
     pub consequence: Consequence,
+    /// What a person should look at, where the code says more than the reason.
+    pub advice: Option<&'static str>,
 }
 
 /// What a failed request means for the ones that would follow it.
@@ -122,7 +41,7 @@ pub enum Consequence {
 impl Fault {
     /// A fault without consequence.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, code: None, consequence: Consequence::None }
+        Self { reason, code: None, consequence: Consequence::None, advice: None }
     }
 
     /// The same fault with the vendor's code, reduced to what a code may consist of.
@@ -134,6 +53,13 @@ impl Fault {
             .take(64)
             .collect();
         self.code = (!code.is_empty()).then_some(code);
+        self
+    }
+
+    /// The same fault with what a person should look at.
+    #[must_use]
+    pub const fn advise(mut self, advice: Option<&'static str>) -> Self {
+        self.advice = advice;
         self
     }
 

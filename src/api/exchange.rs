@@ -21,10 +21,17 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Endpoint, Failure, Fault, Reason, client::SharedClient, json,
-    resolver::DnsError, retry_after, wiped::Wiped,
+    ApiError, Consequence, Failure, Fault, client::SharedClient, json, resolver::DnsError,
+    retry_after, wiped::Wiped,
 };
-use crate::{config, limits, metrics::own::SourceMeters};
+use crate::{
+    config, limits,
+    metrics::own::SourceMeters,
+    model::{Endpoint, Reason},
+};
+
+/// How we name ourselves to systems that do not demand another name.
+const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
 
 /// Room made for an answer before it is there: an announcement is not trusted further.
 const LARGEST_ROOM: usize = 64 * 1024;
@@ -179,7 +186,7 @@ impl Answer {
     /// Decodes the answer.
     ///
     /// # Errors
-    /// [`Reason::Decode`] for anything but a UTF-8 JSON object of the expected shape.
+    /// [`Reason::Decode`] for anything but a JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
     }
@@ -215,14 +222,13 @@ impl Answer {
         Err(Fault::new(reason).with_code(status.as_str()))
     }
 
-    /// What to make of an answer with the status fault `status` whose body says `body`: of the two,
-    /// the reason that comes first in the documentation's table.
-    pub fn weigh(status: Fault, body: Fault) -> Fault {
+    /// Whether the fault of an answer's status says what the answer means, and not that of its
+    /// body: of the two, the reason that comes first in the documentation's table.
+    pub fn overrules(status: &Fault, body: &Fault) -> bool {
         let says = |reasons: &[Reason]| reasons.contains(&status.reason);
-        let overruled = (body.reason == Reason::Vendor
+        (body.reason == Reason::Vendor
             && says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]))
-            || (body.reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]));
-        if overruled { status } else { body }
+            || (body.reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]))
     }
 
     /// The pause this answer asks for.
@@ -233,12 +239,7 @@ impl Answer {
 
 impl Api {
     /// The way to `source`.
-    pub fn new(
-        source: &config::Source,
-        client: SharedClient,
-        user_agent: &'static str,
-        meters: Arc<SourceMeters>,
-    ) -> Self {
+    pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let mut base = source.base_url.clone();
         if let Some(host) = &client.url_host {
             // An unusable name was refused with the configuration.
@@ -251,7 +252,7 @@ impl Api {
                 .host_header
                 .as_deref()
                 .and_then(|host| HeaderValue::from_str(host).ok()),
-            user_agent: HeaderValue::from_static(user_agent),
+            user_agent: HeaderValue::from_static(source.profile.user_agent.unwrap_or(OWN_NAME)),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             timeout: source.timeout,
             in_flight: Semaphore::new(source.max_concurrency),
@@ -406,7 +407,8 @@ impl Api {
         #[cfg(any(test, feature = "fuzzing"))]
         if let Some(canned) = &self.canned {
             let (status, body) = canned(endpoint);
-            return Ok(Answer { status, retry_after: None, body: Wiped::from(body) });
+            let body = json::readable(Wiped::from(body));
+            return Ok(Answer { status, retry_after: None, body });
         }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             endpoint,
@@ -445,7 +447,7 @@ impl Api {
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
         match read_body(response, way.max_response_bytes).await {
-            Ok(body) => Ok(Answer { status, retry_after, body }),
+            Ok(body) => Ok(Answer { status, retry_after, body: json::readable(body) }),
             // The status says more than an error page that is too large or badly packed.
             Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
                 Ok(Answer { status, retry_after, body: Wiped::default() })

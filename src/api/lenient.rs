@@ -2,7 +2,8 @@
 //! where a list is documented, secrets of which only "set or not" may survive.
 //!
 //! All of them are strict about what cannot be meant: a negative count or a list where a number
-//! belongs is an error, never a zero.
+//! belongs is an error, never a zero. So is U+FFFD, which stands for what was not UTF-8, in all but
+//! a [`Name`].
 
 use std::{borrow::Cow, fmt, marker::PhantomData};
 
@@ -103,35 +104,65 @@ impl Text<'_> {
 
 impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextVisitor;
-        impl<'de> Visitor<'de> for TextVisitor {
-            type Value = Text<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text")
-            }
-
-            fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed(value.trim())))
-            }
-
-            fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(value.trim().to_owned())))
-            }
-
-            fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(value.to_string())))
-            }
-
-            fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Owned(value.to_string())))
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-                Ok(Text(Cow::Borrowed("")))
-            }
+        let text = deserializer.deserialize_any(TextVisitor)?;
+        // Two ids that differ in such a place only would be counted as one.
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            return Err(D::Error::custom("characters that cannot be read"));
         }
-        deserializer.deserialize_any(TextVisitor)
+        Ok(Self(text))
+    }
+}
+
+/// A name for people, which nothing is counted by: as [`Text`], but what is not UTF-8 in it is
+/// U+FFFD.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name<'a>(pub Cow<'a, str>);
+
+impl Name<'_> {
+    /// Whether there is anything in it.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The trimmed name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Name<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(TextVisitor).map(Self)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> Visitor<'de> for TextVisitor {
+    type Value = Cow<'de, str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_borrowed_str<E: Error>(self, value: &'de str) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(value.trim()))
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.trim().to_owned()))
+    }
+
+    fn visit_i64<E: Error>(self, value: i64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_u64<E: Error>(self, value: u64) -> Result<Self::Value, E> {
+        Ok(Cow::Owned(value.to_string()))
+    }
+
+    fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
+        Ok(Cow::Borrowed(""))
     }
 }
 
@@ -435,5 +466,14 @@ mod tests {
         assert_eq!(decode::<Text<'_>>("6466").unwrap().as_str(), "6466");
         assert!(decode::<Text<'_>>("null").unwrap().is_empty());
         assert_eq!(decode::<Text<'_>>("[]"), None);
+    }
+
+    #[test]
+    fn only_names_may_hold_what_cannot_be_read() {
+        let name = Name("a\u{fffd}b".into());
+        assert_eq!(decode::<Name<'_>>("\" a\u{fffd}b\""), Some(name));
+        assert_eq!(decode::<Text<'_>>("\"a\u{fffd}b\""), None);
+        assert_eq!(decode::<Count>("\"7\u{fffd}\""), None);
+        assert_eq!(decode::<Flag>("\"yes\u{fffd}\""), None);
     }
 }

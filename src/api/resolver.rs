@@ -2,22 +2,29 @@
 //! called off.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::HashMap,
     fmt,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
 };
 
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Shared},
+};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
-use tokio::sync::oneshot;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    task::spawn_blocking,
+};
 
 /// Names looked up at once. A lookup keeps a thread waiting, and the same threads read files and
 /// compress answers.
 const MOST_LOOKUPS: usize = 64;
 
-static LOOKUPS: Lookups = Lookups::new(ask_the_system);
+static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(ask_the_system));
 
-fn ask_the_system(host: &str) -> Option<Vec<SocketAddr>> {
+fn ask_the_system(host: &str) -> Found {
     Some((host, 0).to_socket_addrs().ok()?.collect())
 }
 
@@ -53,113 +60,72 @@ impl fmt::Display for DnsError {
 
 impl std::error::Error for DnsError {}
 
-/// Lookups under way and to come.
+/// What was found for a name; `None`: nothing.
+type Found = Option<Vec<SocketAddr>>;
+
+/// The lookups under way.
 struct Lookups {
-    state: Mutex<State>,
+    /// A thread asks for each of these names. Whoever else wants the name waits for the same
+    /// answer: a dead name that is asked for again and again keeps one thread, and not all of them.
+    under_way: Mutex<HashMap<String, Shared<BoxFuture<'static, Found>>>>,
+    /// One permit for each thread. Whoever waits for one and gives up was never asked for.
+    threads: Semaphore,
     /// What a thread does with a name.
-    ask: fn(&str) -> Option<Vec<SocketAddr>>,
+    ask: fn(&str) -> Found,
 }
-
-struct State {
-    /// The names that no thread has taken yet, in the order of asking.
-    queue: VecDeque<String>,
-    /// Who waits for each name that is in the queue or with a thread: a dead name that is asked
-    /// for again and again keeps one thread, and not all of them.
-    waiting: BTreeMap<String, Vec<Waiter>>,
-    threads: usize,
-}
-
-type Waiter = oneshot::Sender<Option<Vec<SocketAddr>>>;
 
 impl Lookups {
-    const fn new(ask: fn(&str) -> Option<Vec<SocketAddr>>) -> Self {
-        let state = State { queue: VecDeque::new(), waiting: BTreeMap::new(), threads: 0 };
-        Self { state: Mutex::new(state), ask }
+    fn new(ask: fn(&str) -> Found) -> Self {
+        Self { under_way: Mutex::default(), threads: Semaphore::new(MOST_LOOKUPS), ask }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    fn under_way(&self) -> MutexGuard<'_, HashMap<String, Shared<BoxFuture<'static, Found>>>> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Looks `host` up; an address at once. Each thread takes one name after the other: with a
-    /// blocking task for each name, the next one starts before the thread of the last one is free,
-    /// on half as many threads more.
-    async fn look_up(&'static self, host: String) -> Option<Vec<SocketAddr>> {
+    /// Looks `host` up; an address at once.
+    async fn look_up(&'static self, host: String) -> Found {
         if let Ok(address) = host.parse::<IpAddr>() {
             return Some(vec![(address, 0).into()]);
         }
-        let (tell, told) = oneshot::channel();
-        if self.note(host, tell) {
-            let thread = LookupThread { lookups: self, host: None, ended: false };
-            tokio::task::spawn_blocking(move || thread.run());
+        let under_way = self.under_way().get(&host).cloned();
+        if let Some(lookup) = under_way {
+            return lookup.await;
         }
-        told.await.ok().flatten()
+        let permit = self.threads.acquire().await.ok()?;
+        self.start(host, permit).await
     }
 
-    /// Notes who waits for `host`; whether one more thread is needed.
-    fn note(&self, host: String, waiter: Waiter) -> bool {
-        let mut state = self.state();
-        if let Some(waiting) = state.waiting.get_mut(&host) {
-            waiting.push(waiter);
-        } else {
-            state.queue.push_back(host.clone());
-            state.waiting.insert(host, vec![waiter]);
+    /// The lookup of `host`: the one that somebody else has begun by now, or else a new one.
+    fn start(
+        &'static self,
+        host: String,
+        permit: SemaphorePermit<'static>,
+    ) -> Shared<BoxFuture<'static, Found>> {
+        let mut under_way = self.under_way();
+        if let Some(lookup) = under_way.get(&host) {
+            return lookup.clone();
         }
-        let one_more = state.threads < state.waiting.len().min(MOST_LOOKUPS);
-        state.threads += usize::from(one_more);
-        one_more
+        let thread = LookupThread { lookups: self, host: host.clone(), _permit: permit };
+        // What the thread finds it hands to whoever waits then, and nobody later.
+        let found = spawn_blocking(move || (thread.lookups.ask)(&thread.host));
+        let lookup = found.map(|found| found.ok().flatten()).boxed().shared();
+        under_way.insert(host, lookup.clone());
+        lookup
     }
 }
 
-/// One of the threads. Dropped before it ran, because the runtime stopped, it counts no longer.
+/// A thread that looks up a name. A runtime that stops drops it before it ran; the name is free for
+/// the next who wants it in any case.
 struct LookupThread {
     lookups: &'static Lookups,
-    /// What it looks up.
-    host: Option<String>,
-    ended: bool,
-}
-
-impl LookupThread {
-    /// Looks up what waits, until nothing does.
-    fn run(mut self) {
-        let ask = self.lookups.ask;
-        while let Some(host) = self.next() {
-            let found = ask(host);
-            for waiter in self.settle() {
-                let _ = waiter.send(found.clone());
-            }
-        }
-    }
-
-    /// In one step with the end of the thread: what is wanted next must find another one.
-    fn next(&mut self) -> Option<&str> {
-        let mut state = self.lookups.state();
-        while let Some(host) = state.queue.pop_front() {
-            // Whoever ran out of time needs no answer.
-            let open = |waiters: &Vec<Waiter>| waiters.iter().any(|waiter| !waiter.is_closed());
-            if state.waiting.get(&host).is_some_and(open) {
-                return Some(self.host.insert(host));
-            }
-            state.waiting.remove(&host);
-        }
-        state.threads -= 1;
-        self.ended = true;
-        None
-    }
-
-    /// Who waits for what was looked up. Whoever comes now has it looked up anew.
-    fn settle(&mut self) -> Vec<Waiter> {
-        let host = self.host.take();
-        host.and_then(|host| self.lookups.state().waiting.remove(&host)).unwrap_or_default()
-    }
+    host: String,
+    _permit: SemaphorePermit<'static>,
 }
 
 impl Drop for LookupThread {
     fn drop(&mut self) {
-        self.settle();
-        if !self.ended {
-            self.lookups.state().threads -= 1;
-        }
+        self.lookups.under_way().remove(&self.host);
     }
 }
 
@@ -167,7 +133,7 @@ impl Drop for LookupThread {
 mod tests {
     use std::{net::Ipv4Addr, pin::pin, sync::Condvar, time::Duration};
 
-    use futures_util::{FutureExt, future::join_all, poll};
+    use futures_util::{future::join_all, poll};
 
     use super::*;
 
@@ -221,26 +187,30 @@ mod tests {
         (Ipv4Addr::new(127, 0, high, low), 0).into()
     }
 
+    /// How many threads are asking.
+    fn threads(lookups: &Lookups) -> usize {
+        MOST_LOOKUPS - lookups.threads.available_permits()
+    }
+
     async fn all_threads_end(lookups: &Lookups) {
         let ended = async {
-            while lookups.state().threads > 0 {
+            while threads(lookups) > 0 {
                 tokio::task::yield_now().await;
             }
         };
         tokio::time::timeout(PATIENCE, ended).await.expect("threads end");
-        let state = lookups.state();
-        assert!(state.queue.is_empty() && state.waiting.is_empty());
+        assert!(lookups.under_way().is_empty());
     }
 
     #[tokio::test]
     async fn every_name_is_looked_up_once_and_threads_end() {
         static SERVER: Server = Server::new();
-        static LOOKUPS: Lookups = Lookups::new(|host| SERVER.ask(host));
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
         let silence = SERVER.silence();
         let names: Vec<_> = (0..1_000).map(|number| format!("name-{number}")).collect();
         let mut found = pin!(join_all(names.iter().map(|name| LOOKUPS.look_up(name.clone()))));
         assert!(poll!(&mut found).is_pending());
-        assert_eq!(LOOKUPS.state().threads, MOST_LOOKUPS);
+        assert_eq!(threads(&LOOKUPS), MOST_LOOKUPS);
         drop(silence);
         let expected: Vec<_> = (0..1_000).map(|number| Some(vec![address(number)])).collect();
         assert_eq!(found.await, expected);
@@ -254,7 +224,7 @@ mod tests {
     #[tokio::test]
     async fn an_address_does_not_wait_for_dead_names() {
         static SERVER: Server = Server::new();
-        static LOOKUPS: Lookups = Lookups::new(|host| SERVER.ask(host));
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
         let silence = SERVER.silence();
         let names = (0..100).map(|number| LOOKUPS.look_up(format!("name-{number}")));
         let mut found = pin!(join_all(names));
@@ -272,14 +242,14 @@ mod tests {
     #[tokio::test]
     async fn a_name_that_is_wanted_again_and_again_keeps_one_thread() {
         static SERVER: Server = Server::new();
-        static LOOKUPS: Lookups = Lookups::new(|host| SERVER.ask(host));
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
         let silence = SERVER.silence();
         let mut given_up = Box::pin(LOOKUPS.look_up("name-1".to_owned()));
         assert!(poll!(&mut given_up).is_pending());
         drop(given_up);
         let mut found = pin!(join_all((0..100).map(|_| LOOKUPS.look_up("name-1".to_owned()))));
         assert!(poll!(&mut found).is_pending());
-        assert_eq!(LOOKUPS.state().threads, 1);
+        assert_eq!(threads(&LOOKUPS), 1);
         drop(silence);
         assert_eq!(found.await, vec![Some(vec![address(1)]); 100]);
         assert_eq!(SERVER.asked(), ["name-1"]);
@@ -291,7 +261,7 @@ mod tests {
     #[tokio::test]
     async fn what_nobody_waits_for_any_more_is_not_looked_up() {
         static SERVER: Server = Server::new();
-        static LOOKUPS: Lookups = Lookups::new(|host| SERVER.ask(host));
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
         let silence = SERVER.silence();
         let busy = (0..MOST_LOOKUPS).map(|number| LOOKUPS.look_up(format!("name-{number}")));
         let mut busy = pin!(join_all(busy));
@@ -305,16 +275,31 @@ mod tests {
         assert!(!SERVER.asked().contains(&"given-up".to_owned()));
     }
 
-    /// A runtime that stops may take along a thread that it has not started yet.
-    #[tokio::test]
-    async fn a_name_left_behind_is_looked_up_for_the_next_who_wants_it() {
-        static LOOKUPS: Lookups = Lookups::new(|_| Some(Vec::new()));
-        let (tell, _) = oneshot::channel();
-        assert!(LOOKUPS.note("name".to_owned(), tell));
-        drop(LookupThread { lookups: &LOOKUPS, host: None, ended: false });
-        let found = LOOKUPS.look_up("name".to_owned());
-        let found = tokio::time::timeout(PATIENCE, found).await;
-        assert_eq!(found, Ok(Some(Vec::new())));
-        all_threads_end(&LOOKUPS).await;
+    /// A runtime that stops takes along what waits for a thread of it.
+    #[test]
+    fn a_name_left_behind_is_looked_up_for_the_next_who_wants_it() {
+        static SERVER: Server = Server::new();
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
+        let runtime = |threads| {
+            let mut builder = tokio::runtime::Builder::new_current_thread();
+            builder.enable_time().max_blocking_threads(threads).build().unwrap()
+        };
+        let silence = SERVER.silence();
+        let stopping = runtime(1);
+        stopping.block_on(async {
+            for number in 1..=2 {
+                let mut found = Box::pin(LOOKUPS.look_up(format!("name-{number}")));
+                assert!(poll!(&mut found).is_pending());
+            }
+        });
+        stopping.shutdown_background();
+        drop(silence);
+        runtime(1).block_on(async {
+            all_threads_end(&LOOKUPS).await;
+            let found = LOOKUPS.look_up("name-2".to_owned());
+            let found = tokio::time::timeout(PATIENCE, found).await;
+            assert_eq!(found, Ok(Some(vec![address(2)])));
+            all_threads_end(&LOOKUPS).await;
+        });
     }
 }

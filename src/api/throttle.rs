@@ -7,7 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 /// The pause after HTTP 429 without a usable `Retry-After`: no vendor documents one.
 const DEFAULT: Duration = Duration::from_secs(60);
 
-/// No header may silence a source for longer than this.
+/// No header may silence a source for longer than this: somebody has to see that it is up again.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The pause a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 section 10.2.3),
@@ -35,7 +35,9 @@ mod tests {
         assert_eq!(seconds(Some(" Fri, 20 Nov 2026 12:02:00 GMT ")), 120);
         assert_eq!(seconds(Some("Fri, 20 Nov 2026 11:00:00 GMT")), 1);
         assert_eq!(seconds(Some("0")), 1);
+        assert_eq!(seconds(Some("86400")), 3_600);
         assert_eq!(seconds(Some("99999999999")), 3_600);
+        assert_eq!(seconds(Some("Sat, 21 Nov 2026 12:00:00 GMT")), 3_600);
         for nonsense in [None, Some(""), Some("soon"), Some("-5")] {
             assert_eq!(seconds(nonsense), 60, "{nonsense:?}");
         }

@@ -9,7 +9,7 @@ use rustls::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
     },
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 use rustls_platform_verifier::Verifier;
 
@@ -48,16 +48,6 @@ fn provider() -> Arc<CryptoProvider> {
 pub(super) struct Identity {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
-}
-
-/// The certificates of `pem`; `None` if one is broken.
-pub(super) fn certificates(pem: &[u8]) -> Option<Vec<CertificateDer<'static>>> {
-    CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()
-}
-
-/// The first key of `pem`; `None` if there is none, or it is broken.
-pub(super) fn key(pem: &[u8]) -> Option<PrivateKeyDer<'static>> {
-    PrivateKeyDer::from_pem_slice(pem).ok()
 }
 
 /// Settings for connections to `hosts` different hosts, each of which may resume its sessions.

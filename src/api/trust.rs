@@ -10,9 +10,11 @@ use rustls::{
         verify_server_name,
     },
     crypto::CryptoProvider,
-    pki_types::{CertificateDer, ServerName, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     server::ParsedCertificate,
 };
+
+use crate::pem;
 
 /// Verifies as everybody does, and accepts a trusted certificate that the system itself presents.
 ///
@@ -24,9 +26,9 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Trust in the PEM certificates `pem`; `None` if there are none, or they are broken.
-    pub(super) fn new(pem: &[u8], provider: &Arc<CryptoProvider>) -> Option<Self> {
-        let trusted: Vec<_> = CertificateDer::pem_slice_iter(pem).collect::<Result<_, _>>().ok()?;
+    /// Trust in the PEM certificates of `text`; `None` if there are none, or they are broken.
+    pub(super) fn new(text: &[u8], provider: &Arc<CryptoProvider>) -> Option<Self> {
+        let trusted = pem::certificates(text).ok()?;
         let mut roots = RootCertStore::empty();
         for certificate in &trusted {
             roots.add(certificate.clone()).ok()?;

@@ -26,9 +26,8 @@ use crate::{
     },
     config::{self, Config},
     metrics::own::{Own, SourceMeters},
-    model::Vendor,
     session::{Account, LOGOUT_TIME, User},
-    vendor::{self, System},
+    systems::{Catalogue, Running},
 };
 
 /// Why a configuration cannot be put to work.
@@ -41,6 +40,14 @@ pub enum EngineError {
         name: String,
         /// Why.
         error: ClientError,
+    },
+    /// The kind of a source is not in the catalogue.
+    #[error("source {name}: no system is known by the name {vendor}")]
+    Unknown {
+        /// Which source.
+        name: String,
+        /// The kind of system it names.
+        vendor: &'static str,
     },
     /// The table of metrics is broken.
     #[error("metrics: {0}")]
@@ -79,12 +86,13 @@ struct Changing {
 }
 
 /// Where somebody logs in, and as whom.
-type AccountKey = (Vendor, Url, String);
+type AccountKey = (&'static str, Url, String);
 
 /// All sources.
 pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
     own: Arc<Own>,
+    catalogue: Catalogue,
     /// Where sources are collected; `None`: on the runtime of whoever asks.
     runtime: Option<Handle>,
     /// One change at a time.
@@ -94,11 +102,12 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine without sources.
-    pub fn new(own: Arc<Own>) -> Self {
+    /// An engine without sources, which are to be of the kinds in `catalogue`.
+    pub fn new(own: Arc<Own>, catalogue: Catalogue) -> Self {
         Self {
             sources: ArcSwap::default(),
             own,
+            catalogue,
             runtime: None,
             changing: Mutex::default(),
             closing: TaskTracker::new(),
@@ -222,24 +231,29 @@ impl Engine {
         old: Option<&Arc<Source>>,
         is_same_way: bool,
     ) -> Result<Arc<Source>, EngineError> {
-        let vendor = config.vendor();
-        let meters = match old.filter(|old| old.vendor() == vendor) {
+        let profile = config.profile;
+        let meters = match old.filter(|old| old.profile() == profile) {
             Some(old) => Arc::clone(&old.meters),
-            None => SourceMeters::new(&self.own, vendor, vendor::endpoints(vendor))?,
+            None => SourceMeters::new(&self.own, profile.name, profile.calls)?,
         };
         let fingerprint = client.fingerprint;
-        let mut api = Api::new(&config, client, vendor::user_agent(vendor), meters);
+        let mut api = Api::new(&config, client, meters);
         let (system, memory) = match old {
             Some(old) if is_same_way && config.asks_like(&old.config) => {
-                (Arc::clone(&old.system), old.handed_over())
+                (Some(Arc::clone(&old.system)), old.handed_over())
             }
             Some(old) => {
-                (Arc::new(System::succeeding(&config, &old.system, &old.config)), Arc::default())
+                let old = (&old.config, &*old.system);
+                (self.catalogue.succeed(&config, old), Arc::default())
             }
-            None => (Arc::new(System::new(&config)), Arc::default()),
+            None => (self.catalogue.start(&config), Arc::default()),
         };
+        let system = system.ok_or_else(|| EngineError::Unknown {
+            name: config.name.clone(),
+            vendor: profile.name,
+        })?;
         // Quotas belong to an account: another login may have another one.
-        if let Some(old) = old.filter(|old| is_shared(&system, &old.system)) {
+        if let Some(old) = old.filter(|old| is_shared(&*system, &*old.system)) {
             api = api.succeeding(&old.api);
         }
         Ok(Source::new(config, api, system, fingerprint, memory))
@@ -269,7 +283,8 @@ impl Changing {
     /// with its account, under whatever name.
     fn count_with_others(&mut self, source: &Source, old: Option<&Arc<Source>>) {
         let config = &source.config;
-        let key = (config.vendor(), config.base_url.clone(), config.system.account());
+        let account = config.settings.account().to_owned();
+        let key = (config.profile.name, config.base_url.clone(), account);
         let account = self.accounts.entry(key).or_insert_with(|| match old {
             Some(old) => Arc::new(old.system.session().account().succeeded()),
             None => Arc::default(),
@@ -286,10 +301,10 @@ impl Changing {
 
 impl Source {
     fn shares_session(&self, other: &Self) -> bool {
-        is_shared(&self.system, &other.system)
+        is_shared(&*self.system, &*other.system)
     }
 }
 
-fn is_shared(one: &System, other: &System) -> bool {
+fn is_shared(one: &dyn Running, other: &dyn Running) -> bool {
     Arc::ptr_eq(&one.session(), &other.session())
 }

@@ -21,12 +21,12 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Rows};
 use crate::{
-    api::{Api, Deadline, Failure, Reason},
-    config,
+    api::{Api, Deadline, Failure},
+    config::{self, Profile},
     metrics::{own::SourceMeters, text::Labels},
-    model::{MeasureSet, Observation, Vendor},
+    model::{MeasureSet, Observation, Reason},
     session::{LoginState, hold_off::doubled},
-    vendor::System,
+    systems::Running,
 };
 
 /// What one successful collection found, and when.
@@ -145,7 +145,7 @@ pub struct Source {
     /// The way to it.
     pub api: Api,
     /// How it is asked, its session, and what was learnt about it.
-    pub system: Arc<System>,
+    pub system: Arc<dyn Running>,
     /// Identifies the TLS and proxy settings including the certificates' contents.
     pub(super) client_fingerprint: [u8; 32],
     /// What was found. Shared with the source before a reload that changed nothing about the
@@ -157,11 +157,11 @@ impl Source {
     pub(super) fn new(
         config: config::Source,
         api: Api,
-        system: Arc<System>,
+        system: Arc<dyn Running>,
         client_fingerprint: [u8; 32],
         memory: Arc<Mutex<Memory>>,
     ) -> Arc<Self> {
-        let vendor = config.vendor().as_str();
+        let vendor = config.profile.name;
         let fixed = [("source", config.name.as_str()), ("vendor", vendor)];
         let configured = config.labels.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         Arc::new(Self {
@@ -188,8 +188,8 @@ impl Source {
     }
 
     /// The kind of system.
-    pub const fn vendor(&self) -> Vendor {
-        self.config.vendor()
+    pub const fn profile(&self) -> &'static Profile {
+        self.config.profile
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
@@ -357,7 +357,7 @@ impl Source {
         memory.snapshot = Some(snapshot);
         memory.back_off = None;
         if memory.up.replace(true) == Some(false) {
-            info!(source = self.name(), vendor = self.vendor().as_str(), "source is back");
+            info!(source = self.name(), vendor = self.profile().name, "source is back");
         }
     }
 
@@ -369,7 +369,7 @@ impl Source {
         let first = memory.up.replace(false) != Some(false);
         drop(memory);
         let (source, vendor, reason) =
-            (self.name(), self.vendor().as_str(), failure.reason().as_str());
+            (self.name(), self.profile().name, failure.reason().as_str());
         // The first failure is news; a source that stays down would fill the log.
         if first {
             warn!(source, vendor, reason, error = %failure, "source failed");

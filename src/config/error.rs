@@ -3,6 +3,7 @@
 use std::{fmt, path::Path};
 
 use super::{
+    Profile,
     file::{Position, is_showable_key},
     keys,
 };
@@ -53,7 +54,7 @@ pub struct LoadError {
 
 impl LoadError {
     /// A problem of the file as a whole.
-    pub(super) fn of_file(file: &Path, message: String, remedy: Option<&str>) -> Self {
+    pub(crate) fn of_file(file: &Path, message: String, remedy: Option<&str>) -> Self {
         let problem = Problem {
             file: printable(&file.display().to_string()),
             position: None,
@@ -94,8 +95,9 @@ pub(super) fn excerpt(
     position: Position,
     is_key: impl Fn(Position) -> bool,
     valid_yaml: bool,
+    profiles: &[&'static Profile],
 ) -> String {
-    let (shown, visible) = mask(line, position.line, is_key, valid_yaml);
+    let (shown, visible) = mask(line, position.line, is_key, valid_yaml, profiles);
     let number = position.line.to_string();
     let gutter = " ".repeat(number.len());
     // Beyond what is shown, the marker would only tell how long the hidden text is.
@@ -109,6 +111,7 @@ fn mask(
     number: usize,
     is_key: impl Fn(Position) -> bool,
     valid_yaml: bool,
+    profiles: &[&'static Profile],
 ) -> (String, usize) {
     let body = line.trim_start_matches([' ', '\t']);
     let mut shown = " ".repeat(line.len() - body.len());
@@ -128,7 +131,7 @@ fn mask(
     let here = Position { line: number, column: shown.len() + 1 };
     let key = key_of(rest).filter(|key| match valid_yaml {
         true => is_key(here) && is_showable_key(key),
-        false => keys::is_known(key),
+        false => keys::is_known(profiles, key),
     });
     let Some(key) = key else {
         let end = shown.len();
@@ -146,7 +149,7 @@ fn mask(
     shown.push_str(&" ".repeat(value.chars().count() - word.chars().count()));
     let end = shown.len();
     let word = word.split(" #").next().unwrap_or_default().trim_end();
-    if valid_yaml && keys::is_safe(key) && is_simple(word) {
+    if valid_yaml && keys::is_safe(profiles, key) && is_simple(word) {
         shown.push_str(word);
     } else {
         shown.push_str(MASK);

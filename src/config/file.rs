@@ -106,6 +106,14 @@ impl Node {
         }
     }
 
+    /// Whether it has no value, or an empty text for one.
+    pub(crate) fn is_empty(&self) -> bool {
+        match &self.value {
+            Value::Scalar(scalar) => scalar.text.is_empty() || scalar.meaning() == Meaning::Null,
+            Value::List(_) | Value::Map(_) => false,
+        }
+    }
+
     /// What it is, for a message.
     pub(crate) fn describe(&self) -> &'static str {
         match &self.value {
@@ -125,7 +133,7 @@ impl Node {
 ///
 /// `is_structure` tells the keys whose own keys may be shown: not those of
 /// `password: { hunter2: x }`.
-pub(crate) fn parse(text: &str, is_structure: fn(&str) -> bool) -> Tree {
+pub(crate) fn parse(text: &str, is_structure: &dyn Fn(&str) -> bool) -> Tree {
     let mut composer = Composer {
         parser: Parser::new_from_str_with_options(
             text,
@@ -145,20 +153,20 @@ pub(crate) fn parse(text: &str, is_structure: fn(&str) -> bool) -> Tree {
     composer.tree
 }
 
-struct Composer<'t> {
+struct Composer<'t, 'f> {
     parser: Parser<'t, granit_parser::StrInput<'t>>,
     anchors: HashMap<usize, Rc<Node>>,
     nodes: usize,
     /// Path of the node being composed.
     path: String,
     /// Whether a key holds further keys, and not a value of its own.
-    is_structure: fn(&str) -> bool,
+    is_structure: &'f dyn Fn(&str) -> bool,
     /// How many keys around the node are no structure: whatever is below them may be a secret.
     hidden: usize,
     tree: Tree,
 }
 
-impl<'t> Composer<'t> {
+impl<'t> Composer<'t, '_> {
     #[expect(clippy::wildcard_enum_match_arm, reason = "the parser's events may grow")]
     fn document(&mut self) -> Result<Option<Rc<Node>>, YamlProblem> {
         let mut root = None;

@@ -1,9 +1,10 @@
 //! Every key of the configuration file, once: the reader, the unknown-key hints, the JSON Schema
-//! and the key reference of the README all come from these tables.
+//! and the key reference of the README all come from tables of keys. Those that every source takes
+//! are here; a system's own are in its [`Profile`].
 
 use std::time::Duration;
 
-use crate::model::Vendor;
+use super::Profile;
 
 /// A key, what it takes and what it means.
 #[derive(Debug)]
@@ -23,7 +24,7 @@ pub struct Key {
 pub enum Kind {
     /// Name of a source: as [`Kind::Id`], but no secret.
     Name(&'static str, usize),
-    /// One of [`Vendor::ALL`].
+    /// The name of a [`Profile`].
     Vendor,
     /// Address of a system.
     BaseUrl,
@@ -55,7 +56,7 @@ pub enum Kind {
     Secret,
     /// A mapping of these keys.
     Section(&'static [&'static Key]),
-    /// A list of such mappings.
+    /// A list of such mappings, each of which has all of these keys.
     Sections(&'static [&'static Key]),
 }
 
@@ -68,34 +69,14 @@ pub struct Login {
     pub optional: &'static [&'static Key],
 }
 
-/// What is particular to one vendor.
-#[derive(Debug)]
-pub struct VendorKeys {
-    /// Whose keys these are.
-    pub vendor: Vendor,
-    /// Default of `base_url`; `None`: it must be given.
-    pub base_url: Option<&'static str>,
-    /// Default of `api_path`.
-    pub api_path: &'static str,
-    /// Default of `min_interval`.
-    pub min_interval: &'static str,
-    /// Exactly one of these.
-    pub logins: &'static [Login],
-    /// The vendor's other keys.
-    pub keys: &'static [&'static Key],
-}
-
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// Characters of a Huawei or DingTalk meeting id besides letters and digits.
-const ID: &str = "_-";
-
-/// As [`ID`], of a source's name.
+/// Characters of a source's name besides letters and digits.
 const NAME_MARKS: &str = "_.-";
 
 macro_rules! keys {
     ($($const:ident = $name:literal $kind:expr, $default:expr, $doc:literal;)*) => {
-        $(pub(super) const $const: Key =
+        $(#[doc = $doc] pub const $const: Key =
             Key { name: $name, kind: $kind, default: $default, doc: $doc };)*
     };
 }
@@ -146,56 +127,6 @@ keys! {
     LIMIT = "limit" Kind::Integer(1, 10_000), Some("100"), "Only that many, the largest, are shown.";
     IDENTIFY = "identify" Kind::Choice(&["hash", "number", "name"]), Some("hash"),
         "What the `conference` label shows: a keyed hash of the vendor's id, the number, or the name.";
-
-    USERNAME = "username" Kind::Text, None, "API user.";
-    PASSWORD = "password" Kind::Secret, None, "API password, plain; the exporter hashes it.";
-    EVENT_PORT = "event_port" Kind::Integer(1, 65_535), Some("8260"),
-        "Port the login call demands for events; nothing listens there.";
-    LIVE = "live" Kind::Flag, Some("true"), "Ask for the conferences in session.";
-
-    CLIENT_ID = "client_id" Kind::Text, None, "Client ID of the API application.";
-    CLIENT_SECRET = "client_secret" Kind::Secret, None, "Its client secret.";
-    PAGE_SIZE = "page_size" Kind::Integer(1, 1000), Some("100"), "Rooms per page of conference/list.";
-    ROOM_DETAILS = "room_details" Kind::Flag, Some("false"),
-        "Ask for each room's settings too, one call a room.";
-    ROOM_DETAILS_INTERVAL = "room_details_interval" Kind::Duration(Duration::ZERO, DAY), Some("30m"),
-        "How often to ask for them; `0s` asks at every collection.";
-
-    APP_ID = "app_id" Kind::Text, None, "App ID of the application.";
-    APP_ID_KEY = "app_key" Kind::Secret, None, "Key of the App ID.";
-    USER_ID = "user_id" Kind::Text, None,
-        "Act as this user; without it as the enterprise's default administrator. An unknown one is created by the vendor!";
-    SP_CORP_ID = "corp_id" Kind::Text, None, "Enterprise to act for; for service providers only.";
-    ACCOUNT = "account" Kind::Text, None, "Account of a person, instead of an App ID.";
-    ACCOUNT_PASSWORD = "password" Kind::Secret, None, "Password of the account.";
-    SCOPE = "scope" Kind::Choice(&["enterprise", "own"]), Some("enterprise"),
-        "All meetings of the enterprise (needs an administrator) or the user's own.";
-    DISCOVER = "discover" Kind::Flag, Some("true"),
-        "List the meetings; if false, only `conference_ids` are asked for.";
-    HUAWEI_IDS = "conference_ids" Kind::Ids(ID, 64), None, "Meetings to watch, quoted: \"987654321\".";
-    ATTENDEES = "attendees" Kind::Flag, Some("false"),
-        "Ask for the attendees of each active meeting: moderators.";
-    DETAILS = "details" Kind::Flag, Some("false"),
-        "Ask for the details of each active meeting: people invited.";
-    HOSTS = "hosts" Kind::Sections(HOST_KEYS), None,
-        "Meetings whose host password is known: live mute state, raised hands.";
-    HOST_CONFERENCE_ID = "conference_id" Kind::Id(ID, 64), None, "Meeting ID, quoted.";
-    HOST_PASSWORD = "password" Kind::Secret, None, "Host password of the meeting.";
-
-    APP_KEY = "app_key" Kind::Text, None, "App key of an internal application.";
-    APP_SECRET = "app_secret" Kind::Secret, None, "Its app secret.";
-    CORP_ID = "corp_id" Kind::Text, None, "Enterprise, for the unified token call.";
-    DINGTALK_CLIENT_ID = "client_id" Kind::Text, None, "Client ID of the application.";
-    DINGTALK_CLIENT_SECRET = "client_secret" Kind::Secret, None, "Its client secret.";
-    SUITE_KEY = "suite_key" Kind::Text, None, "Suite key of a third-party application.";
-    SUITE_SECRET = "suite_secret" Kind::Secret, None, "Its suite secret.";
-    AUTH_CORP_ID = "auth_corp_id" Kind::Text, None, "Enterprise that authorised the suite.";
-    SUITE_TICKET = "suite_ticket" Kind::Secret, None,
-        "Ticket DingTalk pushes every few hours; best kept current in a file.";
-    DINGTALK_IDS = "conference_ids" Kind::Ids(ID, 128), None, "Conferences to watch.";
-    CONFERENCE_IDS_FILE = "conference_ids_file" Kind::File, None,
-        "More of them, one a line, read at each collection.";
-    BATCH_SIZE = "batch_size" Kind::Integer(1, 200), Some("50"), "Conferences asked for in one call.";
 }
 
 /// Keys at the top of the file.
@@ -244,98 +175,6 @@ pub const CAPACITY_KEYS: &[&Key] = &[&CAPACITY_CONFERENCES, &CAPACITY_PARTICIPAN
 /// Keys of `conferences`.
 pub const CONFERENCE_KEYS: &[&Key] = &[&ENABLED, &LIMIT, &IDENTIFY];
 
-/// Keys of an entry of `hosts`.
-pub const HOST_KEYS: &[&Key] = &[&HOST_CONFERENCE_ID, &HOST_PASSWORD];
-
-const OPENVOX_UC: VendorKeys = VendorKeys {
-    vendor: Vendor::OpenvoxUc,
-    base_url: None,
-    api_path: "/api/v0.0.1",
-    min_interval: "0s",
-    logins: &[Login { required: &[&USERNAME, &PASSWORD], optional: &[] }],
-    keys: &[&EVENT_PORT, &LIVE],
-};
-
-const YEASTAR_S: VendorKeys = VendorKeys {
-    vendor: Vendor::YeastarS,
-    base_url: None,
-    api_path: "/api/v2.0.0",
-    min_interval: "0s",
-    logins: &[Login { required: &[&USERNAME, &PASSWORD], optional: &[] }],
-    keys: &[&EVENT_PORT, &LIVE],
-};
-
-const YEASTAR_P: VendorKeys = VendorKeys {
-    vendor: Vendor::YeastarP,
-    base_url: None,
-    api_path: "/openapi/v1.0",
-    min_interval: "0s",
-    logins: &[Login { required: &[&CLIENT_ID, &CLIENT_SECRET], optional: &[] }],
-    keys: &[&PAGE_SIZE, &LIVE, &ROOM_DETAILS, &ROOM_DETAILS_INTERVAL],
-};
-
-const HUAWEI_MEETING: VendorKeys = VendorKeys {
-    vendor: Vendor::HuaweiMeeting,
-    base_url: Some("https://api.meeting.huaweicloud.com"),
-    api_path: "",
-    min_interval: "30s",
-    logins: &[
-        Login { required: &[&APP_ID, &APP_ID_KEY], optional: &[&USER_ID, &SP_CORP_ID] },
-        Login { required: &[&ACCOUNT, &ACCOUNT_PASSWORD], optional: &[] },
-    ],
-    keys: &[&SCOPE, &DISCOVER, &HUAWEI_IDS, &ATTENDEES, &DETAILS, &HOSTS],
-};
-
-const DINGTALK: VendorKeys = VendorKeys {
-    vendor: Vendor::Dingtalk,
-    base_url: Some("https://api.dingtalk.com"),
-    api_path: "",
-    min_interval: "15m",
-    logins: &[
-        Login { required: &[&APP_KEY, &APP_SECRET], optional: &[] },
-        Login {
-            required: &[&CORP_ID, &DINGTALK_CLIENT_ID, &DINGTALK_CLIENT_SECRET],
-            optional: &[],
-        },
-        Login {
-            required: &[&SUITE_KEY, &SUITE_SECRET, &AUTH_CORP_ID, &SUITE_TICKET],
-            optional: &[],
-        },
-    ],
-    keys: &[&DISCOVER, &DINGTALK_IDS, &CONFERENCE_IDS_FILE, &BATCH_SIZE],
-};
-
-impl VendorKeys {
-    /// The keys of a vendor.
-    pub const fn of(vendor: Vendor) -> &'static Self {
-        match vendor {
-            Vendor::OpenvoxUc => &OPENVOX_UC,
-            Vendor::YeastarS => &YEASTAR_S,
-            Vendor::YeastarP => &YEASTAR_P,
-            Vendor::HuaweiMeeting => &HUAWEI_MEETING,
-            Vendor::Dingtalk => &DINGTALK,
-        }
-    }
-
-    /// The vendor's own keys: those of the logins first, then the others.
-    pub fn own(&self) -> impl Iterator<Item = &'static Key> + use<> {
-        self.logins.iter().flat_map(Login::keys).chain(self.keys.iter().copied())
-    }
-
-    /// Default of a common key, which may depend on the vendor.
-    pub fn default_of(&self, key: &Key) -> Option<&'static str> {
-        if key.name == BASE_URL.name {
-            self.base_url
-        } else if key.name == API_PATH.name {
-            Some(self.api_path)
-        } else if key.name == MIN_INTERVAL.name {
-            Some(self.min_interval)
-        } else {
-            key.default
-        }
-    }
-}
-
 impl Login {
     /// Required and optional keys.
     pub fn keys(&'static self) -> impl Iterator<Item = &'static Key> {
@@ -355,6 +194,18 @@ impl Login {
 }
 
 impl Key {
+    /// A key without a default.
+    pub const fn new(name: &'static str, kind: Kind, doc: &'static str) -> Self {
+        Self { name, kind, default: None, doc }
+    }
+
+    /// The same key with what holds where it is absent, written as in the file.
+    #[must_use]
+    pub const fn by_default(mut self, value: &'static str) -> Self {
+        self.default = Some(value);
+        self
+    }
+
     /// The names it may be written with: one, or three for a secret.
     pub fn names(&self) -> Vec<String> {
         if matches!(self.kind, Kind::Secret) {
@@ -363,6 +214,16 @@ impl Key {
             vec![self.name.to_owned()]
         }
     }
+
+    /// The keys of an entry, if it takes a list of mappings; else none.
+    pub const fn entry_keys(&self) -> &'static [&'static Self] {
+        if let Kind::Sections(keys) = self.kind { keys } else { &[] }
+    }
+
+    /// Whether it can be written so.
+    pub(super) fn is_named(&self, name: &str) -> bool {
+        self.names().iter().any(|known| known == name)
+    }
 }
 
 /// `X`, `X_file`, `X_env`.
@@ -370,52 +231,48 @@ pub(super) fn secret_names(name: &str) -> [String; 3] {
     [name.to_owned(), format!("{name}_file"), format!("{name}_env")]
 }
 
-/// Every key of every table.
-pub(super) fn all() -> impl Iterator<Item = &'static Key> {
-    let vendors = Vendor::ALL.into_iter().flat_map(|vendor| VendorKeys::of(vendor).own());
-    [TOP, COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS, HOST_KEYS]
-        .into_iter()
-        .flatten()
-        .copied()
-        .chain(vendors)
+/// Every key of every table, those of the entries of a list included.
+pub(super) fn all(profiles: &[&'static Profile]) -> impl Iterator<Item = &'static Key> {
+    let common =
+        [TOP, COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS].into_iter().flatten().copied();
+    let own = profiles.iter().copied().flat_map(Profile::own);
+    common.chain(own.flat_map(|key| [key].into_iter().chain(key.entry_keys().iter().copied())))
 }
 
 /// Whether any table has a key that can be written so.
-pub(super) fn is_known(name: &str) -> bool {
-    all().any(|key| key.names().iter().any(|known| known == name))
+pub(super) fn is_known(profiles: &[&'static Profile], name: &str) -> bool {
+    all(profiles).any(|key| key.is_named(name))
 }
 
 /// Whether a key of that name holds further keys.
-pub(super) fn is_structure(name: &str) -> bool {
-    all().any(|key| {
+pub(super) fn is_structure(profiles: &[&'static Profile], name: &str) -> bool {
+    all(profiles).any(|key| {
         key.name == name && matches!(key.kind, Kind::Labels | Kind::Section(_) | Kind::Sections(_))
     })
 }
 
 /// Whether a value of that name may be shown: some table knows it and none lets it hold a secret
 /// or a person's account.
-pub(super) fn is_safe(name: &str) -> bool {
-    is_known(name)
-        && all().filter(|key| key.names().iter().any(|known| known == name)).all(|key| {
-            match key.kind {
-                Kind::Name(..)
-                | Kind::Vendor
-                | Kind::ApiPath
-                | Kind::Duration(..)
-                | Kind::Size(..)
-                | Kind::Integer(..)
-                | Kind::Flag
-                | Kind::Choice(_)
-                | Kind::File => true,
-                Kind::BaseUrl
-                | Kind::ProxyUrl
-                | Kind::Labels
-                | Kind::Text
-                | Kind::Id(..)
-                | Kind::Ids(..)
-                | Kind::Secret
-                | Kind::Section(_)
-                | Kind::Sections(_) => false,
-            }
+pub(super) fn is_safe(profiles: &[&'static Profile], name: &str) -> bool {
+    is_known(profiles, name)
+        && all(profiles).filter(|key| key.is_named(name)).all(|key| match key.kind {
+            Kind::Name(..)
+            | Kind::Vendor
+            | Kind::ApiPath
+            | Kind::Duration(..)
+            | Kind::Size(..)
+            | Kind::Integer(..)
+            | Kind::Flag
+            | Kind::Choice(_)
+            | Kind::File => true,
+            Kind::BaseUrl
+            | Kind::ProxyUrl
+            | Kind::Labels
+            | Kind::Text
+            | Kind::Id(..)
+            | Kind::Ids(..)
+            | Kind::Secret
+            | Kind::Section(_)
+            | Kind::Sections(_) => false,
         })
 }

@@ -1,11 +1,11 @@
 //! From a path to a [`Config`], or to everything that is wrong with the file.
 
-use std::{collections::HashMap, ffi::OsString, io::Read, path::Path};
+use std::{collections::HashMap, ffi::OsString, fs::Metadata, io::Read, path::Path};
 
 use zeroize::Zeroizing;
 
 use super::{
-    Config, LoadError, Problem,
+    Config, LoadError, Problem, Profile,
     file::{self, Position},
     keys,
     report::Report,
@@ -27,33 +27,13 @@ pub struct Loaded {
 
 impl Config {
     /// Reads and checks a configuration file, and the files and environment variables it names.
+    /// `profiles` are the kinds of systems that it may have sources of.
     ///
     /// # Errors
     /// All problems of the file at once.
-    pub fn load(path: &Path) -> Result<Loaded, LoadError> {
-        let unreadable = |error: std::io::Error| {
-            let message = format!("the configuration cannot be read: {}", io_reason(&error));
-            let is_absent = error.kind() == std::io::ErrorKind::NotFound;
-            let remedy = is_absent.then_some("name it with `--config.file`");
-            LoadError::of_file(path, message, remedy)
-        };
-        let file = std::fs::File::open(path).map_err(unreadable)?;
-        let metadata = file.metadata().map_err(unreadable)?;
-        let mut bytes = Zeroizing::new(Vec::with_capacity(
-            // Room for all of it: a vector that grows leaves copies behind.
-            usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
-        ));
-        file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-        if bytes.len() as u64 > MAX_FILE_BYTES {
-            let message = "longer than 4 MiB: not a configuration".to_owned();
-            return Err(LoadError::of_file(path, message, None));
-        }
-        let text = std::str::from_utf8(&bytes).map_err(|error| {
-            let line = bytes[..error.valid_up_to()].split(|byte| *byte == b'\n').count();
-            let message = format!("not UTF-8 text (line {line})");
-            LoadError::of_file(path, message, Some("save it as UTF-8"))
-        })?;
-        read(text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name))
+    pub fn load(path: &Path, profiles: &[&'static Profile]) -> Result<Loaded, LoadError> {
+        let (text, metadata) = read_text(path, "--config.file")?;
+        read(&text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name), profiles)
     }
 
     /// As [`Config::load`], from text. `file` is its name in messages; its directory is where
@@ -61,8 +41,12 @@ impl Config {
     ///
     /// # Errors
     /// All problems of the text at once.
-    pub fn parse(text: &str, file: &Path) -> Result<Loaded, LoadError> {
-        Self::parse_with_env(text, file, |name| std::env::var_os(name))
+    pub fn parse(
+        text: &str,
+        file: &Path,
+        profiles: &[&'static Profile],
+    ) -> Result<Loaded, LoadError> {
+        Self::parse_with_env(text, file, profiles, |name| std::env::var_os(name))
     }
 
     /// As [`Config::parse`], with the environment variables given.
@@ -72,10 +56,45 @@ impl Config {
     pub fn parse_with_env(
         text: &str,
         file: &Path,
+        profiles: &[&'static Profile],
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Loaded, LoadError> {
-        read(text, file, None, &env)
+        read(text, file, None, &env, profiles)
     }
+}
+
+/// The text of the configuration file at `path`, which `option` names.
+///
+/// # Errors
+/// A file that cannot be read, is too long, or is no text.
+pub(crate) fn read_text(
+    path: &Path,
+    option: &str,
+) -> Result<(Zeroizing<String>, Metadata), LoadError> {
+    let unreadable = |error: std::io::Error| {
+        let message = format!("the configuration cannot be read: {}", io_reason(&error));
+        let is_absent = error.kind() == std::io::ErrorKind::NotFound;
+        let remedy = is_absent.then(|| format!("name it with `{option}`"));
+        LoadError::of_file(path, message, remedy.as_deref())
+    };
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let metadata = file.metadata().map_err(unreadable)?;
+    let mut bytes = Zeroizing::new(Vec::with_capacity(
+        // Room for all of it: a vector that grows leaves copies behind.
+        usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
+    ));
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = "longer than 4 MiB: not a configuration".to_owned();
+        return Err(LoadError::of_file(path, message, None));
+    }
+    let text = String::from_utf8(std::mem::take(&mut *bytes)).map_err(|error| {
+        let (at, bytes) = (error.utf8_error().valid_up_to(), Zeroizing::new(error.into_bytes()));
+        let line = bytes[..at].split(|byte| *byte == b'\n').count();
+        let message = format!("not UTF-8 text (line {line})");
+        LoadError::of_file(path, message, Some("save it as UTF-8"))
+    })?;
+    Ok((Zeroizing::new(text), metadata))
 }
 
 fn read(
@@ -83,11 +102,12 @@ fn read(
     path: &Path,
     mode: Option<u32>,
     env: &dyn Fn(&str) -> Option<OsString>,
+    profiles: &[&'static Profile],
 ) -> Result<Loaded, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let tree = file::parse(text, keys::is_structure);
+    let tree = file::parse(text, &|key| keys::is_structure(profiles, key));
     let valid = tree.root.is_some() || tree.problems.is_empty();
-    let report = Report::new(path, text, tree.keys, valid, env);
+    let report = Report::new(path, text, tree.keys, valid, env, profiles);
     for problem in tree.problems {
         report.yaml(problem);
     }
@@ -149,7 +169,11 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
             }
         }
         if let Some(source) = &source {
-            let account = (source.vendor(), source.base_url.clone(), source.system.account());
+            let account = (
+                source.profile.name,
+                source.base_url.clone(),
+                source.settings.account().to_owned(),
+            );
             match accounts.get(&account) {
                 Some(first) => warn_of_shared_account(&section, &source.name, first),
                 None => {
@@ -173,7 +197,7 @@ fn warn_of_shared_account(section: &Section<'_>, name: &str, first: &str) {
 }
 
 #[cfg(unix)]
-fn mode_of(metadata: &std::fs::Metadata) -> u32 {
+fn mode_of(metadata: &Metadata) -> u32 {
     use std::os::unix::fs::PermissionsExt;
     match metadata.is_file() {
         true => metadata.permissions().mode(),
@@ -182,6 +206,6 @@ fn mode_of(metadata: &std::fs::Metadata) -> u32 {
 }
 
 #[cfg(not(unix))]
-fn mode_of(_: &std::fs::Metadata) -> u32 {
+fn mode_of(_: &Metadata) -> u32 {
     0
 }

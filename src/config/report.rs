@@ -8,20 +8,22 @@ use std::{
 };
 
 use super::{
-    Problem,
+    Problem, Profile,
     error::{self, printable},
     file::{Position, YamlProblem},
 };
 
 /// What reading one file needs all the way down: where to complain, and where relative paths and
 /// environment variables lead.
-pub(super) struct Report<'a> {
+pub(crate) struct Report<'a> {
     file: String,
     lines: Vec<&'a str>,
     keys: HashSet<Position>,
     valid_yaml: bool,
     base_dir: &'a Path,
     env: &'a dyn Fn(&str) -> Option<OsString>,
+    /// The kinds of systems there are.
+    pub(super) profiles: &'a [&'static Profile],
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
     /// What was said already: a mapping of `defaults` or an alias is read for each source.
@@ -31,12 +33,13 @@ pub(super) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    pub(super) fn new(
+    pub(crate) fn new(
         file: &'a Path,
         text: &'a str,
         keys: HashSet<Position>,
         valid_yaml: bool,
         env: &'a dyn Fn(&str) -> Option<OsString>,
+        profiles: &'a [&'static Profile],
     ) -> Self {
         // As the YAML parser counts lines: a lone carriage return ends one too.
         let lines = text
@@ -50,6 +53,7 @@ impl<'a> Report<'a> {
             valid_yaml,
             base_dir: file.parent().unwrap_or(Path::new("")),
             env,
+            profiles,
             problems: RefCell::default(),
             warnings: RefCell::default(),
             said: RefCell::default(),
@@ -57,16 +61,21 @@ impl<'a> Report<'a> {
         }
     }
 
-    pub(super) fn yaml(&self, problem: YamlProblem) {
+    pub(crate) fn yaml(&self, problem: YamlProblem) {
         self.error(problem.position, &problem.path, &problem.message, problem.remedy.as_deref());
     }
 
-    pub(super) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
+    pub(crate) fn error(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
         self.add(&self.problems, at, path, message, remedy);
     }
 
     pub(super) fn warning(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
         self.add(&self.warnings, at, path, message, remedy);
+    }
+
+    /// Whether anything is wrong so far.
+    pub(crate) fn has_errors(&self) -> bool {
+        !self.problems.borrow().is_empty()
     }
 
     /// Notes a secret written in the file itself.
@@ -92,7 +101,7 @@ impl<'a> Report<'a> {
     }
 
     /// A path of the file, relative to the file's directory.
-    pub(super) fn resolve(&self, path: &str) -> PathBuf {
+    pub(crate) fn resolve(&self, path: &str) -> PathBuf {
         self.base_dir.join(path)
     }
 
@@ -101,7 +110,7 @@ impl<'a> Report<'a> {
     }
 
     /// Problems and warnings, in the order of the file.
-    pub(super) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
+    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
         let sorted = |problems: RefCell<Vec<Problem>>| {
             let mut problems = problems.into_inner();
             problems.sort_by_key(|problem| problem.position);
@@ -126,7 +135,8 @@ impl<'a> Report<'a> {
             !text.is_empty() && !text.starts_with('#')
         });
         let excerpt = line.map(|line| {
-            error::excerpt(line, at, |place| self.keys.contains(&place), self.valid_yaml)
+            let is_key = |place| self.keys.contains(&place);
+            error::excerpt(line, at, is_key, self.valid_yaml, self.profiles)
         });
         to.borrow_mut().push(Problem {
             file: self.file.clone(),

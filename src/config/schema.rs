@@ -3,39 +3,46 @@
 use serde_json::{Map, Value, json};
 
 use super::{
+    Profile,
     duration::{format_duration, format_size},
     keys::{
-        BASE_URL, CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, Key, Kind,
-        Login, NAME, TLS_KEYS, TOP, VENDOR, VendorKeys, secret_names,
+        BASE_URL, CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, Kind, Login, NAME,
+        TLS_KEYS, TOP, VENDOR, secret_names,
     },
 };
-use crate::{metrics, model::Vendor};
+use crate::metrics;
+
+/// The kinds of systems the schema is for.
+type Profiles<'a> = &'a [&'static Profile];
 
 /// JSON Schema (draft 2020-12) of `exporter.yaml`, for editors and CI.
 ///
 /// What a schema cannot say (unique names, bounds of a duration, files that exist) only
 /// [`super::Config::load`] checks.
-pub fn schema() -> Value {
+pub fn schema(profiles: &[&'static Profile]) -> Value {
     let mut defs = Map::new();
-    defs.insert("source".to_owned(), source());
-    for vendor in Vendor::ALL {
-        defs.insert(vendor.as_str().to_owned(), vendor_source(VendorKeys::of(vendor)));
+    defs.insert("source".to_owned(), source(profiles));
+    for profile in profiles {
+        defs.insert(profile.name.to_owned(), system_source(profile, profiles));
     }
-    defs.insert("defaults".to_owned(), mapping(DEFAULT_KEYS, None));
-    defs.insert("capacity".to_owned(), mapping(CAPACITY_KEYS, None));
-    defs.insert("conferences".to_owned(), mapping(CONFERENCE_KEYS, None));
-    let mut tls = mapping(TLS_KEYS, None);
+    let mapping = |keys| mapping(keys, None, profiles);
+    defs.insert("defaults".to_owned(), mapping(DEFAULT_KEYS));
+    defs.insert("capacity".to_owned(), mapping(CAPACITY_KEYS));
+    defs.insert("conferences".to_owned(), mapping(CONFERENCE_KEYS));
+    let mut tls = mapping(TLS_KEYS);
     tls["dependentRequired"] = json!({ "cert_file": ["key_file"], "key_file": ["cert_file"] });
     defs.insert("tls".to_owned(), tls);
-    let mut host = mapping(HOST_KEYS, None);
-    require(&mut host, HOST_KEYS);
-    defs.insert("host".to_owned(), host);
+    for (list, keys) in lists(profiles) {
+        let mut entry = mapping(keys);
+        require(&mut entry, keys);
+        defs.insert(singular(list).to_owned(), entry);
+    }
 
-    let mut top = mapping(TOP, None);
-    let fixed: Vec<_> = Vendor::ALL
-        .into_iter()
-        .filter(|vendor| VendorKeys::of(*vendor).base_url.is_none())
-        .map(Vendor::as_str)
+    let mut top = mapping(TOP);
+    let fixed: Vec<_> = profiles
+        .iter()
+        .filter(|profile| profile.base_url.is_none())
+        .map(|profile| profile.name)
         .collect();
     let needs_url = json!({
         "if": { "properties": { "vendor": { "enum": fixed } }, "required": ["vendor"] },
@@ -52,60 +59,90 @@ pub fn schema() -> Value {
     top
 }
 
-/// The key reference in Markdown: a table for the common keys and one for each vendor, whose
-/// first rows are the common keys' defaults that depend on it.
-pub fn reference() -> String {
-    let mut text = String::new();
-    push_table(&mut text, "Every source", COMMON, &[&NAME, &VENDOR], |key| key.default);
-    push_table(&mut text, "`tls`", TLS_KEYS, &[], |key| key.default);
-    push_table(&mut text, "`capacity`", CAPACITY_KEYS, &[], |key| key.default);
-    push_table(&mut text, "`conferences`", CONFERENCE_KEYS, &[], |key| key.default);
-    for vendor in Vendor::ALL {
-        let vendor = VendorKeys::of(vendor);
-        let own = |key: &Key| vendor.default_of(key) != key.default || key.name == BASE_URL.name;
+/// The lists of mappings that systems have, each with the keys of an entry.
+fn lists(profiles: Profiles<'_>) -> Vec<(&'static Key, &'static [&'static Key])> {
+    let mut lists: Vec<(&Key, &[&Key])> = Vec::new();
+    for key in profiles.iter().flat_map(|profile| profile.own()) {
+        let is_known = lists.iter().any(|(known, _)| known.name == key.name);
+        if !key.entry_keys().is_empty() && !is_known {
+            lists.push((key, key.entry_keys()));
+        }
+    }
+    lists
+}
+
+/// A list's items are named in the singular: sources of source, hosts of host.
+fn singular(list: &Key) -> &'static str {
+    list.name.trim_end_matches('s')
+}
+
+/// The key reference in Markdown: a table for the common keys and one for each kind of system,
+/// whose first rows are the common keys' defaults that depend on it.
+pub fn reference(profiles: &[&'static Profile]) -> String {
+    let mut tables = Tables { text: String::new(), profiles };
+    tables.push("Every source", COMMON, &[&NAME, &VENDOR], |key| key.default);
+    tables.push("`tls`", TLS_KEYS, &[], |key| key.default);
+    tables.push("`capacity`", CAPACITY_KEYS, &[], |key| key.default);
+    tables.push("`conferences`", CONFERENCE_KEYS, &[], |key| key.default);
+    for profile in profiles {
+        let own = |key: &Key| profile.default_of(key) != key.default || key.name == BASE_URL.name;
         let keys: Vec<_> =
-            COMMON.iter().copied().filter(|key| own(key)).chain(vendor.own()).collect();
-        let mut required = if vendor.base_url.is_none() { vec![&BASE_URL] } else { vec![] };
-        let ways: Vec<_> = vendor.logins.iter().map(Login::describe).collect();
-        if let [only] = vendor.logins {
+            COMMON.iter().copied().filter(|key| own(key)).chain(profile.own()).collect();
+        let mut required = if profile.is_cloud() { vec![] } else { vec![&BASE_URL] };
+        let ways: Vec<_> = profile.logins.iter().map(Login::describe).collect();
+        if let [only] = profile.logins {
             required.extend(only.required);
         }
-        let title = format!("`{}`: log in with {}", vendor.vendor, ways.join("; or "));
-        push_table(&mut text, &title, &keys, &required, |key| vendor.default_of(key));
+        let title = format!("`{profile}`: log in with {}", ways.join("; or "));
+        tables.push(&title, &keys, &required, |key| profile.default_of(key));
     }
-    push_table(&mut text, "An entry of `hosts`", HOST_KEYS, HOST_KEYS, |key| key.default);
+    for (list, keys) in lists(profiles) {
+        tables.push(&format!("An entry of `{}`", list.name), keys, keys, |key| key.default);
+    }
+    let mut text = tables.text;
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
 }
 
-fn push_table(
-    text: &mut String,
-    title: &str,
-    keys: &[&Key],
-    required: &[&Key],
-    default: impl Fn(&Key) -> Option<&'static str>,
-) {
-    text.push_str(&format!(
-        "**{title}**\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
-    ));
-    for key in keys {
-        let default = match default(key) {
-            _ if required.iter().any(|known| known.name == key.name) => "required".to_owned(),
-            Some("") => "empty".to_owned(),
-            Some(value) => format!("`{value}`"),
-            None => String::new(),
-        };
-        text.push_str(&format!("| `{}` | {} | {default} | {} |\n", key.name, words(key), key.doc));
+/// The tables of the reference, one below the other.
+struct Tables<'a> {
+    text: String,
+    profiles: Profiles<'a>,
+}
+
+impl Tables<'_> {
+    fn push(
+        &mut self,
+        title: &str,
+        keys: &[&Key],
+        required: &[&Key],
+        default: impl Fn(&Key) -> Option<&'static str>,
+    ) {
+        self.text.push_str(&format!(
+            "**{title}**\n\n| Key | Value | Default | Meaning |\n|---|---|---|---|\n"
+        ));
+        for key in keys {
+            let default = match default(key) {
+                _ if required.iter().any(|known| known.name == key.name) => "required".to_owned(),
+                Some("") => "empty".to_owned(),
+                Some(value) => format!("`{value}`"),
+                None => String::new(),
+            };
+            let (name, words, doc) = (key.name, words(key, self.profiles), key.doc);
+            self.text.push_str(&format!("| `{name}` | {words} | {default} | {doc} |\n"));
+        }
+        self.text.push('\n');
     }
-    text.push('\n');
 }
 
 /// What a key takes, for people.
-fn words(key: &Key) -> String {
+fn words(key: &Key, profiles: Profiles<'_>) -> String {
     match &key.kind {
         Kind::Name(..) => "1 to 63 letters, digits, `_`, `.`, `-`".to_owned(),
-        Kind::Vendor => Vendor::ALL.map(|vendor| format!("`{vendor}`")).join(", "),
+        Kind::Vendor => {
+            profiles.iter().map(|profile| format!("`{profile}`")).collect::<Vec<_>>().join(", ")
+        }
         Kind::BaseUrl | Kind::ProxyUrl => "URL".to_owned(),
         Kind::ApiPath => "path".to_owned(),
         Kind::Labels => "mapping of label names to text".to_owned(),
@@ -135,29 +172,32 @@ fn unless_default(key: &str, rule: &Value) -> Value {
     })
 }
 
-/// A source of any vendor: which keys it has depends on `vendor`.
-fn source() -> Value {
-    let by_vendor = Vendor::ALL.map(|vendor| {
-        let name = vendor.as_str();
-        json!({
-            "if": { "properties": { "vendor": { "const": name } }, "required": ["vendor"] },
-            "then": { "$ref": format!("#/$defs/{name}") },
+/// A source of any kind of system: which keys it has depends on `vendor`.
+fn source(profiles: Profiles<'_>) -> Value {
+    let by_vendor: Vec<Value> = profiles
+        .iter()
+        .map(|profile| {
+            let name = profile.name;
+            json!({
+                "if": { "properties": { "vendor": { "const": name } }, "required": ["vendor"] },
+                "then": { "$ref": format!("#/$defs/{name}") },
+            })
         })
-    });
+        .collect();
     json!({
         "type": "object",
-        "properties": properties(COMMON, None),
+        "properties": properties(COMMON, None, profiles),
         "required": ["name"],
         "allOf": by_vendor,
     })
 }
 
-fn vendor_source(vendor: &VendorKeys) -> Value {
-    let keys: Vec<&Key> = COMMON.iter().copied().chain(vendor.own()).collect();
-    let mut source = mapping(&keys, Some(vendor));
-    source["description"] = json!(vendor.vendor.title());
+fn system_source(profile: &'static Profile, profiles: Profiles<'_>) -> Value {
+    let keys: Vec<&Key> = COMMON.iter().copied().chain(profile.own()).collect();
+    let mut source = mapping(&keys, Some(profile), profiles);
+    source["description"] = json!(profile.title);
     let logins: Vec<Value> =
-        vendor.logins.iter().map(|login| login_rule(login, vendor.logins)).collect();
+        profile.logins.iter().map(|login| login_rule(login, profile.logins)).collect();
     let mut rules = match <[Value; 1]>::try_from(logins) {
         Ok([only]) => vec![only],
         Err(several) => vec![json!({ "oneOf": several })],
@@ -216,15 +256,15 @@ fn require(schema: &mut Value, keys: &[&Key]) {
     schema["allOf"] = json!(secrets);
 }
 
-fn mapping(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
+fn mapping(keys: &[&Key], profile: Option<&Profile>, profiles: Profiles<'_>) -> Value {
     json!({
         "type": "object",
-        "properties": properties(keys, vendor),
+        "properties": properties(keys, profile, profiles),
         "additionalProperties": false,
     })
 }
 
-fn properties(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
+fn properties(keys: &[&Key], profile: Option<&Profile>, profiles: Profiles<'_>) -> Value {
     let mut properties = Map::new();
     for key in keys {
         if matches!(key.kind, Kind::Secret) {
@@ -239,9 +279,9 @@ fn properties(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
             properties.insert(env, text(doc));
             continue;
         }
-        let mut property = kind(key);
+        let mut property = kind(key, profiles);
         property["description"] = json!(key.doc);
-        let default = vendor.map_or(key.default, |vendor| vendor.default_of(key));
+        let default = profile.map_or(key.default, |profile| profile.default_of(key));
         if let Some(default) = default {
             let is_json = matches!(key.kind, Kind::Flag | Kind::Integer(..));
             property["default"] =
@@ -252,9 +292,12 @@ fn properties(keys: &[&Key], vendor: Option<&VendorKeys>) -> Value {
     Value::Object(properties)
 }
 
-fn kind(key: &Key) -> Value {
+fn kind(key: &Key, profiles: Profiles<'_>) -> Value {
     match &key.kind {
-        Kind::Vendor => json!({ "enum": Vendor::ALL.map(Vendor::as_str) }),
+        Kind::Vendor => {
+            let names: Vec<_> = profiles.iter().map(|profile| profile.name).collect();
+            json!({ "enum": names })
+        }
         Kind::BaseUrl => {
             json!({ "type": "string", "pattern": "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" })
         }
@@ -290,9 +333,8 @@ fn kind(key: &Key) -> Value {
         Kind::Name(marks, longest) | Kind::Id(marks, longest) => id(marks, *longest),
         Kind::Ids(marks, longest) => json!({ "type": "array", "items": id(marks, *longest) }),
         Kind::Section(_) => json!({ "$ref": format!("#/$defs/{}", key.name) }),
-        // A list's items are named in the singular: sources of source, hosts of host.
         Kind::Sections(_) => {
-            let item = format!("#/$defs/{}", key.name.trim_end_matches('s'));
+            let item = format!("#/$defs/{}", singular(key));
             json!({ "type": "array", "items": { "$ref": item } })
         }
     }

@@ -20,13 +20,13 @@ use super::{
 
 /// A node and the path of the key that leads to it.
 #[derive(Clone)]
-pub(super) struct Place<'t> {
-    pub(super) node: &'t Node,
-    pub(super) path: String,
+pub(crate) struct Place<'t> {
+    pub(crate) node: &'t Node,
+    pub(crate) path: String,
 }
 
 /// A mapping, and the mapping of `defaults` that holds where it is silent.
-pub(super) struct Section<'t> {
+pub struct Section<'t> {
     report: &'t Report<'t>,
     position: Position,
     path: String,
@@ -34,6 +34,8 @@ pub(super) struct Section<'t> {
     fallback: Option<&'t Section<'t>>,
     /// Known keys that unknown ones were taken for: no use in calling those missing too.
     meant: RefCell<Vec<String>>,
+    /// See [`Section::read_as_go_does`].
+    is_loose: bool,
 }
 
 /// Why a value cannot be used, and what would be right.
@@ -50,7 +52,7 @@ impl Wrong {
 
 impl<'t> Section<'t> {
     /// Reads a mapping; `None` (and a problem) if it is something else.
-    pub(super) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
+    pub(crate) fn open(report: &'t Report<'t>, place: &Place<'t>) -> Option<Self> {
         let Value::Map(entries) = &place.node.value else {
             let message = format!("wrong type: {} where a mapping belongs", place.node.describe());
             let remedy = match place.node.describe() {
@@ -66,7 +68,14 @@ impl<'t> Section<'t> {
             .collect();
         let (position, path) = (place.node.position, place.path.clone());
         let meant = RefCell::default();
-        Some(Self { report, position, path, entries, fallback: None, meant })
+        Some(Self { report, position, path, entries, fallback: None, meant, is_loose: false })
+    }
+
+    /// The same mapping, and those below it, as Prometheus' own programs would read it: a key
+    /// without a value, or with an empty text, is not given, and any scalar is a text.
+    pub(crate) fn read_as_go_does(mut self) -> Self {
+        self.is_loose = true;
+        self
     }
 
     /// Where this mapping is silent, the other one holds.
@@ -81,17 +90,17 @@ impl<'t> Section<'t> {
     }
 
     /// Path of the mapping.
-    pub(super) fn path(&self) -> String {
+    pub(crate) fn path(&self) -> String {
         self.path.clone()
     }
 
     /// Path of a key of this mapping.
-    pub(super) fn path_of(&self, name: &str) -> String {
+    pub(crate) fn path_of(&self, name: &str) -> String {
         join(&self.path, name)
     }
 
     /// Reports the keys that are in no table given. `hint` may know where such a key belongs.
-    pub(super) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
+    pub(crate) fn check_keys(&self, keys: &[&Key], hint: impl Fn(&str) -> Option<String>) {
         let known: Vec<String> = keys.iter().flat_map(|key| key.names()).collect();
         for (name, (key, _)) in &self.entries {
             if known.iter().any(|known| known == name) {
@@ -119,7 +128,7 @@ impl<'t> Section<'t> {
     }
 
     /// Whether the mapping itself, not `defaults`, has a key, and where.
-    pub(super) fn has(&self, name: &str) -> Option<Position> {
+    pub(crate) fn has(&self, name: &str) -> Option<Position> {
         self.entries.get(name).map(|(key, _)| key.position)
     }
 
@@ -129,18 +138,19 @@ impl<'t> Section<'t> {
     }
 
     /// The value of a key, of this mapping or of the fallback, and its path.
-    pub(super) fn find(&self, key: &Key) -> Option<Place<'t>> {
+    pub(crate) fn find(&self, key: &Key) -> Option<Place<'t>> {
         self.own(key.name).or_else(|| self.fallback?.find(key))
     }
 
     /// The value of a key of this mapping itself.
-    pub(super) fn own(&self, name: &str) -> Option<Place<'t>> {
+    pub(crate) fn own(&self, name: &str) -> Option<Place<'t>> {
         let (_, node) = self.entries.get(name)?;
-        Some(Place { node, path: self.path_of(name) })
+        let is_given = !self.is_loose || !node.is_empty();
+        is_given.then(|| Place { node, path: self.path_of(name) })
     }
 
     /// The section's own entries by name, with the place of each key.
-    pub(super) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
+    pub(crate) fn entries(&self) -> impl Iterator<Item = (&'t str, Position, Place<'t>)> {
         self.entries.iter().map(|(name, (key, value))| {
             (*name, key.position, Place { node: value, path: self.path_of(name) })
         })
@@ -152,11 +162,12 @@ impl<'t> Section<'t> {
     }
 
     /// Reads a mapping below this one, over that of `defaults`. Its unknown keys are reported.
-    pub(super) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
+    pub(crate) fn sub<T>(&self, key: &Key, read: impl Fn(&Section<'_>) -> T) -> T {
         let Kind::Section(keys) = key.kind else { return read(&self.silent()) };
         let open = |section: &Section<'t>| {
             let place = section.own(key.name)?;
-            let opened = Section::open(self.report, &place)?;
+            let mut opened = Section::open(self.report, &place)?;
+            opened.is_loose = section.is_loose;
             opened.check_keys(keys, |_| None);
             Some(opened)
         };
@@ -169,7 +180,48 @@ impl<'t> Section<'t> {
     fn silent(&self) -> Section<'t> {
         let (position, path) = (self.position, self.path.clone());
         let (report, entries) = (self.report, HashMap::new());
-        Section { report, position, path, entries, fallback: None, meant: RefCell::default() }
+        let (meant, is_loose) = (RefCell::default(), self.is_loose);
+        Section { report, position, path, entries, fallback: None, meant, is_loose }
+    }
+
+    /// Whether the mapping itself, not `defaults`, has a key; a secret in any of its three forms.
+    pub fn is_given(&self, key: &Key) -> bool {
+        self.has_key(key).is_some()
+    }
+
+    /// Whether a list is given and has items.
+    pub fn has_items(&self, key: &Key) -> bool {
+        !self.items(key).is_empty()
+    }
+
+    /// The mappings of a [`Kind::Sections`], their unknown keys reported; `None` in place of what
+    /// is no mapping.
+    pub fn sections(&self, key: &Key) -> Vec<Option<Self>> {
+        let open = |place| {
+            let section = Self::open(self.report, &place)?;
+            section.check_keys(key.entry_keys(), |_| None);
+            Some(section)
+        };
+        self.items(key).into_iter().map(open).collect()
+    }
+
+    /// Reports a problem with the value of a key, or with its absence.
+    pub fn error(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        let (at, path) = self.place_of(key);
+        self.report.error(at, &path, message, remedy);
+    }
+
+    /// Reports what is allowed and probably not meant.
+    pub fn warning(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        let (at, path) = self.place_of(key);
+        self.report.warning(at, &path, message, remedy);
+    }
+
+    fn place_of(&self, key: &Key) -> (Position, String) {
+        match self.find(key) {
+            Some(place) => (place.node.position, place.path),
+            None => (self.position, self.path_of(key.name)),
+        }
     }
 
     pub(super) fn report(&self) -> &'t Report<'t> {
@@ -177,7 +229,7 @@ impl<'t> Section<'t> {
     }
 
     /// Reports a key that must be there, unless it is there mistyped.
-    pub(super) fn missing(&self, key: &Key, message: &str) {
+    pub fn missing(&self, key: &Key, message: &str) {
         if key.names().iter().any(|name| self.meant.borrow().contains(name)) {
             return;
         }
@@ -189,7 +241,8 @@ impl<'t> Section<'t> {
         self.report.error(self.position, &self.path_of(key.name), message, Some(&names));
     }
 
-    pub(super) fn flag(&self, key: &Key) -> bool {
+    /// A flag; its default where it is absent or wrong.
+    pub fn flag(&self, key: &Key) -> bool {
         let found = self.scalar(key, |scalar| match scalar.meaning() {
             Meaning::Bool(value) => Ok(value),
             Meaning::Null | Meaning::Number | Meaning::Text => {
@@ -199,14 +252,15 @@ impl<'t> Section<'t> {
         found.unwrap_or(key.default == Some("true"))
     }
 
-    pub(super) fn integer(&self, key: &Key) -> u64 {
+    /// A whole number; its default where it is absent or wrong.
+    pub fn integer(&self, key: &Key) -> u64 {
         let Kind::Integer(min, _) = key.kind else { return 0 };
         let found = self.integer_if_given(key);
         found.or_else(|| key.default?.parse().ok()).unwrap_or(min)
     }
 
     /// A whole number that has no default.
-    pub(super) fn integer_if_given(&self, key: &Key) -> Option<u64> {
+    pub fn integer_if_given(&self, key: &Key) -> Option<u64> {
         let Kind::Integer(min, max) = key.kind else { return None };
         self.scalar(key, |scalar| {
             let remedy = format!("write a whole number from {min} to {max}");
@@ -237,8 +291,13 @@ impl<'t> Section<'t> {
         found.or_else(|| parse_size(key.default?).ok()).unwrap_or(max)
     }
 
-    /// `default` is for the key whose default depends on the vendor.
-    pub(super) fn duration(&self, key: &Key, default: Option<&str>) -> Duration {
+    /// A duration; its default where it is absent or wrong.
+    pub fn duration(&self, key: &Key) -> Duration {
+        self.duration_or(key, key.default)
+    }
+
+    /// As [`Section::duration`], of the key whose default depends on the system.
+    pub(super) fn duration_or(&self, key: &Key, default: Option<&str>) -> Duration {
         let Kind::Duration(min, max) = key.kind else { return Duration::ZERO };
         let found = self.scalar(key, |scalar| {
             let unit = "write it with its unit, like `500ms`, `10s`, `15m` or `1h30m`";
@@ -260,7 +319,8 @@ impl<'t> Section<'t> {
         found.or_else(|| parse_duration(default.or(key.default)?).ok()).unwrap_or(min)
     }
 
-    pub(super) fn choice(&self, key: &Key) -> Option<&'static str> {
+    /// One of the key's words; its default where it is absent or wrong.
+    pub fn choice(&self, key: &Key) -> Option<&'static str> {
         let Kind::Choice(words) = key.kind else { return None };
         let found = self.scalar(key, |scalar| choose(scalar, words));
         found.or(key.default.and_then(|default| words.iter().copied().find(|w| *w == default)))
@@ -272,8 +332,11 @@ impl<'t> Section<'t> {
     }
 
     /// Text or an identifier, if given.
-    pub(super) fn text(&self, key: &Key) -> Option<String> {
+    pub fn text(&self, key: &Key) -> Option<String> {
         self.scalar(key, |scalar| {
+            if self.is_loose {
+                return Ok(scalar.text.to_string());
+            }
             let text = text_of(scalar)?;
             if let Kind::Id(marks, longest) | Kind::Name(marks, longest) = key.kind {
                 check_id(text, marks, longest)?;
@@ -283,7 +346,7 @@ impl<'t> Section<'t> {
     }
 
     /// The places of the items of a list; empty if it is absent.
-    pub(super) fn items(&self, key: &Key) -> Vec<Place<'t>> {
+    pub(crate) fn items(&self, key: &Key) -> Vec<Place<'t>> {
         let Some(place) = self.find(key) else { return Vec::new() };
         let Value::List(items) = &place.node.value else {
             let message = format!("wrong type: {} where a list belongs", place.node.describe());
@@ -301,7 +364,7 @@ impl<'t> Section<'t> {
     }
 
     /// A list of identifiers without repetitions.
-    pub(super) fn ids(&self, key: &Key) -> Vec<String> {
+    pub fn ids(&self, key: &Key) -> Vec<String> {
         let Kind::Ids(marks, longest) = key.kind else { return Vec::new() };
         let mut ids: Vec<String> = Vec::new();
         let mut seen = HashSet::new();
@@ -327,13 +390,13 @@ impl<'t> Section<'t> {
     }
 
     /// Path of a file, if given, relative to the configuration's directory.
-    pub(super) fn file(&self, key: &Key) -> Option<PathBuf> {
+    pub fn file(&self, key: &Key) -> Option<PathBuf> {
         let path = self.scalar(key, |scalar| text_of(scalar).map(str::to_owned))?;
         Some(self.report.resolve(&path))
     }
 
     /// A secret: exactly one of its three forms. Absent is not reported.
-    pub(super) fn secret(&self, key: &Key) -> Option<SecretSource> {
+    pub fn secret(&self, key: &Key) -> Option<SecretSource> {
         let names = secret_names(key.name);
         let mut given: Vec<&String> =
             names.iter().filter(|name| self.has(name).is_some()).collect();
@@ -395,7 +458,7 @@ impl<'t> Section<'t> {
 }
 
 /// Text of a place that is not a key's value: of a label.
-pub(super) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
+pub(crate) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> {
     read(report, place, |scalar| text_of(scalar).map(str::to_owned))
 }
 
@@ -523,7 +586,7 @@ fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
 }
 
 /// The reason without the system's error number.
-pub(super) fn io_reason(error: &std::io::Error) -> String {
+pub(crate) fn io_reason(error: &std::io::Error) -> String {
     let plain = [
         (std::io::ErrorKind::NotFound, "there is no such file"),
         (std::io::ErrorKind::PermissionDenied, "permission denied"),

@@ -1,4 +1,4 @@
-//! One source: the common keys, and the vendor's by [`super::vendor`].
+//! One source: the common keys, and the system's own by its [`Profile`].
 
 use std::{collections::BTreeMap, time::Duration};
 
@@ -7,21 +7,24 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Capacity, Conferences, Dingtalk, Identify, ProxyUrl, Source, System, Tls,
+    Capacity, Conferences, Identify, Profile, ProxyUrl, Reading, Source, Tls,
     file::Value,
-    keys::{self, Key, VendorKeys},
+    keys::{self, Key},
+    login::login,
     section::{Place, Section, text_at},
-    tls, vendor,
+    tls,
 };
-use crate::{metrics, model::Vendor};
+use crate::metrics;
 
 /// Checks `defaults`, whether or not a source uses it.
 pub(super) fn check_defaults(section: &Section<'_>) {
     section.check_keys(keys::DEFAULT_KEYS, |name| match name {
         "name" => Some("names are unique: give each source its own".to_owned()),
-        name => owner_hint(name, None).map(|hint| format!("{hint}; set it at each source")),
+        name => {
+            owner_hint(section, name, None).map(|hint| format!("{hint}; set it at each source"))
+        }
     });
-    vendor_key(section);
+    profile_of(section);
     Common::read(section, None);
 }
 
@@ -29,18 +32,19 @@ pub(super) fn check_defaults(section: &Section<'_>) {
 ///
 /// A duplicate name is worth reporting even where the source is otherwise broken.
 pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
-    let keys = vendor_key(section).map(VendorKeys::of);
-    check_keys(section, keys);
+    let profile = profile_of(section);
+    check_keys(section, profile);
     if section.find(&keys::VENDOR).is_none() {
-        let names = Vendor::ALL.map(Vendor::as_str).join(", ");
-        section.missing(&keys::VENDOR, &format!("missing; allowed: {names}"));
+        let allowed = names(section).join(", ");
+        section.missing(&keys::VENDOR, &format!("missing; allowed: {allowed}"));
     }
     let name = section.own(keys::NAME.name).and_then(|_| section.text(&keys::NAME));
     if section.own(keys::NAME.name).is_none() {
         section.missing(&keys::NAME, "missing");
     }
-    let common = Common::read(section, keys);
-    if keys.is_some_and(|keys| keys.base_url.is_none()) && section.find(&keys::BASE_URL).is_none() {
+    let common = Common::read(section, profile);
+    let needs_url = profile.is_some_and(|profile| profile.base_url.is_none());
+    if needs_url && section.find(&keys::BASE_URL).is_none() {
         section.missing(&keys::BASE_URL, "missing");
     }
     if let (Some("http"), Some(place)) =
@@ -49,13 +53,19 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
         let message = "`tls` has no effect: `base_url` is http";
         section.report().warning(place.node.position, &place.path, message, None);
     }
-    let system = keys.and_then(|keys| vendor::read(section, keys));
-    if let (Some(System::Dingtalk(dingtalk)), Some(url)) = (&system, &common.base_url) {
-        warn_of_quota(section, dingtalk, url, common.min_interval);
-    }
+    let settings = profile.and_then(|profile| {
+        (profile.read)(&Reading {
+            section,
+            login: login(section, profile.logins),
+            base_url: common.base_url.as_ref(),
+            min_interval: common.min_interval,
+        })
+    });
     let name = name?;
-    let source = system.zip(common.base_url).map(|(system, base_url)| Source {
+    let needed = (|| Some((profile?, settings?, common.base_url?)))();
+    let source = needed.map(|(profile, settings, base_url)| Source {
         name: name.clone(),
+        profile,
         base_url,
         api_path: common.api_path,
         labels: common.labels,
@@ -67,51 +77,41 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
         proxy_url: common.proxy_url,
         capacity: common.capacity,
         conferences: common.conferences,
-        system,
+        settings,
     });
     Some((name, source))
 }
 
-/// DingTalk's free tier allows 5,000 calls a month, for all applications of the enterprise.
-fn warn_of_quota(section: &Section<'_>, dingtalk: &Dingtalk, url: &Url, min_interval: Duration) {
-    const LEAST: Duration = Duration::from_secs(600);
-    if !dingtalk.discover || min_interval >= LEAST || is_loopback(url) {
-        return;
-    }
-    let place = section.find(&keys::MIN_INTERVAL);
-    let at = place.as_ref().map_or(section.position(), |place| place.node.position);
-    let path = place.map_or(section.path_of(keys::MIN_INTERVAL.name), |place| place.path);
-    let message = "asking more often than every 10m can use up the free tier's 5,000 calls a month";
-    let remedy = Some("leave it at 15m unless the enterprise has a larger quota");
-    section.report().warning(at, &path, message, remedy);
+/// The names of all kinds of systems.
+fn names<'t>(section: &Section<'t>) -> Vec<&'t str> {
+    section.report().profiles.iter().map(|profile| profile.name).collect()
 }
 
-/// The vendor, if given and known; an unknown one is reported.
-fn vendor_key(section: &Section<'_>) -> Option<Vendor> {
-    let name = section.one_of(&keys::VENDOR, &Vendor::ALL.map(Vendor::as_str))?;
-    Vendor::ALL.into_iter().find(|vendor| vendor.as_str() == name)
+/// The kind of system, if given and known; an unknown one is reported.
+fn profile_of(section: &Section<'_>) -> Option<&'static Profile> {
+    let name = section.one_of(&keys::VENDOR, &names(section))?;
+    section.report().profiles.iter().copied().find(|profile| profile.name == name)
 }
 
-fn check_keys(section: &Section<'_>, vendor: Option<&VendorKeys>) {
-    let own: Vec<&Key> = match vendor {
-        Some(keys) => keys.own().collect(),
+fn check_keys(section: &Section<'_>, profile: Option<&Profile>) {
+    let own: Vec<&Key> = match profile {
+        Some(profile) => profile.own().collect(),
         // Which keys belong here is not known; only what belongs nowhere is wrong.
-        None => Vendor::ALL.into_iter().flat_map(|v| VendorKeys::of(v).own()).collect(),
+        None => section.report().profiles.iter().flat_map(|profile| profile.own()).collect(),
     };
     let known: Vec<&Key> = keys::COMMON.iter().copied().chain(own).collect();
-    section.check_keys(&known, |name| owner_hint(name, vendor));
+    section.check_keys(&known, |name| owner_hint(section, name, profile));
 }
 
-/// Says whose key it is, if it is another vendor's.
-fn owner_hint(name: &str, vendor: Option<&VendorKeys>) -> Option<String> {
-    let owns = |vendor: &Vendor| {
-        VendorKeys::of(*vendor).own().any(|key| key.names().iter().any(|known| known == name))
-    };
-    let owners: Vec<_> = Vendor::ALL.iter().filter(|v| owns(v)).map(|v| v.as_str()).collect();
+/// Says whose key it is, if it is another system's.
+fn owner_hint(section: &Section<'_>, name: &str, profile: Option<&Profile>) -> Option<String> {
+    let owns = |profile: &&&Profile| profile.own().any(|key| key.is_named(name));
+    let owners: Vec<_> =
+        section.report().profiles.iter().filter(owns).map(|profile| profile.name).collect();
     if owners.is_empty() {
         return None;
     }
-    let not = vendor.map(|keys| format!(", not of {}", keys.vendor)).unwrap_or_default();
+    let not = profile.map(|profile| format!(", not of {profile}")).unwrap_or_default();
     Some(format!("it is a key of {}{not}", owners.join(", ")))
 }
 
@@ -131,8 +131,8 @@ struct Common {
 }
 
 impl Common {
-    fn read(section: &Section<'_>, vendor: Option<&VendorKeys>) -> Self {
-        let default = |key: &Key| vendor.and_then(|vendor| vendor.default_of(key));
+    fn read(section: &Section<'_>, profile: Option<&Profile>) -> Self {
+        let default = |key: &Key| profile.and_then(|profile| profile.default_of(key));
         let base_url = match section.find(&keys::BASE_URL) {
             Some(place) => base_url(section, &place),
             None => default(&keys::BASE_URL).and_then(|url| Url::parse(url).ok()),
@@ -144,8 +144,8 @@ impl Common {
                 .or_else(|| default(&keys::API_PATH).map(str::to_owned))
                 .unwrap_or_default(),
             labels: labels_of(section),
-            timeout: section.duration(&keys::TIMEOUT, None),
-            min_interval: section.duration(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
+            timeout: section.duration(&keys::TIMEOUT),
+            min_interval: section.duration_or(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
             max_concurrency: usize::try_from(section.integer(&keys::MAX_CONCURRENCY)).unwrap_or(1),
             max_response_bytes: section.size(&keys::MAX_RESPONSE_BYTES),
             proxy_url: proxy_url(section, &tls),
@@ -196,7 +196,7 @@ fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
 }
 
 /// Whether the URL leads to this machine itself.
-pub(super) fn is_loopback(url: &Url) -> bool {
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),

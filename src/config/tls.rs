@@ -1,33 +1,30 @@
 //! The `tls` mapping, and whether the files it names hold what they should.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use rustls::{
     RootCertStore,
     crypto::aws_lc_rs::{default_provider, sign::any_supported_type},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, pem::PemObject},
+    pki_types::{PrivateKeyDer, ServerName},
     sign::CertifiedKey,
 };
-use zeroize::Zeroizing;
 
 use super::{
     ClientCertificate, Tls,
     keys::{self, Key},
     section::{Section, io_reason},
 };
-
-/// Longest PEM file; the bundle of all public authorities has a quarter of a megabyte.
-const MAX_PEM_BYTES: u64 = 4 << 20;
+use crate::pem;
 
 /// Reads `tls` of a source over that of `defaults`.
 pub(super) fn read(section: &Section<'_>) -> Tls {
     section.sub(&keys::TLS, |tls| {
-        let ca_file = pem_file(tls, &keys::CA_FILE, check_authorities);
+        let ca_file = pem_file(tls, &keys::CA_FILE, check_authorities).map(|(path, ())| path);
         let client_certificate = client_certificate(tls);
         let server_name = tls.text(&keys::SERVER_NAME).filter(|name| {
             let valid = ServerName::try_from(name.as_str()).is_ok();
             if !valid {
-                fault(tls, &keys::SERVER_NAME, "not a host name or address", None);
+                tls.error(&keys::SERVER_NAME, "not a host name or address", None);
             }
             valid
         });
@@ -43,64 +40,57 @@ pub(super) fn read(section: &Section<'_>) -> Tls {
 }
 
 fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
-    let certificate = pem_file(tls, &keys::CERT_FILE, |bytes| certificates(bytes).map(drop));
-    let key = pem_file(tls, &keys::KEY_FILE, |bytes| private_key(bytes).map(drop));
+    let certificate = pem_file(tls, &keys::CERT_FILE, pem::certificates);
+    let key = pem_file(tls, &keys::KEY_FILE, private_key);
     for (one, other) in [(&keys::CERT_FILE, &keys::KEY_FILE), (&keys::KEY_FILE, &keys::CERT_FILE)] {
         if tls.find(one).is_some() && tls.find(other).is_none() {
             let message = format!("`{}` without `{}`", one.name, other.name);
-            fault(tls, one, &message, Some(&format!("add `{}`", other.name)));
+            tls.error(one, &message, Some(&format!("add `{}`", other.name)));
         }
     }
-    let (cert_file, key_file) = (certificate?, key?);
-    match pair(&cert_file, &key_file) {
-        Ok(()) => {}
+    let ((cert_file, certificates), (key_file, key)) = (certificate?, key?);
+    match CertifiedKey::from_der(certificates, key, &default_provider()) {
+        Ok(_) => {}
         Err(rustls::Error::InconsistentKeys(_)) => {
             let message = "the key does not belong to the certificate of `cert_file`";
-            fault(tls, &keys::KEY_FILE, message, None);
+            tls.error(&keys::KEY_FILE, message, None);
         }
         Err(_) => {
             let remedy = "it must be whole, and of X.509 version 3: `openssl x509 -req` makes those with `-extfile`";
-            fault(tls, &keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
+            tls.error(&keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
         }
     }
     Some(ClientCertificate { cert_file, key_file })
 }
 
-/// A file that can be read and passes the check.
-fn pem_file(
-    tls: &Section<'_>,
+/// The path of a PEM file, and what `parse` makes of its contents.
+pub(crate) fn pem_file<T>(
+    section: &Section<'_>,
     key: &Key,
-    check: impl Fn(&[u8]) -> Result<(), &'static str>,
-) -> Option<PathBuf> {
-    let path = tls.file(key)?;
-    let bytes = match read_file(&path) {
+    parse: impl Fn(&[u8]) -> Result<T, &'static str>,
+) -> Option<(PathBuf, T)> {
+    let path = section.file(key)?;
+    let bytes = match pem::read(&path) {
         Ok(bytes) => bytes,
         Err(error) => {
             let message = format!("`{}` cannot be read: {}", path.display(), io_reason(&error));
             let remedy = "a relative path starts at the directory of the configuration file";
-            fault(tls, key, &message, Some(remedy));
+            section.error(key, &message, Some(remedy));
             return None;
         }
     };
-    match check(&bytes) {
-        Ok(()) => Some(path),
+    match parse(&bytes) {
+        Ok(parsed) => Some((path, parsed)),
         Err(message) => {
-            fault(tls, key, &format!("`{}` {message}", path.display()), None);
+            section.error(key, &format!("`{}` {message}", path.display()), None);
             None
         }
     }
 }
 
-fn read_file(path: &Path) -> std::io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    let file = std::fs::File::open(path)?;
-    std::io::Read::read_to_end(&mut std::io::Read::take(file, MAX_PEM_BYTES), &mut bytes)?;
-    Ok(bytes)
-}
-
 fn check_authorities(bytes: &[u8]) -> Result<(), &'static str> {
     let mut store = RootCertStore::empty();
-    for certificate in certificates(bytes)? {
+    for certificate in pem::certificates(bytes)? {
         store
             .add(certificate)
             .map_err(|_| "holds a certificate that cannot be trusted as it is")?;
@@ -108,37 +98,11 @@ fn check_authorities(bytes: &[u8]) -> Result<(), &'static str> {
     Ok(())
 }
 
-fn certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, &'static str> {
-    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(bytes).collect();
-    match found {
-        Ok(found) if found.is_empty() => Err("holds no PEM certificate"),
-        Ok(found) => Ok(found),
-        Err(_) => Err("is damaged PEM"),
-    }
-}
-
-fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
-    let key = PrivateKeyDer::from_pem_slice(bytes)
-        .map_err(|_| "holds no PEM private key, or an encrypted one")?;
+/// A private key that can be used for TLS.
+pub(crate) fn private_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, &'static str> {
+    let key = pem::private_key(bytes)?;
     any_supported_type(&key).map_err(
         |_| "holds a private key of a kind that cannot be used for TLS, or a damaged one",
     )?;
     Ok(key)
-}
-
-/// Whether certificate and key make a pair that can be presented.
-fn pair(cert_file: &Path, key_file: &Path) -> Result<(), rustls::Error> {
-    let certificates = read_file(cert_file).ok().and_then(|bytes| certificates(&bytes).ok());
-    let key = read_file(key_file).ok().and_then(|bytes| private_key(&bytes).ok());
-    let Some((certificates, key)) = certificates.zip(key) else {
-        return Err(rustls::Error::NoCertificatesPresented);
-    };
-    CertifiedKey::from_der(certificates, key, &default_provider()).map(drop)
-}
-
-/// Reports a problem at the value of a key.
-fn fault(tls: &Section<'_>, key: &Key, message: &str, remedy: Option<&str>) {
-    if let Some(place) = tls.find(key) {
-        tls.report().error(place.node.position, &place.path, message, remedy);
-    }
 }

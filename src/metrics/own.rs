@@ -17,10 +17,7 @@ use super::{
     API_REQUEST_DURATION, BUILD_INFO, Family, HTTP_REQUESTS, RELOAD_SUCCESS_TIMESTAMP,
     RELOAD_SUCCESSFUL, WEB_CONFIG_RELOAD_SUCCESSFUL,
 };
-use crate::{
-    api::{Endpoint, Reason},
-    model::Vendor,
-};
+use crate::model::{Endpoint, Reason};
 
 /// Buckets of request durations, in seconds: from a PBX on the LAN to the longest usual timeout.
 const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -152,13 +149,12 @@ impl SourceMeters {
     ///
     /// # Errors
     /// Only if the table itself is broken: other labels than the two of the durations.
-    pub fn new(own: &Own, vendor: Vendor, endpoints: &[Endpoint]) -> prometheus::Result<Arc<Self>> {
+    pub fn new(own: &Own, vendor: &str, endpoints: &[Endpoint]) -> prometheus::Result<Arc<Self>> {
         let requests = endpoints
             .iter()
             .map(|&endpoint| {
-                let duration = own
-                    .durations
-                    .get_metric_with_label_values(&[vendor.as_str(), endpoint.as_str()])?;
+                let duration =
+                    own.durations.get_metric_with_label_values(&[vendor, endpoint.as_str()])?;
                 Ok((endpoint, Counter::default(), duration))
             })
             .collect::<prometheus::Result<_>>()?;

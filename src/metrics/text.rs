@@ -19,7 +19,7 @@ const LINE: usize = 1024;
 /// Content type of what [`Writer`] writes.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
-/// Labels rendered once, as they stand between the braces: `source="hq",vendor="yeastar_s"`.
+/// Labels rendered once, as they stand between the braces: `source="hq",vendor="some_pbx"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Labels(String);
 
@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn writes_families_once_and_escapes_values() {
         let mut writer = Writer::default();
-        let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "dingtalk")]);
+        let labels = Labels::new([("source", "a\"b\\c\nd"), ("vendor", "some_pbx")]);
         writer.sample(SOURCE_CAPABILITY, &labels, Some(("capability", "rooms")), 3_u64);
         writer.sample(SOURCE_CAPABILITY, &labels, Some(("capability", "invitees")), 0_u64);
         writer.sample(UP, &Labels::default(), None, f64::INFINITY);
@@ -230,8 +230,8 @@ mod tests {
              conferencing_up +Inf\n\
              # HELP conferencing_source_capability 1 if this source, as configured and as found, reports it, else 0.\n\
              # TYPE conferencing_source_capability gauge\n\
-             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",capability=\"rooms\"} 3\n\
-             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"dingtalk\",capability=\"invitees\"} 0\n"
+             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",capability=\"rooms\"} 3\n\
+             conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",capability=\"invitees\"} 0\n"
         );
     }
 }

@@ -8,7 +8,7 @@ use std::{
 
 use tokio::{sync, time::Instant};
 
-use crate::api::Reason;
+use crate::model::Reason;
 
 /// The span in which logins are counted. The strictest systems lock out at five refusals.
 const WINDOW: Duration = Duration::from_secs(10 * 60);

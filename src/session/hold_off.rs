@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time::Instant;
 
 use super::Account;
-use crate::api::Reason;
+use crate::model::Reason;
 
 /// The first pause after a refused login.
 const FIRST: Duration = Duration::from_secs(60);

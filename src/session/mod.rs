@@ -37,9 +37,10 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Api, ApiError, Deadline, Failure, Reason},
+    api::{Api, ApiError, Deadline, Failure},
     config::secret::SecretSource,
     metrics::own::SourceMeters,
+    model::Reason,
 };
 pub use account::Account;
 use hold_off::{Fingerprint, HoldOff};

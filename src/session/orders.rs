@@ -4,7 +4,7 @@
 //! The system is a model, the clock is paused: thousands of orders take seconds.
 
 use std::{
-    path::Path,
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard,
         atomic::{AtomicU8, Ordering},
@@ -17,15 +17,33 @@ use tokio::{runtime::Runtime, task::JoinHandle, time::Instant};
 
 use super::{Access, Grant, Login, Renewal, Session, fingerprint, hold_off::Fingerprint};
 use crate::{
-    api::{Api, Call, Consequence, Deadline, Endpoint, Failure, Fault, Reason, client},
-    config::Config,
+    api::{Api, Call, Consequence, Deadline, Failure, Fault, client},
+    config::{self, Capacity, Conferences, Identify, OwnSettings, Profile, Tls},
     metrics::own::{Own, SourceMeters},
+    model::{Endpoint, Reason},
 };
 use hyper::StatusCode;
 use secrecy::SecretString;
 
 const LOGIN: Endpoint = Endpoint("login");
 const DATA: Endpoint = Endpoint("conference/query");
+
+/// The kind of system that the model is.
+const PROFILE: Profile = Profile {
+    name: "model",
+    title: "Model",
+    base_url: None,
+    usual_port: 80,
+    api_path: "",
+    min_interval: "0s",
+    logins: &[],
+    keys: &[],
+    read: |_| None,
+    calls: &[LOGIN, DATA],
+    user_agent: None,
+    keeps_connections: true,
+    advice: &[],
+};
 
 /// How long a token lives.
 const LIFE: Duration = Duration::from_secs(30 * 60);
@@ -343,20 +361,32 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let yaml = "sources:\n  - { name: a, vendor: yeastar_s, base_url: \"http://127.0.0.1:9\", \
-                    username: u, password: p, timeout: 10s }\n";
-        let config = Config::parse(yaml, Path::new("test.yaml")).unwrap().config;
-        let source = &config.sources[0];
-        let client = client::clients(&config.sources).unwrap().remove(0);
+        let source = config::Source {
+            name: "a".to_owned(),
+            profile: &PROFILE,
+            base_url: "http://127.0.0.1:9".parse().unwrap(),
+            api_path: String::new(),
+            labels: BTreeMap::new(),
+            timeout: Duration::from_secs(10),
+            min_interval: Duration::ZERO,
+            max_concurrency: 4,
+            max_response_bytes: 1 << 20,
+            tls: Tls::default(),
+            proxy_url: None,
+            capacity: Capacity::default(),
+            conferences: Conferences { enabled: false, limit: 1, identify: Identify::Hash },
+            settings: OwnSettings::new("account", ()),
+        };
+        let client = client::clients(std::slice::from_ref(&source)).unwrap().remove(0);
         let own = Own::new().unwrap();
-        let meters = SourceMeters::new(&own, source.vendor(), &[LOGIN, DATA]).unwrap();
+        let meters = SourceMeters::new(&own, PROFILE.name, PROFILE.calls).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
         let _entered = runtime.enter();
-        let api = Api::new(source, client, "test", meters)
+        let api = Api::new(&source, client, meters)
             .answered_by(Box::new(|_| (StatusCode::OK, Vec::new())));
         drop(_entered);
         Self { runtime, api }

@@ -9,7 +9,10 @@ use super::{
     Grant, HashKey,
     hold_off::{Fingerprint, HoldOff},
 };
-use crate::api::{Consequence, Failure, Fault, Reason};
+use crate::{
+    api::{Consequence, Failure, Fault},
+    model::Reason,
+};
 
 /// The token in use.
 pub(super) struct Held<T> {

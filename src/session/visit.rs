@@ -15,7 +15,10 @@ use super::{
     hold_off::doubled,
     state::{Current, Held},
 };
-use crate::api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault, Reason};
+use crate::{
+    api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault},
+    model::Reason,
+};
 
 /// How long after a failed renewal of a token that is still good the next one is tried.
 const NEXT_RENEWAL: Duration = Duration::from_secs(60);
@@ -34,6 +37,16 @@ impl<'a, L: Login> Visit<'a, L> {
     pub(super) fn new(session: &'a Arc<Session<L>>, api: &'a Api) -> Self {
         session.lock().visits += 1;
         Self { session, api, has_replaced: AtomicBool::new(false) }
+    }
+
+    /// The session that is used.
+    pub const fn session(&self) -> &'a Arc<Session<L>> {
+        self.session
+    }
+
+    /// The way to the source.
+    pub const fn api(&self) -> &'a Api {
+        self.api
     }
 
     /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what

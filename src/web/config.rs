@@ -3,138 +3,130 @@
 //! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>
 
 use std::{
+    cell::RefCell,
     collections::HashMap,
-    fmt, fs,
-    io::{self, Read},
     path::{Path, PathBuf},
-    rc::Rc,
+    sync::Arc,
 };
 
 use hyper::header::{
     CONTENT_SECURITY_POLICY, HeaderName, HeaderValue, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS, X_XSS_PROTECTION,
 };
-use rustls::{SupportedCipherSuite, crypto::SupportedKxGroup};
+use rustls::{ServerConfig, SupportedProtocolVersion, version};
 use zeroize::Zeroizing;
 
-use super::{auth, tls};
-use crate::config::{
-    Position,
-    file::{self, Meaning, Node, Value},
+use super::{
+    auth,
+    tls::{self, ClientAuth, Part},
+};
+use crate::{
+    config::{
+        LoadError, file,
+        keys::{Key, Kind},
+        load::read_text,
+        report::Report,
+        section::{Place, Section, text_at},
+        tls::{pem_file, private_key},
+    },
+    pem,
 };
 
-/// A longer file is neither a configuration nor a certificate.
-const MAX_FILE_BYTES: u64 = 1 << 20;
+const TLS: Key = key("tls_server_config", Kind::Section(TLS_KEYS));
+const HTTP: Key = key("http_server_config", Kind::Section(HTTP_KEYS));
+const USERS: Key = key("basic_auth_users", Kind::Labels);
+/// Known to the toolkit and not to us.
+const RATE_LIMIT: Key = key("rate_limit", Kind::Labels);
 
-const TOP: &[&str] = &["tls_server_config", "http_server_config", "basic_auth_users"];
-const TLS: &[&str] = &[
-    "cert",
-    "cert_file",
-    "key",
-    "key_file",
-    "client_ca",
-    "client_ca_file",
+/// A list; what may be in it is looked up where it is read.
+const NAMES: Kind = Kind::Ids("", 0);
+
+const CERT: Key = key("cert", Kind::Text);
+const CERT_FILE: Key = key("cert_file", Kind::File);
+const KEY: Key = key("key", Kind::Text);
+const KEY_FILE: Key = key("key_file", Kind::File);
+const CLIENT_CA: Key = key("client_ca", Kind::Text);
+const CLIENT_CA_FILE: Key = key("client_ca_file", Kind::File);
+const CLIENT_AUTH: Key = key(
     "client_auth_type",
-    "client_allowed_sans",
-    "min_version",
-    "max_version",
-    "cipher_suites",
-    "curve_preferences",
-    "prefer_server_cipher_suites",
-];
-const HTTP: &[&str] = &["http2", "headers"];
+    Kind::Choice(&[
+        "NoClientCert",
+        "RequestClientCert",
+        "RequireAnyClientCert",
+        "RequireClientCert",
+        "VerifyClientCertIfGiven",
+        "RequireAndVerifyClientCert",
+    ]),
+);
+const ALLOWED_SANS: Key = key("client_allowed_sans", NAMES);
+const MIN_VERSION: Key = key("min_version", Kind::Text);
+const MAX_VERSION: Key = key("max_version", Kind::Text);
+const CIPHER_SUITES: Key = key("cipher_suites", NAMES);
+const CURVES: Key = key("curve_preferences", NAMES);
+const PREFER_SERVER_ORDER: Key = on_unless_said("prefer_server_cipher_suites");
 
-/// The headers that may be set, and the values that make sense; empty: any.
-const HEADERS: [(&str, HeaderName, &[&str]); 5] = [
-    ("Content-Security-Policy", CONTENT_SECURITY_POLICY, &[]),
-    ("X-Frame-Options", X_FRAME_OPTIONS, &["deny", "sameorigin"]),
-    ("X-Content-Type-Options", X_CONTENT_TYPE_OPTIONS, &["nosniff"]),
-    ("X-XSS-Protection", X_XSS_PROTECTION, &[]),
-    ("Strict-Transport-Security", STRICT_TRANSPORT_SECURITY, &[]),
+const HTTP2: Key = on_unless_said("http2");
+const HEADERS: Key = key("headers", Kind::Section(HEADER_KEYS));
+const SECURITY_POLICY: Key = key("Content-Security-Policy", Kind::Text);
+const FRAME_OPTIONS: Key = key("X-Frame-Options", Kind::Choice(&["deny", "sameorigin"]));
+const CONTENT_TYPE_OPTIONS: Key = key("X-Content-Type-Options", Kind::Choice(&["nosniff"]));
+const XSS_PROTECTION: Key = key("X-XSS-Protection", Kind::Text);
+const TRANSPORT_SECURITY: Key = key("Strict-Transport-Security", Kind::Text);
+
+const TOP: &[&Key] = &[&TLS, &HTTP, &USERS, &RATE_LIMIT];
+const TLS_KEYS: &[&Key] = &[
+    &CERT,
+    &CERT_FILE,
+    &KEY,
+    &KEY_FILE,
+    &CLIENT_CA,
+    &CLIENT_CA_FILE,
+    &CLIENT_AUTH,
+    &ALLOWED_SANS,
+    &MIN_VERSION,
+    &MAX_VERSION,
+    &CIPHER_SUITES,
+    &CURVES,
+    &PREFER_SERVER_ORDER,
 ];
+const HTTP_KEYS: &[&Key] = &[&HTTP2, &HEADERS];
+const HEADER_KEYS: &[&Key] = &[
+    &SECURITY_POLICY,
+    &FRAME_OPTIONS,
+    &CONTENT_TYPE_OPTIONS,
+    &XSS_PROTECTION,
+    &TRANSPORT_SECURITY,
+];
+
+/// Any of these switches TLS on: what else it needs is missed then.
+const TLS_SWITCHES: &[&Key] =
+    &[&CERT, &CERT_FILE, &KEY, &KEY_FILE, &CLIENT_CA, &CLIENT_CA_FILE, &CLIENT_AUTH];
+
+const fn key(name: &'static str, kind: Kind) -> Key {
+    Key { name, kind, default: None, doc: "As in the exporter-toolkit." }
+}
+
+const fn on_unless_said(name: &'static str) -> Key {
+    Key { name, kind: Kind::Flag, default: Some("true"), doc: "As in the exporter-toolkit." }
+}
 
 /// What the file says.
+#[derive(Default)]
 pub(super) struct WebConfig {
-    pub(super) tls: Option<Tls>,
-    pub(super) http2: bool,
+    /// `None`: plain HTTP.
+    pub(super) tls: Option<Arc<ServerConfig>>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     /// bcrypt hashes by user.
     pub(super) users: HashMap<String, String>,
 }
 
-/// `tls_server_config`.
-pub(super) struct Tls {
-    pub(super) cert: Pem,
-    pub(super) key: Pem,
-    pub(super) client_ca: Option<Pem>,
-    pub(super) client_auth: ClientAuth,
-    /// Subject alternative names of which a client certificate must have one; empty: any.
-    pub(super) allowed_sans: Vec<String>,
-    pub(super) versions: Vec<&'static rustls::SupportedProtocolVersion>,
-    pub(super) cipher_suites: Vec<SupportedCipherSuite>,
-    pub(super) curves: Vec<&'static dyn SupportedKxGroup>,
-    pub(super) prefer_server_order: bool,
-}
-
-/// Certificates or a key, and the place in the file to blame.
-pub(super) struct Pem {
-    pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// `None`: written in the configuration itself.
-    pub(super) path: Option<PathBuf>,
-    /// `file:line:column: key`.
-    pub(super) place: String,
-}
-
-/// What is asked of clients.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum ClientAuth {
-    /// Nothing.
-    #[default]
-    None,
-    /// A certificate, any, if there is one.
-    Request,
-    /// A certificate, any.
-    RequireAny,
-    /// A certificate of the CA, if there is one.
-    VerifyIfGiven,
-    /// A certificate of the CA.
-    RequireAndVerify,
-}
-
-/// Everything that is wrong with a web configuration. Carries no value of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct WebConfigError {
-    /// At least one problem.
-    pub problems: Vec<String>,
-}
-
-impl WebConfigError {
-    /// One problem.
-    pub(super) fn new(problem: String) -> Self {
-        Self { problems: vec![problem] }
-    }
-}
-
-impl fmt::Display for WebConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.problems.join("\n"))
-    }
-}
-
-impl std::error::Error for WebConfigError {}
-
 /// Reads the file at `path`, and those it names.
 ///
 /// `files` gets every file the outcome depends on, however it turns out.
-pub(super) fn load(path: &Path, files: &mut Vec<PathBuf>) -> Result<WebConfig, WebConfigError> {
+pub(super) fn load(path: &Path, files: &mut Vec<PathBuf>) -> Result<WebConfig, LoadError> {
     files.push(path.to_owned());
-    let unreadable = |error: io::Error| {
-        WebConfigError::new(format!("{}: cannot be read: {}", path.display(), reason(&error)))
-    };
-    let bytes = read(path).map_err(unreadable)?;
-    let text = std::str::from_utf8(&bytes)
-        .map_err(|_| WebConfigError::new(format!("{}: not UTF-8 text", path.display())))?;
-    parse(path, text, files)
+    let (text, _) = read_text(path, "--web.config.file")?;
+    parse(path, &text, files)
 }
 
 /// As [`load`], of a file with this text.
@@ -142,427 +134,248 @@ pub(super) fn parse(
     path: &Path,
     text: &str,
     files: &mut Vec<PathBuf>,
-) -> Result<WebConfig, WebConfigError> {
+) -> Result<WebConfig, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader = Reader { path, files, problems: Vec::new() };
-    let config = reader.top(text);
-    if reader.problems.is_empty() {
-        Ok(config)
-    } else {
-        Err(WebConfigError { problems: reader.problems })
+    // Users are no structure: a hash put in a user's place is not shown.
+    let tree = file::parse(text, &|key: &str| [TLS.name, HTTP.name, HEADERS.name].contains(&key));
+    let valid_yaml = tree.root.is_some() || tree.problems.is_empty();
+    let report = Report::new(path, text, tree.keys, valid_yaml, &|_| None, &[]);
+    for problem in tree.problems {
+        report.yaml(problem);
     }
-}
-
-fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let file = fs::File::open(path)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other("longer than 1 MiB"));
-    }
-    Ok(bytes)
-}
-
-fn reason(error: &io::Error) -> String {
-    // Without the "(os error 2)" that helps nobody.
-    let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
-}
-
-/// A mapping, and where it stands.
-struct Section {
-    path: String,
-    position: Position,
-    /// Key, where it stands, value.
-    entries: Vec<(String, Position, Rc<Node>)>,
-}
-
-impl Section {
-    fn get(&self, key: &str) -> Option<&Rc<Node>> {
-        self.entries.iter().find(|(name, ..)| name == key).map(|(_, _, node)| node)
-    }
-
-    fn path_of(&self, key: &str) -> String {
-        file::join(&self.path, key)
-    }
+    let reader = Reader { report: &report, files: RefCell::default() };
+    let root = tree.root.as_deref().filter(|root| !root.is_empty());
+    let config = root.and_then(|node| reader.top(&Place { node, path: String::new() }));
+    files.append(&mut reader.files.into_inner());
+    let (problems, _) = report.finish();
+    if problems.is_empty() { Ok(config.unwrap_or_default()) } else { Err(LoadError { problems }) }
 }
 
 /// Reads on after a problem, to report all of them.
-struct Reader<'a> {
-    path: &'a Path,
-    files: &'a mut Vec<PathBuf>,
-    problems: Vec<String>,
+struct Reader<'r> {
+    report: &'r Report<'r>,
+    /// The files that are named.
+    files: RefCell<Vec<PathBuf>>,
 }
 
-impl Reader<'_> {
-    fn top(&mut self, text: &str) -> WebConfig {
-        let mut config =
-            WebConfig { tls: None, http2: true, headers: Vec::new(), users: HashMap::new() };
-        // Users are no structure: a hash put in a user's place is not shown.
-        let tree = file::parse(text, |key| TOP[..2].contains(&key) || key == "headers");
-        for problem in &tree.problems {
-            self.problem(problem.position, &problem.path, &problem.message);
+impl<'r> Reader<'r> {
+    fn top(&self, root: &Place<'r>) -> Option<WebConfig> {
+        let top = Section::open(self.report, root)?.read_as_go_does();
+        top.check_keys(TOP, |_| None);
+        if let Some(position) = top.has(RATE_LIMIT.name) {
+            let remedy = Some("`--web.max-requests` limits scrapes in flight");
+            self.report.error(position, RATE_LIMIT.name, "not supported", remedy);
         }
-        let Some(root) = &tree.root else { return config };
-        if is_nothing(root) {
-            return config;
-        }
-        let Some(top) = self.section(root, String::new()) else { return config };
-        for (key, position, _) in &top.entries {
-            match key.as_str() {
-                "rate_limit" => self.problem(
-                    *position,
-                    key,
-                    "not supported; --web.max-requests limits scrapes in flight",
-                ),
-                _ => self.check_key(key, *position, &top.path, TOP),
-            }
-        }
-        if let Some(http) = self.sub(&top, "http_server_config", HTTP) {
-            config.http2 = self.boolean(&http, "http2").unwrap_or(true);
-            config.headers = self.headers(&http);
-        }
-        if let Some(tls) = self.sub(&top, "tls_server_config", TLS) {
-            config.tls = self.tls(&tls);
-        }
-        config.users = self.users(&top);
-        config
+        let (http2, headers) = top.sub(&HTTP, |http| {
+            (http.flag(&HTTP2), http.sub(&HEADERS, |headers| self.headers(headers)))
+        });
+        let tls = top.sub(&TLS, |section| self.tls(section, http2));
+        Some(WebConfig { tls, headers, users: self.users(&top) })
     }
 
-    fn headers(&mut self, http: &Section) -> Vec<(HeaderName, HeaderValue)> {
-        let mut headers = Vec::new();
-        let Some(node) = http.get("headers").filter(|node| !is_nothing(node)) else {
-            return headers;
-        };
-        let Some(section) = self.section(node, http.path_of("headers")) else { return headers };
-        for (key, position, node) in &section.entries {
-            let path = section.path_of(key);
-            let Some((_, name, values)) = HEADERS.iter().find(|(name, _, _)| name == key) else {
-                let names: Vec<_> = HEADERS.iter().map(|(name, _, _)| *name).collect();
-                let message = format!("this header cannot be set; those can: {}", names.join(", "));
-                self.problem(*position, &shown(&section.path, key), &message);
-                continue;
-            };
-            let Some(value) = self.text(node, &path).filter(|value| !value.is_empty()) else {
-                continue;
-            };
-            if !values.is_empty() && !values.contains(&value.as_str()) {
-                let message = format!("must be {}", values.join(" or "));
-                self.problem(node.position, &path, &message);
-                continue;
+    fn headers(&self, section: &Section<'_>) -> Vec<(HeaderName, HeaderValue)> {
+        let texts = [
+            (&SECURITY_POLICY, CONTENT_SECURITY_POLICY),
+            (&XSS_PROTECTION, X_XSS_PROTECTION),
+            (&TRANSPORT_SECURITY, STRICT_TRANSPORT_SECURITY),
+        ];
+        let words =
+            [(&FRAME_OPTIONS, X_FRAME_OPTIONS), (&CONTENT_TYPE_OPTIONS, X_CONTENT_TYPE_OPTIONS)];
+        let texts = texts.into_iter().filter_map(|(key, name)| {
+            let value = HeaderValue::from_str(&section.text(key)?);
+            if value.is_err() {
+                section.error(key, "holds characters no header may have", None);
             }
-            match HeaderValue::from_str(&value) {
-                Ok(value) => headers.push((name.clone(), value)),
-                Err(_) => self.problem(node.position, &path, "holds characters no header may have"),
-            }
-        }
-        headers
+            Some((name, value.ok()?))
+        });
+        let words = words
+            .into_iter()
+            .filter_map(|(key, name)| Some((name, HeaderValue::from_static(section.choice(key)?))));
+        texts.chain(words).collect()
     }
 
-    fn users(&mut self, top: &Section) -> HashMap<String, String> {
+    fn users(&self, top: &Section<'r>) -> HashMap<String, String> {
         let mut users = HashMap::new();
-        let Some(node) = top.get("basic_auth_users").filter(|node| !is_nothing(node)) else {
-            return users;
-        };
-        let Some(section) = self.section(node, "basic_auth_users".to_owned()) else {
-            return users;
-        };
-        for (user, position, node) in &section.entries {
+        let section = top.own(USERS.name).and_then(|place| Section::open(self.report, &place));
+        let Some(section) = section else { return users };
+        for (user, position, place) in section.entries() {
             // The name itself is not repeated: who mixes up name and hash would see it in a log.
-            let path = section.path.as_str();
+            let place = Place { node: place.node, path: section.path() };
             if user.is_empty() || user.contains(':') {
-                self.problem(*position, path, "a user's name is not empty and has no colon");
+                let message = "a user's name is not empty and has no colon";
+                self.report.error(position, &place.path, message, None);
                 continue;
             }
-            let Some(hash) = self.text(node, path) else { continue };
+            let Some(hash) = text_at(self.report, &place) else { continue };
             if auth::is_hash(&hash) {
-                users.insert(user.clone(), hash);
+                users.insert(user.to_owned(), hash);
             } else {
-                let message =
-                    "not a bcrypt hash; make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`";
-                self.problem(node.position, path, message);
+                let remedy = Some("make one with `htpasswd -nBC 10 \"\" | tr -d ':\\n'`");
+                self.report.error(place.node.position, &place.path, "not a bcrypt hash", remedy);
             }
         }
         users
     }
 
-    fn tls(&mut self, section: &Section) -> Option<Tls> {
-        let before = self.problems.len();
-        let enabled = ["cert", "key", "client_ca", "client_auth_type"]
-            .iter()
-            .flat_map(|key| [(*key).to_owned(), format!("{key}_file")])
-            .any(|key| section.get(&key).is_some_and(|node| !is_nothing(node)));
-        let cert = self.pem(section, "cert");
-        let key = self.pem(section, "key");
-        let client_ca = self.pem(section, "client_ca");
-        if enabled {
-            for (name, pem) in [("cert", &cert), ("key", &key)] {
-                if pem.is_none() && self.problems.len() == before {
-                    let message = format!("`{name}_file` is missing");
-                    self.problem(section.position, &section.path, &message);
+    fn tls(&self, section: &Section<'_>, http2: bool) -> Option<Arc<ServerConfig>> {
+        let chain = self.pem(section, &CERT, &CERT_FILE, pem::certificates);
+        let key = self.pem(section, &KEY, &KEY_FILE, private_key);
+        let client_ca = self.pem(section, &CLIENT_CA, &CLIENT_CA_FILE, pem::certificates);
+        if TLS_SWITCHES.iter().any(|key| section.find(key).is_some()) {
+            for (inline, file) in [(&CERT, &CERT_FILE), (&KEY, &KEY_FILE)] {
+                if section.find(inline).is_none() && section.find(file).is_none() {
+                    section.missing(file, &format!("`{}` is missing", file.name));
                 }
             }
         }
-        let client_auth = self.client_auth(section, client_ca.is_some());
-        let allowed_sans = self.texts(section, "client_allowed_sans");
+        let client_auth = client_auth(section);
+        let allowed_sans: Vec<_> = self.texts(section, &ALLOWED_SANS).map(|(_, san)| san).collect();
         if !allowed_sans.is_empty() && client_auth == ClientAuth::None {
-            let message = "without effect: no client certificate is asked for; set client_auth_type: RequireAndVerifyClientCert";
-            self.problem_at(section, "client_allowed_sans", message);
+            let remedy = Some("set `client_auth_type: RequireAndVerifyClientCert`");
+            let message = "without effect: no client certificate is asked for";
+            section.error(&ALLOWED_SANS, message, remedy);
         }
-        let versions = self.versions(section);
-        let curves = self.named(section, "curve_preferences", tls::curve);
-        let chosen = self.named(section, "cipher_suites", tls::cipher_suite);
-        let cipher_suites = tls::with_tls13(chosen, section.get("cipher_suites").is_some());
-        if self.problems.len() == before
-            && !versions.iter().all(|version| {
-                cipher_suites.iter().any(|suite| suite.version().version == version.version)
-            })
-        {
+        let versions = versions(section);
+        let curves = self.named(section, &CURVES, tls::curve);
+        let chosen = self.named(section, &CIPHER_SUITES, tls::cipher_suite);
+        let cipher_suites = tls::with_tls13(chosen, section.find(&CIPHER_SUITES).is_some());
+        let prefer_server_order = section.flag(&PREFER_SERVER_ORDER);
+        if self.report.has_errors() {
+            return None;
+        }
+        if !versions.iter().all(|version| {
+            cipher_suites.iter().any(|suite| suite.version().version == version.version)
+        }) {
             let message = "no cipher suite is left for TLS 1.2, which min_version allows";
-            self.problem_at(section, "cipher_suites", message);
+            section.error(&CIPHER_SUITES, message, None);
         }
-        let prefer_server_order =
-            self.boolean(section, "prefer_server_cipher_suites").unwrap_or(true);
-        Some(Tls {
-            cert: cert?,
+        let settings = tls::Settings {
+            chain: chain?,
             key: key?,
-            client_ca,
+            client_ca: client_ca.unwrap_or_default(),
             client_auth,
             allowed_sans,
             versions,
             cipher_suites,
             curves,
             prefer_server_order,
-        })
-    }
-
-    fn client_auth(&mut self, section: &Section, has_ca: bool) -> ClientAuth {
-        const KEY: &str = "client_auth_type";
-        let before = self.problems.len();
-        let text = section.get(KEY).and_then(|node| self.text(node, &section.path_of(KEY)));
-        let auth = match text.as_deref() {
-            None | Some("" | "NoClientCert") => ClientAuth::None,
-            Some("RequestClientCert") => ClientAuth::Request,
-            Some("RequireAnyClientCert" | "RequireClientCert") => ClientAuth::RequireAny,
-            Some("VerifyClientCertIfGiven") => ClientAuth::VerifyIfGiven,
-            Some("RequireAndVerifyClientCert") => ClientAuth::RequireAndVerify,
-            Some(_) => {
-                let message = "must be NoClientCert, RequestClientCert, RequireAnyClientCert, VerifyClientCertIfGiven or RequireAndVerifyClientCert";
-                self.problem_at(section, KEY, message);
-                ClientAuth::None
-            }
+            http2,
         };
-        if self.problems.len() > before {
-            return auth;
-        }
-        match (auth, has_ca) {
-            (ClientAuth::None, true) => {
-                let message = "client certificates are not asked for; set client_auth_type: RequireAndVerifyClientCert";
-                let key =
-                    if section.get("client_ca").is_some() { "client_ca" } else { "client_ca_file" };
-                self.problem_at(section, key, message);
-            }
-            (ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify, false) => {
-                self.problem_at(section, KEY, "needs client_ca_file");
-            }
-            _ => {}
-        }
-        auth
-    }
-
-    fn versions(&mut self, section: &Section) -> Vec<&'static rustls::SupportedProtocolVersion> {
-        let mut number = |key: &str, default: u8| {
-            let text = section.get(key).and_then(|node| self.text(node, &section.path_of(key)));
-            let message = match text.as_deref() {
-                None | Some("") => return default,
-                Some("TLS12") => return 2,
-                Some("TLS13") => return 3,
-                Some("TLS10" | "TLS11") => {
-                    "TLS 1.0 and 1.1 can be broken and are not offered; use TLS12 or TLS13"
+        match tls::build(settings) {
+            Ok(config) => Some(config),
+            Err((part, message)) => {
+                let keys = match part {
+                    Part::Certificate => [&CERT, &CERT_FILE],
+                    Part::Key => [&KEY, &KEY_FILE],
+                    Part::ClientCa => [&CLIENT_CA, &CLIENT_CA_FILE],
+                };
+                for key in keys {
+                    section.error(key, &message, None);
                 }
-                Some(_) => "must be TLS12 or TLS13",
-            };
-            self.problem_at(section, key, message);
-            default
-        };
-        let (least, most) = (number("min_version", 2), number("max_version", 3));
-        if least > most {
-            self.problem_at(section, "max_version", "below min_version");
+                None
+            }
         }
-        [(2, &rustls::version::TLS12), (3, &rustls::version::TLS13)]
-            .into_iter()
-            .filter(|(number, _)| (least..=most).contains(number))
-            .map(|(_, version)| version)
-            .collect()
+    }
+
+    /// What `parse` makes of the text of `inline`, or of the file that `file` names.
+    fn pem<T>(
+        &self,
+        section: &Section<'_>,
+        inline: &Key,
+        file: &Key,
+        parse: fn(&[u8]) -> Result<T, &'static str>,
+    ) -> Option<T> {
+        if section.find(inline).is_none() {
+            self.files.borrow_mut().extend(section.file(file));
+            return pem_file(section, file, parse).map(|(_, parsed)| parsed);
+        }
+        if section.find(file).is_some() {
+            let message = format!("`{}` and `{}` are both given", inline.name, file.name);
+            section.error(inline, &message, Some("keep exactly one of them"));
+            return None;
+        }
+        let text = Zeroizing::new(section.text(inline)?);
+        parse(text.as_bytes())
+            .map_err(|message| section.error(inline, &format!("the text {message}"), None))
+            .ok()
     }
 
     /// A list of names; `find` knows what each stands for, or why it cannot be had.
     fn named<T>(
-        &mut self,
-        section: &Section,
-        key: &str,
+        &self,
+        section: &Section<'_>,
+        key: &Key,
         find: fn(&str) -> Result<Option<T>, &'static str>,
     ) -> Vec<T> {
-        let mut found = Vec::new();
-        for (position, text) in self.positioned_texts(section, key) {
-            match find(&text) {
-                Ok(one) => found.extend(one),
-                Err(message) => self.problem(position, &section.path_of(key), message),
-            }
-        }
-        found
-    }
-
-    /// What `key` holds, or the file `key_file` names.
-    fn pem(&mut self, section: &Section, key: &str) -> Option<Pem> {
-        let file_key = format!("{key}_file");
-        let inline = section.get(key).filter(|node| !is_empty(node));
-        let named = section.get(&file_key).filter(|node| !is_empty(node));
-        match (inline, named) {
-            (Some(node), Some(_)) => {
-                let message = format!("give either `{key}` or `{file_key}`");
-                self.problem(node.position, &section.path_of(key), &message);
+        let found = self.texts(section, key).filter_map(|(place, name)| match find(&name) {
+            Ok(found) => found,
+            Err(message) => {
+                self.report.error(place.node.position, &place.path, message, None);
                 None
             }
-            (Some(node), None) => {
-                let path = section.path_of(key);
-                let text = Zeroizing::new(self.text(node, &path)?);
-                let bytes = Zeroizing::new(text.as_bytes().to_vec());
-                Some(Pem { bytes, path: None, place: self.place(node.position, &path) })
-            }
-            (None, Some(node)) => {
-                let path = section.path_of(&file_key);
-                let text = self.text(node, &path)?;
-                let file = self.path.parent().unwrap_or(Path::new("")).join(text);
-                self.files.push(file.clone());
-                match read(&file) {
-                    Ok(bytes) => {
-                        let place = self.place(node.position, &path);
-                        Some(Pem { bytes, path: Some(file), place })
-                    }
-                    Err(error) => {
-                        let message =
-                            format!("{} cannot be read: {}", file.display(), reason(&error));
-                        self.problem(node.position, &path, &message);
-                        None
-                    }
-                }
-            }
-            (None, None) => None,
-        }
+        });
+        found.collect()
     }
 
-    fn sub(&mut self, top: &Section, key: &str, known: &[&str]) -> Option<Section> {
-        let node = top.get(key).filter(|node| !is_nothing(node))?;
-        let section = self.section(node, top.path_of(key))?;
-        for (name, position, _) in &section.entries {
-            self.check_key(name, *position, &section.path, known);
-        }
-        Some(section)
-    }
-
-    fn section(&mut self, node: &Node, path: String) -> Option<Section> {
-        let Value::Map(entries) = &node.value else {
-            self.problem(
-                node.position,
-                &path,
-                &format!("must be a mapping, is {}", node.describe()),
-            );
-            return None;
-        };
-        let entries = entries
-            .iter()
-            .filter_map(|(key, value)| {
-                Some((key.scalar_text()?.to_owned(), key.position, Rc::clone(value)))
-            })
-            .collect();
-        Some(Section { path, position: node.position, entries })
-    }
-
-    fn check_key(&mut self, key: &str, position: Position, path: &str, known: &[&str]) {
-        if known.contains(&key) {
-            return;
-        }
-        let nearest = known
-            .iter()
-            .map(|name| (strsim::damerau_levenshtein(name, key), name))
-            .min()
-            .filter(|(distance, _)| *distance <= 3);
-        let message = match nearest {
-            Some((_, name)) => format!("unknown key; did you mean `{name}`?"),
-            None => format!("unknown key; known are {}", known.join(", ")),
-        };
-        self.problem(position, &shown(path, key), &message);
-    }
-
-    fn boolean(&mut self, section: &Section, key: &str) -> Option<bool> {
-        let node = section.get(key)?;
-        match &node.value {
-            Value::Scalar(scalar) => match scalar.meaning() {
-                Meaning::Bool(value) => return Some(value),
-                Meaning::Null => return None,
-                Meaning::Number | Meaning::Text => {}
-            },
-            Value::List(_) | Value::Map(_) => {}
-        }
-        self.problem_at(section, key, "must be true or false");
-        None
-    }
-
-    fn text(&mut self, node: &Node, path: &str) -> Option<String> {
-        match node.scalar_text() {
-            Some(text) => Some(if is_nothing(node) { String::new() } else { text.to_owned() }),
-            None => {
-                let message = format!("must be text, is {}", node.describe());
-                self.problem(node.position, path, &message);
-                None
-            }
-        }
-    }
-
-    fn texts(&mut self, section: &Section, key: &str) -> Vec<String> {
-        self.positioned_texts(section, key).into_iter().map(|(_, text)| text).collect()
-    }
-
-    fn positioned_texts(&mut self, section: &Section, key: &str) -> Vec<(Position, String)> {
-        let Some(node) = section.get(key).filter(|node| !is_nothing(node)) else {
-            return Vec::new();
-        };
-        let Value::List(items) = &node.value else {
-            self.problem_at(section, key, &format!("must be a list, is {}", node.describe()));
-            return Vec::new();
-        };
-        let path = section.path_of(key);
-        items.iter().filter_map(|item| Some((item.position, self.text(item, &path)?))).collect()
-    }
-
-    fn problem_at(&mut self, section: &Section, key: &str, message: &str) {
-        let position = section.get(key).map_or(section.position, |node| node.position);
-        self.problem(position, &section.path_of(key), message);
-    }
-
-    fn problem(&mut self, position: Position, path: &str, message: &str) {
-        let place = self.place(position, path);
-        self.problems.push(format!("{place}: {message}"));
-    }
-
-    fn place(&self, Position { line, column }: Position, path: &str) -> String {
-        let colon = if path.is_empty() { "" } else { " " };
-        format!("{}:{line}:{column}:{colon}{path}", self.path.display())
-            .trim_end_matches(':')
-            .to_owned()
+    /// The texts of a list, and where each stands.
+    fn texts<'t>(
+        &self,
+        section: &Section<'t>,
+        key: &Key,
+    ) -> impl Iterator<Item = (Place<'t>, String)> {
+        section.items(key).into_iter().filter_map(|place| {
+            let text = text_at(self.report, &place)?;
+            Some((place, text))
+        })
     }
 }
 
-/// The path of a key that is not known, where it may be shown: it might be a misplaced secret.
-fn shown(path: &str, key: &str) -> String {
-    if file::is_showable_key(key) { file::join(path, key) } else { path.to_owned() }
+fn client_auth(section: &Section<'_>) -> ClientAuth {
+    let auth = match section.choice(&CLIENT_AUTH) {
+        Some("RequestClientCert") => ClientAuth::Request,
+        Some("RequireAnyClientCert" | "RequireClientCert") => ClientAuth::RequireAny,
+        Some("VerifyClientCertIfGiven") => ClientAuth::VerifyIfGiven,
+        Some("RequireAndVerifyClientCert") => ClientAuth::RequireAndVerify,
+        Some(_) => ClientAuth::None,
+        // Wrong, which was reported.
+        None if section.find(&CLIENT_AUTH).is_some() => return ClientAuth::None,
+        None => ClientAuth::None,
+    };
+    let ca = [&CLIENT_CA, &CLIENT_CA_FILE].into_iter().find(|key| section.find(key).is_some());
+    match (auth, ca) {
+        (ClientAuth::None, Some(ca)) => {
+            let remedy = Some("set `client_auth_type: RequireAndVerifyClientCert`");
+            section.error(ca, "client certificates are not asked for", remedy);
+        }
+        (ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify, None) => {
+            section.error(&CLIENT_AUTH, "needs client_ca_file", Some("add `client_ca_file`"));
+        }
+        _ => {}
+    }
+    auth
 }
 
-fn is_nothing(node: &Node) -> bool {
-    matches!(&node.value, Value::Scalar(scalar) if scalar.meaning() == Meaning::Null)
-}
-
-fn is_empty(node: &Node) -> bool {
-    is_nothing(node) || node.scalar_text() == Some("")
+fn versions(section: &Section<'_>) -> Vec<&'static SupportedProtocolVersion> {
+    let number = |key: &Key, default: u8| {
+        let (message, remedy) = match section.text(key).as_deref() {
+            None => return default,
+            Some("TLS12") => return 2,
+            Some("TLS13") => return 3,
+            Some("TLS10" | "TLS11") => {
+                ("TLS 1.0 and 1.1 can be broken and are not offered", "use TLS12 or TLS13")
+            }
+            Some(_) => ("unknown value", "allowed: TLS12, TLS13"),
+        };
+        section.error(key, message, Some(remedy));
+        default
+    };
+    let (least, most) = (number(&MIN_VERSION, 2), number(&MAX_VERSION, 3));
+    if least > most {
+        section.error(&MAX_VERSION, "below min_version", None);
+    }
+    [(2, &version::TLS12), (3, &version::TLS13)]
+        .into_iter()
+        .filter(|(number, _)| (least..=most).contains(number))
+        .map(|(_, version)| version)
+        .collect()
 }

@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! listen   addresses -> sockets
-//! config, tls, san, auth, security   the web configuration file, and what follows from it
+//! config   the web configuration file, read as the other one is: `crate::config`
+//! tls, san, auth, security   what follows from it
 //! accept   sockets -> connections, with limits on number and time; the drain at the end
 //! routes   a request -> its handler, counted; what every answer carries
 //! scrape, sd, status_page   the handlers
@@ -12,7 +13,7 @@
 
 pub mod accept;
 mod auth;
-pub mod config;
+mod config;
 pub mod listen;
 mod query;
 pub mod render;
@@ -37,8 +38,8 @@ use std::{
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use url::Url;
 
-use self::{config::WebConfigError, security::Security};
-use crate::{cli::Options, collect::Engine, metrics::own::Own};
+use self::security::Security;
+use crate::{cli::Options, collect::Engine, config::LoadError, metrics::own::Own};
 
 /// A request to load the configuration again, and where to send what came of it: `Err` carries
 /// the problems.
@@ -64,7 +65,7 @@ pub struct Site {
 ///
 /// # Errors
 /// All that is wrong with it.
-pub fn check_config(path: &Path) -> Result<(), WebConfigError> {
+pub fn check_config(path: &Path) -> Result<(), LoadError> {
     security::check(path)
 }
 
@@ -108,7 +109,7 @@ pub mod fuzzing {
 
     /// Reads a query string; answers the values of `source`.
     pub fn query(text: &str) -> Option<Vec<String>> {
-        super::query::values(Some(text), "source").ok()
+        super::query::sources(Some(text), true).ok()
     }
 
     /// Reads a web configuration file with this text; answers the problems.

@@ -1,70 +1,74 @@
 //! Query strings.
 
-/// The parameters of a query are not UTF-8 text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotText;
+use std::borrow::Cow;
 
-/// All values of the parameter `name`, in their order. Percent signs that encode nothing stand
-/// for themselves, as in browsers.
-pub(super) fn values(query: Option<&str>, name: &str) -> Result<Vec<String>, NotText> {
-    let mut values = Vec::new();
-    for pair in query.unwrap_or_default().split('&') {
-        let (key, value) = pair.split_once('=').unwrap_or((pair, ""));
-        if decode(key)? == name {
-            values.push(decode(value)?);
-        }
-    }
-    Ok(values)
+use url::form_urlencoded;
+
+/// The one parameter there is, of `/metrics` and `/probe`.
+const SOURCE: &str = "source";
+
+/// Why a query is refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// Not UTF-8 text.
+    NotText,
+    /// A parameter that the path does not have. A misspelt one would otherwise ask every source.
+    Unknown(String),
 }
 
-fn decode(text: &str) -> Result<String, NotText> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let [first, after @ ..] = rest {
-        rest = after;
-        match (first, after) {
-            (b'+', _) => decoded.push(b' '),
-            (b'%', [high, low, beyond @ ..]) => match (digit(*high), digit(*low)) {
-                (Some(high), Some(low)) => {
-                    decoded.push(high << 4 | low);
-                    rest = beyond;
-                }
-                _ => decoded.push(b'%'),
-            },
-            _ => decoded.push(*first),
+/// All values of the parameter `source`, in their order, where the path `takes_sources`.
+///
+/// # Errors
+/// Any other parameter, and what is not UTF-8.
+pub(super) fn sources(query: Option<&str>, takes_sources: bool) -> Result<Vec<String>, Refused> {
+    let is_text = |text: &Cow<'_, str>| !text.contains(char::REPLACEMENT_CHARACTER);
+    let mut sources = Vec::new();
+    for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
+        if !is_text(&name) || !is_text(&value) {
+            return Err(Refused::NotText);
         }
+        if !takes_sources || name != SOURCE {
+            return Err(Refused::Unknown(name.into_owned()));
+        }
+        sources.push(value.into_owned());
     }
-    String::from_utf8(decoded).map_err(|_| NotText)
-}
-
-fn digit(byte: u8) -> Option<u8> {
-    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+    Ok(sources)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn sources(query: &str) -> Result<Vec<String>, NotText> {
-        values(Some(query), "source")
+    fn of(query: &str) -> Result<Vec<String>, Refused> {
+        sources(Some(query), true)
     }
 
     #[test]
-    fn decodes_and_ignores_what_is_not_asked_for() {
-        assert_eq!(sources("source=a&x=1&source=b"), Ok(vec!["a".to_owned(), "b".to_owned()]));
-        assert_eq!(sources("%73ource=h%71%2Dpbx+1"), Ok(vec!["hq-pbx 1".to_owned()]));
-        assert_eq!(sources("source=%E5%8C%97"), Ok(vec!["北".to_owned()]));
-        assert_eq!(sources("source"), Ok(vec![String::new()]));
-        assert_eq!(sources(""), Ok(vec![]));
-        assert_eq!(values(None, "source"), Ok(vec![]));
-    }
-
-    #[test]
-    fn survives_nonsense() {
+    fn values_are_decoded() {
+        assert_eq!(of("source=a&source=b"), Ok(vec!["a".to_owned(), "b".to_owned()]));
+        assert_eq!(of("%73ource=h%71%2Dpbx+1"), Ok(vec!["hq-pbx 1".to_owned()]));
+        assert_eq!(of("source=%E5%8C%97"), Ok(vec!["北".to_owned()]));
+        assert_eq!(of("source"), Ok(vec![String::new()]));
         for (query, value) in [("source=%", "%"), ("source=%4", "%4"), ("source=%zz%41", "%zzA")] {
-            assert_eq!(sources(query), Ok(vec![value.to_owned()]), "{query}");
+            assert_eq!(of(query), Ok(vec![value.to_owned()]), "{query}");
         }
-        assert_eq!(sources("source=%ff"), Err(NotText));
-        assert_eq!(sources("%ff=1"), Err(NotText));
+        for nothing in ["", "&", "&&"] {
+            assert_eq!(of(nothing), Ok(vec![]), "{nothing}");
+        }
+        assert_eq!(sources(None, false), Ok(vec![]));
+    }
+
+    #[test]
+    fn other_parameters_are_named() {
+        let unknown = |name: &str| Err(Refused::Unknown(name.to_owned()));
+        assert_eq!(of("source=a&target=b"), unknown("target"));
+        assert_eq!(of("source[]=a"), unknown("source[]"));
+        assert_eq!(of("source%5B%5D=a"), unknown("source[]"));
+        assert_eq!(of("Source=a"), unknown("Source"));
+        assert_eq!(of("=a"), unknown(""));
+        assert_eq!(sources(Some("source=a"), false), unknown("source"));
+        for query in ["source=%ff", "%ff=1", "x=%ff"] {
+            assert_eq!(of(query), Err(Refused::NotText), "{query}");
+        }
     }
 }

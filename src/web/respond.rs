@@ -185,6 +185,11 @@ fn gzip(body: Blocks) -> Option<Blocks> {
     Some(full.into_iter().collect())
 }
 
+/// What a client named, as an answer may repeat it.
+pub(super) fn shortened(name: &str) -> String {
+    name.chars().filter(|c| !c.is_control()).take(64).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Read;

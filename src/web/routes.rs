@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 
 use super::{
     Site,
-    respond::{Answer, text, with},
+    query::{self, Refused},
+    respond::{Answer, shortened, text, with},
     scrape::{self, Asked},
     sd, status_page,
 };
@@ -95,34 +96,53 @@ pub(super) async fn respond<B>(site: &Site, request: Request<B>, over_tls: bool)
 }
 
 async fn handle(site: &Site, handler: Handler, request: &Parts, over_tls: bool) -> Answer {
-    let is_head = request.method == Method::HEAD;
-    let method = if is_head { Method::GET } else { request.method.clone() };
-    let asked = Asked { headers: &request.headers, query: request.uri.query(), is_head };
-    match (handler, method) {
-        (Handler::Metrics, Method::GET) => scrape::metrics(site, asked).await,
-        (Handler::Own, Method::GET) => scrape::own(site, &request.headers).await,
-        (Handler::Probe, Method::GET) => scrape::probe(site, asked).await,
-        (Handler::Sd, Method::GET) => sd::sd(site, &request.headers, &request.uri, over_tls).await,
-        (Handler::Status, Method::GET) => status_page::status(site, &request.headers).await,
-        (Handler::Healthy, Method::GET) => text(StatusCode::OK, "healthy"),
-        (Handler::Ready, Method::GET) if site.is_ready() => text(StatusCode::OK, "ready"),
-        (Handler::Ready, Method::GET) => text(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
-        (Handler::Reload, Method::POST) => reload(site).await,
-        (Handler::Home, Method::GET) => {
+    if handler == Handler::Unknown {
+        return not_found(site);
+    }
+    let allowed = handler.allows();
+    if !allowed.split(", ").any(|method| request.method == method) {
+        let message = format!("allowed here: {allowed}");
+        return with(text(StatusCode::METHOD_NOT_ALLOWED, message), ALLOW, allowed);
+    }
+    let takes_sources = matches!(handler, Handler::Metrics | Handler::Probe);
+    let sources = match query::sources(request.uri.query(), takes_sources) {
+        Ok(sources) => sources,
+        Err(refused) => return bad_query(&refused, takes_sources),
+    };
+    let headers = &request.headers;
+    let asked = Asked { headers, sources, is_head: request.method == Method::HEAD };
+    match handler {
+        Handler::Metrics => scrape::metrics(site, asked).await,
+        Handler::Own => scrape::own(site, headers).await,
+        Handler::Probe => scrape::probe(site, asked).await,
+        Handler::Sd => sd::sd(site, headers, &request.uri, over_tls).await,
+        Handler::Status => status_page::status(site, headers).await,
+        Handler::Healthy => text(StatusCode::OK, "healthy"),
+        Handler::Ready if site.is_ready() => text(StatusCode::OK, "ready"),
+        Handler::Ready => text(StatusCode::SERVICE_UNAVAILABLE, "stopping"),
+        Handler::Reload => reload(site).await,
+        Handler::Home => {
             let home = format!("{}/", site.prefix);
             with(text(StatusCode::FOUND, format!("see {home}")), LOCATION, &home)
         }
-        (Handler::Unknown, _) => not_found(site),
-        (handler, _) => {
-            let allowed = handler.allows();
-            let message = format!("allowed here: {allowed}");
-            with(text(StatusCode::METHOD_NOT_ALLOWED, message), ALLOW, allowed)
-        }
+        Handler::Unknown => not_found(site),
     }
 }
 
+fn bad_query(refused: &Refused, takes_sources: bool) -> Answer {
+    let message = match refused {
+        Refused::NotText => "the query is not UTF-8 text".to_owned(),
+        Refused::Unknown(name) => {
+            let known =
+                if takes_sources { "the only one is source" } else { "there are none here" };
+            format!("unknown parameter \"{}\": {known}", shortened(name))
+        }
+    };
+    text(StatusCode::BAD_REQUEST, message)
+}
+
 fn unauthorized() -> Answer {
-    let answer = text(StatusCode::UNAUTHORIZED, "user and password, please");
+    let answer = text(StatusCode::UNAUTHORIZED, "a user and a password are required");
     let challenge = "Basic realm=\"conferencing_exporter\", charset=\"UTF-8\"";
     with(answer, WWW_AUTHENTICATE, challenge)
 }

@@ -4,9 +4,8 @@ use hyper::{HeaderMap, StatusCode};
 
 use super::{
     Site,
-    query::{self, NotText},
     render::{write_own, write_reports},
-    respond::{Answer, encoded, encoded_headers, text},
+    respond::{Answer, encoded, encoded_headers, shortened, text},
 };
 use crate::{
     collect::{Budget, Selected, Selection},
@@ -20,19 +19,16 @@ const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 pub(super) struct Asked<'a> {
     /// The headers.
     pub(super) headers: &'a HeaderMap,
-    /// The query.
-    pub(super) query: Option<&'a str>,
+    /// The sources it names.
+    pub(super) sources: Vec<String>,
     /// Whether only the headers of the answer matter.
     pub(super) is_head: bool,
 }
 
 /// `/metrics`: all sources, or those of the parameter `source`, and the exporter's own metrics.
 pub(super) async fn metrics(site: &Site, asked: Asked<'_>) -> Answer {
-    let names = match query::values(asked.query, "source") {
-        Ok(names) => names,
-        Err(NotText) => return not_text(),
-    };
-    let selection = if names.is_empty() { Selection::All } else { Selection::Named(&names) };
+    let names = &asked.sources;
+    let selection = if names.is_empty() { Selection::All } else { Selection::Named(names) };
     let sources = match site.engine.select(selection) {
         Ok(sources) => sources,
         Err(name) => return unknown(&name),
@@ -42,10 +38,7 @@ pub(super) async fn metrics(site: &Site, asked: Asked<'_>) -> Answer {
 
 /// `/probe`: one source, its gauges only.
 pub(super) async fn probe(site: &Site, asked: Asked<'_>) -> Answer {
-    let mut names = match query::values(asked.query, "source") {
-        Ok(names) => names,
-        Err(NotText) => return not_text(),
-    };
+    let mut names = asked.sources.clone();
     names.dedup();
     let [name] = names.as_slice() else {
         return text(
@@ -93,13 +86,9 @@ async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) ->
 }
 
 fn unknown(name: &str) -> Answer {
-    let name: String = name.chars().filter(|c| !c.is_control()).take(64).collect();
+    let name = shortened(name);
     text(
         StatusCode::NOT_FOUND,
         format!("no source is named \"{name}\"; /sd lists the sources of the configuration"),
     )
-}
-
-fn not_text() -> Answer {
-    text(StatusCode::BAD_REQUEST, "the query is not UTF-8 text")
 }

@@ -32,7 +32,7 @@ pub(super) async fn sd(site: &Site, headers: &HeaderMap, uri: &Uri, over_tls: bo
             }
             labels.insert("__param_source".to_owned(), source.name().into());
             labels.insert("source".to_owned(), source.name().into());
-            labels.insert("vendor".to_owned(), source.vendor().as_str().into());
+            labels.insert("vendor".to_owned(), source.profile().name.into());
             for (name, value) in &source.config.labels {
                 labels.insert(format!("__meta_conferencing_label_{name}"), value.as_str().into());
             }

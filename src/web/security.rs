@@ -17,10 +17,12 @@ use tracing::{error, info};
 
 use super::{
     auth::Users,
-    config::{self, WebConfig, WebConfigError},
-    tls,
+    config::{self, WebConfig},
 };
-use crate::metrics::own::Own;
+use crate::{
+    config::{LoadError, Problem},
+    metrics::own::Own,
+};
 
 /// How often the files are looked at.
 const POLL: Duration = Duration::from_secs(1);
@@ -65,12 +67,12 @@ impl Security {
     ///
     /// # Errors
     /// A web configuration that cannot be used: all that is wrong with it. What is in force stays.
-    pub fn load(&self) -> Result<(), WebConfigError> {
+    pub fn load(&self) -> Result<(), LoadError> {
         let Some(path) = &self.path else { return Ok(()) };
         // The stamps are taken before the contents: a change in between is seen later.
         let before: Vec<_> = self.seen().iter().map(|(path, _)| stamp(path)).collect();
         let mut files = Vec::new();
-        let outcome = config::load(path, &mut files).and_then(|config| InForce::new(&config));
+        let outcome = config::load(path, &mut files).and_then(|config| InForce::new(path, config));
         let stamps = files.iter().map(|file| {
             let known = before.iter().find(|(path, _)| path == file);
             known.cloned().unwrap_or_else(|| stamp(file))
@@ -121,7 +123,9 @@ impl Security {
             Ok(()) => info!("web configuration or certificates changed and loaded"),
             Err(problems) => {
                 for problem in problems.problems {
-                    error!(problem, "web configuration not loaded, the old one stays");
+                    // One line each: without the excerpt.
+                    let problem = Problem { excerpt: None, ..problem };
+                    error!(%problem, "web configuration not loaded, the old one stays");
                 }
             }
         }
@@ -138,26 +142,19 @@ impl Security {
 }
 
 /// Reads the file at `path` and does everything with it but put it in force.
-pub(super) fn check(path: &Path) -> Result<(), WebConfigError> {
-    InForce::new(&config::load(path, &mut Vec::new())?).map(drop)
+pub(super) fn check(path: &Path) -> Result<(), LoadError> {
+    InForce::new(path, config::load(path, &mut Vec::new())?).map(drop)
 }
 
 impl InForce {
-    fn new(config: &WebConfig) -> Result<Self, WebConfigError> {
-        let tls = match &config.tls {
-            Some(tls) => {
-                let config = tls::build(tls, config.http2).map_err(WebConfigError::new)?;
-                Some(TlsAcceptor::from(config))
-            }
-            None => None,
-        };
+    fn new(path: &Path, config: WebConfig) -> Result<Self, LoadError> {
         let mut salt = [0; 32];
-        aws_lc_rs::default_provider()
-            .secure_random
-            .fill(&mut salt)
-            .map_err(|_| WebConfigError::new("the system gives no random numbers".to_owned()))?;
-        let users = (!config.users.is_empty()).then(|| Users::new(config.users.clone(), salt));
-        Ok(Self { tls, headers: config.headers.clone(), users })
+        aws_lc_rs::default_provider().secure_random.fill(&mut salt).map_err(|_| {
+            let message = "the system gives no random numbers".to_owned();
+            LoadError::of_file(path, message, None)
+        })?;
+        let users = (!config.users.is_empty()).then(|| Users::new(config.users, salt));
+        Ok(Self { tls: config.tls.map(TlsAcceptor::from), headers: config.headers, users })
     }
 }
 

@@ -26,7 +26,7 @@ use crate::{
     api::Failure,
     collect::{Source, SourceStatus},
     model::Measure,
-    remedy::remedy,
+    systems::advice,
 };
 
 const STYLE: &str = include_str!("status_page.css");
@@ -201,7 +201,7 @@ fn table_row(out: &mut String, row: &Row) {
     cell(out, 0, "s", word);
     let name = Escaped(row.source.name());
     cell(out, 1, "", format_args!("<a href=\"probe?source={name}\">{name}</a>"));
-    cell(out, 2, "w", row.source.vendor().title());
+    cell(out, 2, "w", row.source.profile().title);
     let measures =
         [Measure::ConferencesActive, Measure::ParticipantsJoined, Measure::ParticipantsMuted];
     for (column, measure) in (3..).zip(measures) {
@@ -231,7 +231,8 @@ fn last_error(out: &mut String, row: &Row) {
     };
     let (reason, what) = (last.failure.reason(), Escaped(&what));
     if row.state == State::Down {
-        let remedy = Escaped(remedy(row.source.vendor(), &last.failure));
+        let remedy = advice(row.source.profile(), &last.failure);
+        let remedy = Escaped(&remedy);
         let text = format_args!(
             "<p><code class=\"bad\">{reason}</code> {what}, {age} ago</p><p>{remedy}</p>"
         );

@@ -4,14 +4,14 @@ use std::{fmt, sync::Arc};
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
-    SignatureScheme, SupportedCipherSuite,
+    SignatureScheme, SupportedCipherSuite, SupportedProtocolVersion,
     client::danger::HandshakeSignatureValid,
     crypto::{
         CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms,
         aws_lc_rs::{self, cipher_suite as suites, kx_group},
         verify_tls12_signature, verify_tls13_signature,
     },
-    pki_types::{CertificateDer, PrivateKeyDer, UnixTime, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
     server::{
         WebPkiClientVerifier,
         danger::{ClientCertVerified, ClientCertVerifier},
@@ -19,10 +19,7 @@ use rustls::{
     sign::{CertifiedKey, SingleCertAndKey},
 };
 
-use super::{
-    config::{ClientAuth, Pem, Tls},
-    san,
-};
+use super::san;
 
 /// What `name`, as Go calls it, stands for. `Ok(None)`: one that is always there.
 pub(super) fn cipher_suite(name: &str) -> Result<Option<SupportedCipherSuite>, &'static str> {
@@ -78,90 +75,103 @@ pub(super) fn curve(name: &str) -> Result<Option<&'static dyn SupportedKxGroup>,
     }
 }
 
+/// What `tls_server_config` says.
+pub(super) struct Settings {
+    pub(super) chain: Vec<CertificateDer<'static>>,
+    pub(super) key: PrivateKeyDer<'static>,
+    pub(super) client_ca: Vec<CertificateDer<'static>>,
+    pub(super) client_auth: ClientAuth,
+    /// Subject alternative names of which a client certificate must have one; empty: any.
+    pub(super) allowed_sans: Vec<String>,
+    pub(super) versions: Vec<&'static SupportedProtocolVersion>,
+    pub(super) cipher_suites: Vec<SupportedCipherSuite>,
+    pub(super) curves: Vec<&'static dyn SupportedKxGroup>,
+    pub(super) prefer_server_order: bool,
+    pub(super) http2: bool,
+}
+
+/// What is asked of clients.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ClientAuth {
+    /// Nothing.
+    None,
+    /// A certificate, any, if there is one.
+    Request,
+    /// A certificate, any.
+    RequireAny,
+    /// A certificate of the CA, if there is one.
+    VerifyIfGiven,
+    /// A certificate of the CA.
+    RequireAndVerify,
+}
+
+/// What of the settings cannot be used.
+pub(super) enum Part {
+    Certificate,
+    Key,
+    ClientCa,
+}
+
 /// The server's TLS.
 ///
 /// # Errors
-/// Certificates or keys that cannot be used: where they come from, and why.
-pub(super) fn build(tls: &Tls, http2: bool) -> Result<Arc<ServerConfig>, String> {
+/// Certificates or keys that cannot be used, and why.
+pub(super) fn build(settings: Settings) -> Result<Arc<ServerConfig>, (Part, String)> {
     let mut provider = aws_lc_rs::default_provider();
-    provider.cipher_suites.clone_from(&tls.cipher_suites);
-    if !tls.curves.is_empty() {
-        provider.kx_groups.clone_from(&tls.curves);
+    provider.cipher_suites.clone_from(&settings.cipher_suites);
+    if !settings.curves.is_empty() {
+        provider.kx_groups.clone_from(&settings.curves);
     }
     let provider = Arc::new(provider);
-    let certified = certified(tls, &provider)?;
-    let verifier = verifier(tls, &provider)?;
+    let verifier = verifier(&settings, &provider).map_err(|error| (Part::ClientCa, error))?;
+    let unusable = |error| {
+        if matches!(error, Error::InconsistentKeys(_)) {
+            (Part::Key, "the key does not belong to the certificate".to_owned())
+        } else {
+            (Part::Certificate, format!("certificate or key cannot be used: {error}"))
+        }
+    };
+    let certified =
+        CertifiedKey::from_der(settings.chain, settings.key, &provider).map_err(unusable)?;
     let mut config = ServerConfig::builder_with_provider(provider)
-        .with_protocol_versions(&tls.versions)
-        .map_err(|error| format!("{}: {error}", tls.cert.place))?
+        .with_protocol_versions(&settings.versions)
+        .map_err(|error| (Part::Certificate, error.to_string()))?
         .with_client_cert_verifier(verifier)
         .with_cert_resolver(Arc::new(SingleCertAndKey::from(certified)));
-    config.ignore_client_order = tls.prefer_server_order;
-    config.alpn_protocols = match http2 {
+    config.ignore_client_order = settings.prefer_server_order;
+    config.alpn_protocols = match settings.http2 {
         true => vec![b"h2".to_vec(), b"http/1.1".to_vec()],
         false => vec![b"http/1.1".to_vec()],
     };
     Ok(Arc::new(config))
 }
 
-fn certified(tls: &Tls, provider: &CryptoProvider) -> Result<CertifiedKey, String> {
-    let chain = certificates(&tls.cert)?;
-    let key = PrivateKeyDer::from_pem_slice(&tls.key.bytes)
-        .map_err(|_| format!("{}: {} holds no private key", tls.key.place, name(&tls.key)))?;
-    CertifiedKey::from_der(chain, key, provider).map_err(|error| {
-        if matches!(error, Error::InconsistentKeys(_)) {
-            format!("{}: the key does not belong to the certificate", tls.key.place)
-        } else {
-            format!("{}: certificate or key cannot be used: {error}", tls.cert.place)
-        }
-    })
-}
-
-fn certificates(pem: &Pem) -> Result<Vec<CertificateDer<'static>>, String> {
-    let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&pem.bytes).collect();
-    match chain {
-        Ok(chain) if !chain.is_empty() => Ok(chain),
-        Ok(_) | Err(_) => Err(format!("{}: {} holds no certificate", pem.place, name(pem))),
-    }
-}
-
-fn name(pem: &Pem) -> String {
-    pem.path.as_ref().map_or_else(|| "the text".to_owned(), |path| path.display().to_string())
-}
-
 fn verifier(
-    tls: &Tls,
+    settings: &Settings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
     let algorithms = provider.signature_verification_algorithms;
-    let inner: Arc<dyn ClientCertVerifier> = match tls.client_auth {
+    let inner: Arc<dyn ClientCertVerifier> = match settings.client_auth {
         ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
         ClientAuth::Request => Arc::new(Anyone { is_required: false, algorithms }),
         ClientAuth::RequireAny => Arc::new(Anyone { is_required: true, algorithms }),
         ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {
-            let Some(ca) = &tls.client_ca else {
-                return Err(format!("{}: needs client_ca_file", tls.cert.place));
-            };
             let mut roots = RootCertStore::empty();
-            for certificate in certificates(ca)? {
-                roots.add(certificate).map_err(|error| format!("{}: {error}", ca.place))?;
+            for certificate in &settings.client_ca {
+                roots.add(certificate.clone()).map_err(|error| error.to_string())?;
             }
-            let builder =
+            let mut builder =
                 WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
-            let builder = match tls.client_auth {
-                ClientAuth::VerifyIfGiven => builder.allow_unauthenticated(),
-                ClientAuth::None
-                | ClientAuth::Request
-                | ClientAuth::RequireAny
-                | ClientAuth::RequireAndVerify => builder,
-            };
-            builder.build().map_err(|error| format!("{}: {error}", ca.place))?
+            if settings.client_auth == ClientAuth::VerifyIfGiven {
+                builder = builder.allow_unauthenticated();
+            }
+            builder.build().map_err(|error| error.to_string())?
         }
     };
-    Ok(if tls.allowed_sans.is_empty() {
+    Ok(if settings.allowed_sans.is_empty() {
         inner
     } else {
-        Arc::new(Named { inner, allowed: tls.allowed_sans.clone() })
+        Arc::new(Named { inner, allowed: settings.allowed_sans.clone() })
     })
 }
 

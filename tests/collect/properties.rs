@@ -10,17 +10,14 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::{
-        Reason,
-        lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
-    },
+    api::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
     collect::Rows,
     config::{Conferences, Identify},
     metrics::{
         SOURCE_CAPABILITY, UP, measured,
         text::{Labels, Writer},
     },
-    model::{Conference, Measure, Observation, Sizes},
+    model::{Conference, Measure, Observation, Reason, Sizes},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{
@@ -519,6 +516,7 @@ fn lines(simulator: &Simulator, vendor: Vendor, instance: &str) -> Vec<String> {
             lines.extend(["attendees: true".to_owned(), "details: true".to_owned()]);
             lines.push(hosts(&simulator.host_passwords(instance)));
         }
+        other => panic!("no lines for {other:?}"),
     }
     lines
 }

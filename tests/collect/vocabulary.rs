@@ -60,6 +60,7 @@ async fn active_conferences_are_counted_by_size_with_and_without_series_of_their
             Vendor::HuaweiMeeting => vec!["details: true", &hosts],
             Vendor::YeastarP => vec!["room_details: true"],
             Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::Dingtalk => vec![],
+            other => panic!("{other:?} has no settings here"),
         };
         for shown in ["conferences: { enabled: false }", "conferences: { enabled: true, limit: 1 }"]
         {

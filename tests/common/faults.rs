@@ -55,6 +55,7 @@ pub fn faults() -> Vec<(&'static str, Fault, Effect)> {
         ("nan", Fault::NotJson, Once("decode")),
         ("wrong-content-type", Fault::WrongContentType, Harmless),
         ("bom", Fault::Bom, Harmless),
+        ("foreign-text", Fault::ForeignText, Harmless),
         ("delay", Fault::Delay(Duration::from_millis(50)), Harmless),
         ("duplicate-items", Fault::DuplicateItems, Harmless),
         ("lying-total", Fault::LyingTotal(1_000_000), Harmless),

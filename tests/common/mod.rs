@@ -18,6 +18,7 @@ use conferencing_exporter::{
     config::Config,
     limits,
     metrics::{own::Own, text::Writer},
+    systems::catalogue,
     web::render,
 };
 use simulator::{Truth, Vendor};
@@ -36,14 +37,14 @@ impl Bench {
         // As the program does: how many requests may be under way is decided at the first one.
         limits::raise_open_files();
         let own = Own::new().unwrap();
-        let bench = Self { engine: Engine::new(Arc::clone(&own)), own };
+        let bench = Self { engine: Engine::new(Arc::clone(&own), catalogue()), own };
         bench.apply(yaml).await;
         bench
     }
 
     /// Puts another configuration to work.
     pub async fn apply(&self, yaml: &str) {
-        let loaded = match Config::parse(yaml, Path::new("test.yaml")) {
+        let loaded = match Config::parse(yaml, Path::new("test.yaml"), catalogue().profiles()) {
             Ok(loaded) => loaded,
             Err(error) => panic!("{error}\n{yaml}"),
         };
@@ -90,6 +91,7 @@ pub fn source(vendor: Vendor, url: &str, extra: &[&str]) -> String {
         Vendor::Dingtalk => {
             &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
         }
+        other => panic!("no credentials for {other:?}"),
     };
     entry(vendor.as_str(), vendor, url, &[credentials, extra].concat())
 }

@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use conferencing_exporter::config::Config;
+use conferencing_exporter::{config::Config, systems::catalogue};
 
 /// Stands for everything that must not be shown.
 const CANARY: &str = "CANARY";
@@ -30,7 +30,8 @@ fn every_broken_file_gives_exactly_the_expected_messages() {
     assert!(files.len() >= 40, "{} broken files", files.len());
     let mut differences = String::new();
     for path in files {
-        let error = Config::load(&path).expect_err(&path.display().to_string());
+        let error =
+            Config::load(&path, catalogue().profiles()).expect_err(&path.display().to_string());
         let shown = format!("{error}\n");
         let beside = path.with_extension("expected");
         if std::env::var_os("UPDATE_EXPECTED").is_some() {
@@ -47,7 +48,7 @@ fn every_broken_file_gives_exactly_the_expected_messages() {
 #[test]
 fn no_message_shows_a_secret() {
     for path in broken_files() {
-        let error = Config::load(&path).unwrap_err();
+        let error = Config::load(&path, catalogue().profiles()).unwrap_err();
         for shown in [error.to_string(), format!("{error:?}")] {
             assert!(!shown.contains(CANARY), "{}:\n{shown}", path.display());
         }
@@ -57,7 +58,7 @@ fn no_message_shows_a_secret() {
 #[test]
 fn every_problem_names_file_place_and_what_to_do() {
     for path in broken_files() {
-        for problem in Config::load(&path).unwrap_err().problems {
+        for problem in Config::load(&path, catalogue().profiles()).unwrap_err().problems {
             assert_eq!(problem.file, path.display().to_string());
             assert!(!problem.message.is_empty() && !problem.message.contains('\n'));
             let Some(position) = problem.position else { continue };
@@ -69,7 +70,8 @@ fn every_problem_names_file_place_and_what_to_do() {
 
 #[test]
 fn a_file_that_cannot_be_read_is_one_problem() {
-    let shown = |path: &str| Config::load(Path::new(path)).unwrap_err().to_string();
+    let shown =
+        |path: &str| Config::load(Path::new(path), catalogue().profiles()).unwrap_err().to_string();
     assert_eq!(
         shown("no/such.yaml"),
         "no/such.yaml: the configuration cannot be read: there is no such file; name it with `--config.file`"

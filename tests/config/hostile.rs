@@ -7,11 +7,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use conferencing_exporter::config::Config;
+use conferencing_exporter::{config::Config, systems::catalogue};
 
 fn read(what: &str, text: &str) {
     let start = Instant::now();
-    let result = Config::parse(text, Path::new("exporter.yaml"));
+    let result = Config::parse(text, Path::new("exporter.yaml"), catalogue().profiles());
     let _ = result.map_err(|error| error.to_string());
     assert!(start.elapsed() < Duration::from_secs(20), "{what}: {:?}", start.elapsed());
 }

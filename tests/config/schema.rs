@@ -8,13 +8,13 @@ use std::fs;
 use conferencing_exporter::config::{
     self,
     duration::{parse_duration, parse_size},
-    keys::{COMMON, Key, Kind, VendorKeys},
+    keys::{COMMON, Key, Kind},
 };
-use conferencing_exporter::model::Vendor;
+use conferencing_exporter::systems::catalogue;
 
 #[test]
 fn the_committed_schema_is_the_codes() {
-    let schema = config::schema();
+    let schema = config::schema(catalogue().profiles());
     if std::env::var_os("UPDATE_EXPECTED").is_some() {
         let text = serde_json::to_string_pretty(&schema).unwrap();
         fs::write("exporter.schema.json", format!("{text}\n")).unwrap();
@@ -27,7 +27,7 @@ fn the_committed_schema_is_the_codes() {
 
 #[test]
 fn every_reference_of_the_schema_leads_somewhere() {
-    let schema = config::schema();
+    let schema = config::schema(catalogue().profiles());
     let text = schema.to_string();
     let targets: Vec<_> = text.split("\"$ref\":\"#/$defs/").skip(1).collect();
     assert!(targets.len() > 10);
@@ -39,10 +39,10 @@ fn every_reference_of_the_schema_leads_somewhere() {
 
 #[test]
 fn the_reference_names_every_key_of_every_vendor() {
-    let reference = config::reference();
-    for vendor in Vendor::ALL {
-        assert!(reference.contains(&format!("`{vendor}`")));
-        for key in COMMON.iter().copied().chain(VendorKeys::of(vendor).own()) {
+    let reference = config::reference(catalogue().profiles());
+    for profile in catalogue().profiles() {
+        assert!(reference.contains(&format!("`{profile}`")));
+        for key in COMMON.iter().copied().chain(profile.own()) {
             assert!(reference.contains(&format!("| `{}` |", key.name)), "{}", key.name);
         }
     }
@@ -70,11 +70,10 @@ fn every_default_of_the_tables_is_one_its_key_takes() {
         | Kind::Section(_)
         | Kind::Sections(_) => false,
     };
-    for vendor in Vendor::ALL {
-        let keys = VendorKeys::of(vendor);
-        for key in COMMON.iter().copied().chain(keys.own()) {
-            if let Some(default) = keys.default_of(key) {
-                assert!(check(key, default), "{vendor}: {}: {default}", key.name);
+    for profile in catalogue().profiles() {
+        for key in COMMON.iter().copied().chain(profile.own()) {
+            if let Some(default) = profile.default_of(key) {
+                assert!(check(key, default), "{profile}: {}: {default}", key.name);
             }
         }
     }

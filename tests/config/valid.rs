@@ -11,15 +11,12 @@ use std::{
 
 use conferencing_exporter::{
     config::{
-        Capacity, Conferences, Config, DingtalkLogin, HuaweiLogin, Identify, LoadError, Loaded,
-        Source, System, Tls,
+        Capacity, Conferences, Config, Identify, LoadError, Loaded, Settings, Source, Tls,
         duration::{InvalidDuration, format_duration, parse_duration, parse_size},
-        keys::{
-            CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, HOST_KEYS, TLS_KEYS, VendorKeys,
-        },
+        keys::{CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, TLS_KEYS},
         secret::SecretSource,
     },
-    model::Vendor,
+    systems::{catalogue, dingtalk, huawei_meeting, pbx::Settings as Pbx, yeastar_p},
 };
 use proptest::prelude::*;
 use secrecy::ExposeSecret;
@@ -32,7 +29,8 @@ fn pbx(more: &str) -> String {
 }
 
 fn parse(text: &str) -> Result<Loaded, LoadError> {
-    Config::parse_with_env(text, Path::new("/etc/exporter/exporter.yaml"), |name| {
+    let file = Path::new("/etc/exporter/exporter.yaml");
+    Config::parse_with_env(text, file, catalogue().profiles(), |name| {
         (name == "PBX_PASSWORD").then(|| OsString::from("from-env\n"))
     })
 }
@@ -43,24 +41,34 @@ fn only_source(text: &str) -> Source {
     sources.remove(0)
 }
 
+/// The system's own settings.
+fn own<T: Settings>(source: &Source) -> &T {
+    source.settings.of().unwrap()
+}
+
+/// Every key of a system's own, those of the entries of a list included.
+fn own_keys() -> Vec<&'static Key> {
+    let own: Vec<_> = catalogue().profiles().iter().flat_map(|profile| profile.own()).collect();
+    let below = own.iter().map(|key| key.entry_keys());
+    below.flatten().copied().chain(own.iter().copied()).collect()
+}
+
 fn exposed(source: &SecretSource) -> String {
     source.read_now().unwrap().expose_secret().to_owned()
 }
 
 #[test]
 fn the_shipped_example_is_valid_and_has_all_vendors() {
-    let loaded = Config::load(Path::new("exporter.yaml")).unwrap();
-    let vendors: Vec<_> = loaded.config.sources.iter().map(Source::vendor).collect();
-    assert_eq!(vendors, Vendor::ALL);
+    let loaded = Config::load(Path::new("exporter.yaml"), catalogue().profiles()).unwrap();
+    let kinds: Vec<_> = loaded.config.sources.iter().map(|source| source.profile).collect();
+    assert_eq!(kinds, catalogue().profiles());
     let ports: Vec<_> = loaded.config.sources.iter().map(|s| s.base_url.port().unwrap()).collect();
     assert_eq!(ports, [19681, 19682, 19683, 19684, 19685]);
     let text = std::fs::read_to_string("exporter.yaml").unwrap();
-    for key in Vendor::ALL.into_iter().flat_map(|v| VendorKeys::of(v).own()).chain(
-        [COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS, HOST_KEYS]
-            .into_iter()
-            .flatten()
-            .copied(),
-    ) {
+    for key in own_keys()
+        .into_iter()
+        .chain([COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS].into_iter().flatten().copied())
+    {
         let shown = key.names().iter().any(|name| text.contains(&format!(" {name}: ")));
         assert!(
             shown
@@ -83,7 +91,7 @@ fn every_valid_file_is_valid() {
     for entry in std::fs::read_dir("tests/data/config/valid").unwrap() {
         let path = entry.unwrap().path();
         if path.extension() == Some("yaml".as_ref()) {
-            Config::load(&path).unwrap_or_else(|error| panic!("{error}"));
+            Config::load(&path, catalogue().profiles()).unwrap_or_else(|error| panic!("{error}"));
             count += 1;
         }
     }
@@ -100,13 +108,21 @@ fn every_key_of_the_tables_is_read() {
         });
         assert!(found, "{path}: {error}");
     };
-    for vendor in Vendor::ALL {
-        for key in COMMON.iter().copied().chain(VendorKeys::of(vendor).own()) {
+    for vendor in catalogue().profiles() {
+        for key in COMMON.iter().copied().chain(vendor.own()) {
             for name in key.names() {
                 if name != "vendor" {
                     let text = format!("sources: [{{ {name}: [[{{}}]], vendor: {vendor} }}]");
                     complains(&text, &format!("sources[0].{name}"));
                 }
+            }
+        }
+        for list in vendor.own() {
+            for name in list.entry_keys().iter().flat_map(|key| key.names()) {
+                let list = list.name;
+                let text =
+                    format!("sources: [{{ vendor: {vendor}, {list}: [{{ {name}: [[]] }}] }}]");
+                complains(&text, &format!("sources[0].{list}[0].{name}"));
             }
         }
     }
@@ -121,10 +137,6 @@ fn every_key_of_the_tables_is_read() {
             let text = format!("defaults: {{ {section}: {{ {}: [[]] }} }}\nsources: []", key.name);
             complains(&text, &format!("defaults.{section}.{}", key.name));
         }
-    }
-    for name in HOST_KEYS.iter().flat_map(|key| key.names()) {
-        let text = format!("sources: [{{ vendor: huawei_meeting, hosts: [{{ {name}: [[]] }}] }}]");
-        complains(&text, &format!("sources[0].hosts[0].{name}"));
     }
 }
 
@@ -144,7 +156,7 @@ fn a_minimal_source_has_the_documented_defaults() {
     assert_eq!(source.capacity, Capacity { conferences: None, participants: None });
     let conferences = Conferences { enabled: false, limit: 100, identify: Identify::Hash };
     assert_eq!(source.conferences, conferences);
-    let System::YeastarS(pbx) = source.system else { panic!("{:?}", source.system) };
+    let pbx: &Pbx = own(&source);
     assert_eq!((pbx.username.as_str(), pbx.event_port, pbx.live), ("api", 8260, true));
     assert_eq!(exposed(&pbx.password), "hunter2");
 }
@@ -170,11 +182,11 @@ fn each_vendor_has_its_own_defaults() {
             ("https://api.dingtalk.com/", "", 900),
         ]
     );
-    let System::YeastarP(p) = &sources[1].system else { panic!() };
+    let p: &yeastar_p::Settings = own(&sources[1]);
     assert_eq!((p.page_size, p.live, p.room_details), (100, true, None));
-    let System::HuaweiMeeting(huawei) = &sources[2].system else { panic!() };
+    let huawei: &huawei_meeting::Settings = own(&sources[2]);
     assert!(huawei.enterprise && huawei.discover && !huawei.attendees && !huawei.details);
-    let System::Dingtalk(dingtalk) = &sources[3].system else { panic!() };
+    let dingtalk: &dingtalk::Settings = own(&sources[3]);
     assert_eq!((dingtalk.discover, dingtalk.batch_size), (true, 50));
 }
 
@@ -186,15 +198,21 @@ fn every_login_mode_is_understood() {
         - { name: c, vendor: dingtalk, corp_id: c, client_id: i, client_secret: s }\n\
         - { name: d, vendor: dingtalk, suite_key: k, suite_secret: s, auth_corp_id: c, suite_ticket: t }\n";
     let sources = parse(text).unwrap().config.sources;
-    let System::HuaweiMeeting(huawei) = &sources[0].system else { panic!() };
-    let HuaweiLogin::AppId { user_id, corp_id, .. } = &huawei.login else { panic!() };
+    let huawei: &huawei_meeting::Settings = own(&sources[0]);
+    let huawei_meeting::Credentials::AppId { user_id, corp_id, .. } = &huawei.login else {
+        panic!()
+    };
     assert_eq!((user_id.as_deref(), corp_id.as_deref()), (Some("u"), Some("c")));
-    let System::HuaweiMeeting(huawei) = &sources[1].system else { panic!() };
-    assert!(matches!(&huawei.login, HuaweiLogin::Account { account, .. } if account == "a"));
-    let System::Dingtalk(dingtalk) = &sources[2].system else { panic!() };
-    assert!(matches!(&dingtalk.login, DingtalkLogin::Unified { corp_id, .. } if corp_id == "c"));
-    let System::Dingtalk(dingtalk) = &sources[3].system else { panic!() };
-    let DingtalkLogin::ThirdParty { suite_ticket, .. } = &dingtalk.login else { panic!() };
+    let huawei: &huawei_meeting::Settings = own(&sources[1]);
+    assert!(
+        matches!(&huawei.login, huawei_meeting::Credentials::Account { account, .. } if account == "a")
+    );
+    let dingtalk: &dingtalk::Settings = own(&sources[2]);
+    assert!(
+        matches!(&dingtalk.login, dingtalk::Credentials::Unified { corp_id, .. } if corp_id == "c")
+    );
+    let dingtalk: &dingtalk::Settings = own(&sources[3]);
+    let dingtalk::Credentials::ThirdParty { suite_ticket, .. } = &dingtalk.login else { panic!() };
     assert_eq!(exposed(suite_ticket), "t");
 }
 
@@ -208,14 +226,14 @@ fn opt_ins_are_read() {
         \x20 client_secret: s\n  page_size: 7\n  live: false\n  room_details: true\n\
         \x20 room_details_interval: 1h\n";
     let loaded = parse(text).unwrap();
-    let System::HuaweiMeeting(h) = &loaded.config.sources[0].system else { panic!() };
+    let h: &huawei_meeting::Settings = own(&loaded.config.sources[0]);
     assert!(!h.enterprise && !h.discover && h.attendees && h.details);
     assert_eq!(h.conference_ids, ["1", "2"]);
     assert_eq!(
         (h.hosts[0].conference_id.as_str(), exposed(&h.hosts[0].password).as_str()),
         ("1", "from-env")
     );
-    let System::YeastarP(p) = &loaded.config.sources[1].system else { panic!() };
+    let p: &yeastar_p::Settings = own(&loaded.config.sources[1]);
     assert_eq!((p.page_size, p.live, p.room_details), (7, false, Some(Duration::from_secs(3600))));
     let warnings: Vec<_> =
         loaded.warnings.iter().map(|w| (w.path.as_str(), w.message.as_str())).collect();
@@ -243,8 +261,8 @@ fn defaults_hold_where_a_source_is_silent() {
     let sources = parse(text).unwrap().config.sources;
     let [a, b, c] = &sources[..] else { panic!() };
     assert_eq!(
-        (a.vendor(), a.api_path.as_str(), a.base_url.path()),
-        (Vendor::YeastarS, "/api", "/pbx")
+        (a.profile.name, a.api_path.as_str(), a.base_url.path()),
+        ("yeastar_s", "/api", "/pbx")
     );
     assert_eq!((a.timeout, a.min_interval), (Duration::from_secs(5), Duration::from_secs(60)));
     assert_eq!((a.max_concurrency, a.max_response_bytes), (2, 1 << 20));
@@ -258,7 +276,7 @@ fn defaults_hold_where_a_source_is_silent() {
     let labels: Vec<_> =
         b.labels.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     assert_eq!(labels, [("floor", "3"), ("site", "branch"), ("wing", "west")]);
-    assert_eq!((c.vendor(), c.min_interval), (Vendor::Dingtalk, Duration::from_secs(60)));
+    assert_eq!((c.profile.name, c.min_interval), ("dingtalk", Duration::from_secs(60)));
 }
 
 #[test]
@@ -268,7 +286,7 @@ fn anchors_and_merge_keys_work() {
         - { <<: *one, name: b, username: v }\n";
     let sources = parse(text).unwrap().config.sources;
     assert_eq!(sources[1].name, "b");
-    let System::YeastarS(pbx) = &sources[1].system else { panic!() };
+    let pbx: &Pbx = own(&sources[1]);
     assert_eq!((pbx.username.as_str(), exposed(&pbx.password).as_str()), ("v", "p"));
 }
 
@@ -289,7 +307,8 @@ fn addresses_and_paths_are_normalised() {
 #[test]
 fn a_quoted_number_is_text() {
     let text = pbx("").replace("hunter2", "\"0123\"").replace("api\n", "!!str 1001\n");
-    let System::YeastarS(pbx) = only_source(&text).system else { panic!() };
+    let source = only_source(&text);
+    let pbx: &Pbx = own(&source);
     assert_eq!((pbx.username.as_str(), exposed(&pbx.password).as_str()), ("1001", "0123"));
 }
 
@@ -430,11 +449,14 @@ fn warnings_name_what_is_allowed_but_doubtful() {
 #[test]
 fn problems_in_an_environment_variable_are_told_apart() {
     let text = pbx("").replace("password: hunter2", "password_env: PBX_PASSWORD");
-    let System::YeastarS(pbx) = only_source(&text).system else { panic!() };
+    let source = only_source(&text);
+    let pbx: &Pbx = own(&source);
     assert_eq!(exposed(&pbx.password), "from-env");
     let shown = |value: Option<&str>| {
         let env = |_: &str| value.map(OsString::from);
-        Config::parse_with_env(&text, Path::new("x.yaml"), env).unwrap_err().problems[0]
+        Config::parse_with_env(&text, Path::new("x.yaml"), catalogue().profiles(), env)
+            .unwrap_err()
+            .problems[0]
             .message
             .clone()
     };
@@ -448,10 +470,12 @@ fn relative_paths_start_at_the_files_directory() {
     std::fs::write(directory.path().join("secret"), "hunter2\n").unwrap();
     std::fs::write(directory.path().join("ids"), "").unwrap();
     let text = "sources:\n- { name: d, vendor: dingtalk, app_key: k, app_secret_file: secret, conference_ids_file: ids }\n";
-    let loaded = Config::parse(text, &directory.path().join("exporter.yaml")).unwrap();
-    let System::Dingtalk(dingtalk) = &loaded.config.sources[0].system else { panic!() };
+    let loaded =
+        Config::parse(text, &directory.path().join("exporter.yaml"), catalogue().profiles())
+            .unwrap();
+    let dingtalk: &dingtalk::Settings = own(&loaded.config.sources[0]);
     assert_eq!(dingtalk.conference_ids_file, Some(directory.path().join("ids")));
-    let DingtalkLogin::Internal { app_secret, .. } = &dingtalk.login else { panic!() };
+    let dingtalk::Credentials::Internal { app_secret, .. } = &dingtalk.login else { panic!() };
     assert_eq!(*app_secret, SecretSource::File(directory.path().join("secret")));
     assert_eq!(exposed(app_secret), "hunter2");
 }
@@ -467,7 +491,7 @@ fn a_secret_in_a_file_others_may_read_is_a_warning() {
     std::fs::write(directory.path().join("secret"), "hunter2").unwrap();
     let warnings = |mode| {
         std::fs::set_permissions(&path, std::fs::Permissions::from_mode(mode)).unwrap();
-        Config::load(&path).unwrap().warnings
+        Config::load(&path, catalogue().profiles()).unwrap().warnings
     };
     assert!(warnings(0o600).is_empty());
     for mode in [0o640, 0o604, 0o644] {
@@ -500,7 +524,7 @@ fn tls_files_are_checked_for_what_they_hold() {
     write("two.key", two.signing_key.serialize_pem());
     let load = |tls: &str| {
         let text = pbx(&format!("    tls: {tls}\n"));
-        Config::parse(&text, &directory.path().join("exporter.yaml"))
+        Config::parse(&text, &directory.path().join("exporter.yaml"), catalogue().profiles())
     };
     let loaded = load(
         "{ ca_file: one.pem, cert_file: one.pem, key_file: one.key, server_name: one.example }",

@@ -1,4 +1,5 @@
 //! The documents say what the code does, and name tests that exist.
 
+mod layers;
 mod readme;
 mod reliability;

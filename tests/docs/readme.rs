@@ -5,58 +5,56 @@
 use std::{fmt::Write as _, fs, path::Path};
 
 use conferencing_exporter::{
-    config::{self, Config},
+    config::{self, Config, Profile, keys::Key},
     metrics::{FAMILIES, Family, measured},
-    model::{Measure, MeasureSet, Vendor},
-    vendor::{self, System},
+    model::{Measure, MeasureSet},
+    systems::catalogue,
 };
 
 const README: &str = "README.md";
 const METRICS: &str = "checks/metrics.txt";
 
-/// The options that make a vendor report more, in the order of the documentation.
-const OPTIONS: [(Vendor, &str, &str); 4] = [
-    (Vendor::YeastarP, "room_details", "room_details: true"),
-    (Vendor::HuaweiMeeting, "details", "details: true"),
-    (Vendor::HuaweiMeeting, "attendees", "attendees: true"),
-    (Vendor::HuaweiMeeting, "hosts", "hosts: [{ conference_id: \"1\", password: x }]"),
-];
-
-fn configured(vendor: Vendor, option: Option<&str>) -> MeasureSet {
-    let login = match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => {
-            "base_url: http://127.0.0.1, username: a, password: b"
-        }
-        Vendor::YeastarP => "base_url: http://127.0.0.1, client_id: a, client_secret: b",
-        Vendor::HuaweiMeeting => "app_id: a, app_key: b",
-        Vendor::Dingtalk => "app_key: a, app_secret: b",
-    };
-    let option = option.map(|option| format!(", {option}")).unwrap_or_default();
-    let yaml = format!("sources: [{{ name: x, vendor: {vendor}, {login}{option} }}]");
-    let loaded = Config::parse(&yaml, Path::new("test.yaml")).unwrap();
-    System::new(&loaded.config.sources[0]).configured()
+/// What switches `key` on, if it is an option that a source does not have by itself.
+fn switched_on(key: &Key) -> Option<String> {
+    if key.entry_keys().is_empty() {
+        return (key.default == Some("false")).then(|| "true".to_owned());
+    }
+    let entry: Vec<_> = key.entry_keys().iter().map(|key| format!("{}: x", key.name)).collect();
+    Some(format!("[{{ {} }}]", entry.join(", ")))
 }
 
-fn cell(vendor: Vendor, measure: Measure) -> String {
-    if configured(vendor, None).contains(measure) {
+fn configured(profile: &Profile, option: Option<String>) -> MeasureSet {
+    let login = profile.logins[0].required.iter().map(|key| format!("{}: x", key.name));
+    let base_url = "base_url: http://127.0.0.1".to_owned();
+    let lines: Vec<_> = login.chain([base_url]).chain(option).collect();
+    let yaml = format!("sources: [{{ name: x, vendor: {profile}, {} }}]", lines.join(", "));
+    let catalogue = catalogue();
+    let loaded = Config::parse(&yaml, Path::new("test.yaml"), catalogue.profiles()).unwrap();
+    catalogue.start(&loaded.config.sources[0]).unwrap().configured()
+}
+
+fn cell(profile: &Profile, measure: Measure) -> String {
+    if configured(profile, None).contains(measure) {
         return "yes".to_owned();
     }
-    let with: Vec<_> = OPTIONS
-        .iter()
-        .filter(|(of, _, option)| {
-            *of == vendor && configured(vendor, Some(option)).contains(measure)
+    let with: Vec<_> = profile
+        .own()
+        .filter_map(|key| Some((key.name, switched_on(key)?)))
+        .filter(|(name, value)| {
+            configured(profile, Some(format!("{name}: {value}"))).contains(measure)
         })
-        .map(|(_, name, _)| format!("`{name}`"))
+        .map(|(name, _)| format!("`{name}`"))
         .collect();
     if with.is_empty() { "-".to_owned() } else { with.join(", ") }
 }
 
 fn measures() -> String {
+    let catalogue = catalogue();
     let mut table = String::from("| Metric | Meaning |");
-    for vendor in Vendor::ALL {
-        let _ = write!(table, " {} |", vendor.title());
+    for profile in catalogue.profiles() {
+        let _ = write!(table, " {} |", profile.title);
     }
-    let _ = write!(table, "\n|---|---|{}\n", "---|".repeat(Vendor::ALL.len()));
+    let _ = write!(table, "\n|---|---|{}\n", "---|".repeat(catalogue.profiles().len()));
     for (family, series) in measured() {
         // Sizes are there together; states are not.
         let rows: Vec<(String, &str, Measure)> = match family.labels {
@@ -71,8 +69,8 @@ fn measures() -> String {
         };
         for (labels, meaning, measure) in rows {
             let _ = write!(table, "| `{}{labels}` | {meaning} |", family.name);
-            for vendor in Vendor::ALL {
-                let _ = write!(table, " {} |", cell(vendor, measure));
+            for profile in catalogue.profiles() {
+                let _ = write!(table, " {} |", cell(profile, measure));
             }
             table.push('\n');
         }
@@ -107,12 +105,10 @@ fn families(wanted: impl Fn(&Family) -> bool) -> String {
 
 fn calls() -> String {
     let mut table = String::from("| `vendor` | Calls (the label `call`) |\n|---|---|\n");
-    for vendor in Vendor::ALL {
-        let calls: Vec<_> = vendor::endpoints(vendor)
-            .iter()
-            .map(|endpoint| format!("`{}`", endpoint.as_str()))
-            .collect();
-        let _ = writeln!(table, "| `{vendor}` | {} |", calls.join(", "));
+    for profile in catalogue().profiles() {
+        let calls: Vec<_> =
+            profile.calls.iter().map(|endpoint| format!("`{}`", endpoint.as_str())).collect();
+        let _ = writeln!(table, "| `{profile}` | {} |", calls.join(", "));
     }
     table
 }
@@ -151,7 +147,7 @@ fn tables_follow_the_code() {
     expected = filled(&expected, "metrics:collection", &families(collection));
     expected = filled(&expected, "metrics:own", &families(own));
     expected = filled(&expected, "calls", &calls());
-    expected = filled(&expected, "keys", &config::reference());
+    expected = filled(&expected, "keys", &config::reference(catalogue().profiles()));
     if std::env::var_os("UPDATE_README").is_some() {
         fs::write(README, &expected).unwrap();
     }
@@ -205,9 +201,10 @@ fn every_configuration_in_the_readme_is_valid() {
                 None => format!("{line}\n"),
             })
             .collect();
-        if let Err(error) = Config::parse(&yaml, Path::new("example.yaml")) {
+        if let Err(error) = Config::parse(&yaml, Path::new("example.yaml"), catalogue().profiles())
+        {
             panic!("{error}\n{yaml}");
         }
     }
-    assert_eq!(examples, Vendor::ALL.len());
+    assert_eq!(examples, catalogue().profiles().len());
 }

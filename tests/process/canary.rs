@@ -36,6 +36,7 @@ async fn no_canary_is_seen_or_logged() {
                 Vendor::OpenvoxUc | Vendor::YeastarS | Vendor::Dingtalk => &[],
                 Vendor::YeastarP => &["room_details: true"],
                 Vendor::HuaweiMeeting => &["attendees: true", "details: true", &hosts],
+                other => panic!("no lines for {other:?}"),
             };
             source(vendor, &simulator.base_url(vendor), &[&all, extra].concat())
         })

@@ -106,6 +106,7 @@ fn each_failure_says_what_to_look_at() {
                 ("address", answer("Forbidden.AccessDenied.IpNotInWhiteList")),
                 ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg")),
             ],
+            other => panic!("no faults for {other:?}"),
         });
         faults
     };

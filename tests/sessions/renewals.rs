@@ -189,6 +189,7 @@ async fn a_fresh_token_that_is_refused_counts_as_a_refused_login() {
                 Vendor::YeastarP => "conference/list",
                 Vendor::HuaweiMeeting => "conferences/online",
                 Vendor::Dingtalk => "orgConferences",
+                other => panic!("{other:?} has no first call"),
             };
             let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
             simulator.inject(vendor, "", Some(first), fault.clone(), None);

@@ -6,14 +6,17 @@
 use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
 use conferencing_exporter::{
-    api::{Failure, Reason},
+    api::Failure,
     collect::{Budget, Engine, Report, Selection},
     config::{
-        Capacity, Conferences, Config, Dingtalk, DingtalkLogin, Identify, Source, System, Tls,
-        secret::SecretSource,
+        Capacity, Conferences, Config, Identify, OwnSettings, Source, Tls, secret::SecretSource,
     },
     metrics::own::Own,
-    model::{Measure, Observation},
+    model::{Measure, Observation, Reason},
+    systems::{
+        System, catalogue,
+        dingtalk::{Credentials, Dingtalk, Settings},
+    },
 };
 use serde_json::{Value, json};
 use simulator::{
@@ -30,23 +33,23 @@ fn secret(text: &str) -> SecretSource {
     SecretSource::Literal(text.to_owned().into())
 }
 
-fn internal() -> DingtalkLogin {
-    DingtalkLogin::Internal {
+fn internal() -> Credentials {
+    Credentials::Internal {
         app_key: DINGTALK_APP_KEY.to_owned(),
         app_secret: secret(DINGTALK_APP_SECRET),
     }
 }
 
-fn unified() -> DingtalkLogin {
-    DingtalkLogin::Unified {
+fn unified() -> Credentials {
+    Credentials::Unified {
         corp_id: DINGTALK_CORP_ID.to_owned(),
         client_id: CLIENT_ID.to_owned(),
         client_secret: secret(CLIENT_SECRET),
     }
 }
 
-fn third_party() -> DingtalkLogin {
-    DingtalkLogin::ThirdParty {
+fn third_party() -> Credentials {
+    Credentials::ThirdParty {
         suite_key: DINGTALK_SUITE_KEY.to_owned(),
         suite_secret: secret(DINGTALK_SUITE_SECRET),
         auth_corp_id: DINGTALK_CORP_ID.to_owned(),
@@ -54,8 +57,8 @@ fn third_party() -> DingtalkLogin {
     }
 }
 
-fn settings() -> Dingtalk {
-    Dingtalk {
+fn settings() -> Settings {
+    Settings {
         login: internal(),
         discover: true,
         conference_ids: Vec::new(),
@@ -71,20 +74,21 @@ struct Bench {
 }
 
 impl Bench {
-    async fn new(settings: Dingtalk) -> Self {
+    async fn new(settings: Settings) -> Self {
         Self::shown(settings, Identify::Hash).await
     }
 
-    async fn shown(settings: Dingtalk, identify: Identify) -> Self {
+    async fn shown(settings: Settings, identify: Identify) -> Self {
         let simulator = Simulator::start(Options::default()).await.unwrap();
-        let bench = Self { simulator, engine: Engine::new(Own::new().unwrap()) };
+        let bench = Self { simulator, engine: Engine::new(Own::new().unwrap(), catalogue()) };
         bench.apply(settings, identify).await;
         bench
     }
 
-    async fn apply(&self, settings: Dingtalk, identify: Identify) {
+    async fn apply(&self, settings: Settings, identify: Identify) {
         let source = Source {
             name: "org".to_owned(),
+            profile: Dingtalk::PROFILE,
             base_url: self.simulator.base_url(Vendor::Dingtalk).parse().unwrap(),
             api_path: String::new(),
             labels: BTreeMap::new(),
@@ -96,7 +100,7 @@ impl Bench {
             proxy_url: None,
             capacity: Capacity::default(),
             conferences: Conferences { enabled: true, limit: 1_000, identify },
-            system: System::Dingtalk(settings),
+            settings: OwnSettings::new("demo", settings),
         };
         self.engine.apply(Config { sources: vec![source] }).unwrap();
     }
@@ -247,7 +251,7 @@ async fn three_ways_to_a_token() {
         ),
     ];
     for (login, path, body) in ways {
-        let bench = Bench::new(Dingtalk { login, ..settings() }).await;
+        let bench = Bench::new(Settings { login, ..settings() }).await;
         let truth = bench.truth();
         assert!(truth.participants_muted > Some(0) && truth.conferences_all_muted > Some(0));
         assert_true(&bench.observe().await, &truth);
@@ -271,7 +275,7 @@ async fn three_ways_to_a_token() {
 
 #[tokio::test]
 async fn many_pages_and_batches_count_each_meeting_once() {
-    let bench = Bench::new(Dingtalk { batch_size: 40, ..settings() }).await;
+    let bench = Bench::new(Settings { batch_size: 40, ..settings() }).await;
     bench.hold(meetings(930));
     assert_true(&bench.observe().await, &bench.truth());
     let asked = bench.asked();
@@ -309,7 +313,7 @@ async fn nothing_is_asked_for_where_there_is_nothing() {
 #[tokio::test]
 async fn a_spoilt_batch_is_split_and_what_spoils_it_remembered() {
     let dead = ended(3);
-    let bench = Bench::new(Dingtalk { conference_ids: dead.clone(), ..settings() }).await;
+    let bench = Bench::new(Settings { conference_ids: dead.clone(), ..settings() }).await;
     bench.hold(meetings(47));
     assert_true(&bench.observe().await, &bench.truth());
     let asked = bench.asked();
@@ -328,7 +332,7 @@ async fn a_spoilt_batch_is_split_and_what_spoils_it_remembered() {
     assert_eq!(bench.asked().queries[0].len(), 50, "configured ids are tried again");
 
     // What was learnt survives a reload that leaves the login alone.
-    let more = Dingtalk { conference_ids: dead.clone(), batch_size: 20, ..settings() };
+    let more = Settings { conference_ids: dead.clone(), batch_size: 20, ..settings() };
     bench.apply(more, Identify::Hash).await;
     bench.observe().await;
     let asked = bench.asked();
@@ -403,7 +407,7 @@ async fn nothing_but_refusals_of_listed_meetings_is_a_failure() {
     }
 
     // What somebody configured may be wrong, or over.
-    let watched = Dingtalk { discover: false, conference_ids: ended(3), ..settings() };
+    let watched = Settings { discover: false, conference_ids: ended(3), ..settings() };
     let bench = Bench::new(watched).await;
     let refused = Fault::VendorError("paramsError".to_owned());
     bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused, None);
@@ -414,7 +418,7 @@ async fn nothing_but_refusals_of_listed_meetings_is_a_failure() {
 #[tokio::test]
 async fn ids_left_out_or_ended_are_not_in_progress() {
     for unknown_ids in [UnknownIds::Omit, UnknownIds::Ended] {
-        let bench = Bench::new(Dingtalk { conference_ids: ended(5), ..settings() }).await;
+        let bench = Bench::new(Settings { conference_ids: ended(5), ..settings() }).await;
         bench.simulator.edit(Vendor::Dingtalk, "", |population| {
             population.behaviour.unknown_ids = unknown_ids;
         });
@@ -425,7 +429,7 @@ async fn ids_left_out_or_ended_are_not_in_progress() {
 
 #[tokio::test]
 async fn too_many_spoilt_ids_fail_boundedly_and_get_further_each_time() {
-    let bench = Bench::new(Dingtalk { conference_ids: ended(120), ..settings() }).await;
+    let bench = Bench::new(Settings { conference_ids: ended(120), ..settings() }).await;
     bench.hold(meetings(10));
     let mut failures = 0;
     loop {
@@ -466,7 +470,7 @@ async fn a_batch_that_is_too_long_is_halved_once() {
 async fn without_discovery_only_the_configured_meetings_are_asked_for() {
     let mut file = tempfile::NamedTempFile::new().unwrap();
     let all = meetings(5);
-    let bench = Bench::new(Dingtalk {
+    let bench = Bench::new(Settings {
         discover: false,
         conference_ids: vec![all[0].id.clone()],
         conference_ids_file: Some(file.path().to_owned()),
@@ -535,7 +539,7 @@ async fn throttling_answers_hold_requests_back_for_their_time() {
 
 #[tokio::test]
 async fn nothing_more_is_sent_after_a_throttling_answer() {
-    let bench = Bench::new(Dingtalk { batch_size: 1, ..settings() }).await;
+    let bench = Bench::new(Settings { batch_size: 1, ..settings() }).await;
     bench.hold(meetings(100));
     let throttled = Fault::VendorError("Forbidden.AccessDenied.QpsLimitForApi".to_owned());
     bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), throttled, None);
@@ -624,7 +628,7 @@ async fn one_token_serves_a_hundred_collections_and_is_renewed_in_time() {
 #[tokio::test]
 async fn an_expired_token_is_renewed_once_and_the_call_repeated() {
     for login in [internal(), unified(), third_party()] {
-        let bench = Bench::new(Dingtalk { login, ..settings() }).await;
+        let bench = Bench::new(Settings { login, ..settings() }).await;
         bench.observe().await;
         bench.simulator.expire_tokens(Vendor::Dingtalk, "");
         bench.asked();
@@ -646,11 +650,9 @@ async fn an_expired_token_is_renewed_once_and_the_call_repeated() {
 
 #[tokio::test]
 async fn a_refused_login_is_not_repeated_at_once() {
-    let wrong = DingtalkLogin::Internal {
-        app_key: DINGTALK_APP_KEY.to_owned(),
-        app_secret: secret("wrong"),
-    };
-    let bench = Bench::new(Dingtalk { login: wrong, ..settings() }).await;
+    let wrong =
+        Credentials::Internal { app_key: DINGTALK_APP_KEY.to_owned(), app_secret: secret("wrong") };
+    let bench = Bench::new(Settings { login: wrong, ..settings() }).await;
     assert_eq!(bench.fail().await.code(), Some("invalidClientIdOrSecret"));
     assert_eq!(bench.asked().tokens, 1);
     assert_eq!(bench.fail().await.reason(), Reason::Auth);
@@ -664,13 +666,13 @@ async fn a_refused_login_is_not_repeated_at_once() {
 async fn a_new_ticket_ends_the_hold_off() {
     let mut ticket = tempfile::NamedTempFile::new().unwrap();
     write!(ticket, "old").unwrap();
-    let login = DingtalkLogin::ThirdParty {
+    let login = Credentials::ThirdParty {
         suite_key: DINGTALK_SUITE_KEY.to_owned(),
         suite_secret: secret(DINGTALK_SUITE_SECRET),
         auth_corp_id: DINGTALK_CORP_ID.to_owned(),
         suite_ticket: SecretSource::File(ticket.path().to_owned()),
     };
-    let bench = Bench::new(Dingtalk { login, ..settings() }).await;
+    let bench = Bench::new(Settings { login, ..settings() }).await;
     assert_eq!(bench.fail().await.code(), Some("invalidSuiteTicket"));
     assert!(matches!(bench.fail().await, Failure::HeldBack { .. }));
     std::fs::write(ticket.path(), DINGTALK_SUITE_TICKET).unwrap();

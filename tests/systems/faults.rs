@@ -44,6 +44,7 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
         Vendor::Dingtalk => {
             vec![("access_token", &[]), ("orgConferences", &[]), ("videoConferences/query", &[])]
         }
+        other => panic!("no calls for {other:?}"),
     }
 }
 
@@ -105,6 +106,7 @@ fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect
             ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
             ("system", answer("systemError"), Once("vendor")),
         ],
+        (other, _) => panic!("no faults for {other:?}"),
     }
 }
 
@@ -134,6 +136,7 @@ fn credentials(vendor: Vendor, call: &str) -> &'static [&'static str] {
         Vendor::Dingtalk => {
             &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
         }
+        other => panic!("no credentials for {other:?}"),
     }
 }
 

@@ -5,7 +5,9 @@
 
 use std::fmt::Write as _;
 
-use conferencing_exporter::{metrics::text::Writer, vendor, web::render};
+use conferencing_exporter::{
+    config::Profile, metrics::text::Writer, model::Endpoint, systems::catalogue, web::render,
+};
 use simulator::{Options, Request, Simulator, Vendor};
 
 use crate::common::{Bench, config, entry, exposition::Exposition, hosts, source};
@@ -123,8 +125,7 @@ async fn requests_are_the_documented_ones() {
         for request in &requests {
             assert!(!request.forbidden, "{name}: {request:?}");
             let endpoint = request.endpoint;
-            let known = vendor_of(vendor);
-            let known = vendor::endpoints(known).iter().any(|known| known.as_str() == endpoint);
+            let known = calls_of(vendor).iter().any(|known| known.as_str() == endpoint);
             assert!(known, "{name}: {request:?}");
             texts.push(written(request));
         }
@@ -132,9 +133,10 @@ async fn requests_are_the_documented_ones() {
     }
 }
 
-fn vendor_of(vendor: Vendor) -> conferencing_exporter::model::Vendor {
-    use conferencing_exporter::model::Vendor as Known;
-    *Known::ALL.iter().find(|known| known.as_str() == vendor.as_str()).unwrap()
+fn calls_of(vendor: Vendor) -> &'static [Endpoint] {
+    let catalogue = catalogue();
+    let known = |profile: &&&Profile| profile.name == vendor.as_str();
+    catalogue.profiles().iter().find(known).unwrap().calls
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod adding;
 mod dingtalk;
 mod documented;
 mod faults;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, assert_truth, config, source, wait::later};
+use crate::common::{Bench, assert_truth, config, exposition::Exposition, source, wait::later};
 
 const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
 const PCALL: [(&str, Option<&str>); 3] = [
@@ -224,5 +224,53 @@ async fn members_count_however_they_are_wrapped() {
             r#"{{"status":"Success","conference":[{{"callid":"1","conferencenumber":6401,"members":[{members}]}}]}}"#
         );
         assert_eq!(live(Vendor::YeastarS, &answer).await, [1.0, 2.0, 1.0].map(Some), "{answer}");
+    }
+}
+
+/// Why a system with these answers is down, if it is, and what is shown of it.
+async fn answered(rooms: &[u8], live: &[u8]) -> (Option<&'static str>, Exposition) {
+    let vendor = Vendor::OpenvoxUc;
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for (call, body) in [("conference/query", rooms), ("conference/query_in_session", live)] {
+        simulator.inject(vendor, "", Some(call), Fault::Body(body.to_vec()), None);
+    }
+    let named = "conferences: { enabled: true, identify: name }";
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[named])]);
+    let bench = Bench::new(&yaml).await;
+    let reports = bench.reports().await;
+    let failure = reports[0].outcome.as_ref().err().map(|failure| failure.reason().as_str());
+    (failure, bench.scrape().await)
+}
+
+#[tokio::test]
+async fn a_room_name_in_another_encoding_changes_no_number() {
+    const ROOMS: &[u8] = b"{\"status\":\"Success\",\"conferences\":[\
+        {\"number\":\"6400\",\"name\":\"\xbb\xe1\xd2\xe9\"},{\"number\":\"6401\",\"name\":\"Caf\xe9\"}]}";
+    const LIVE: &[u8] = b"{\"status\":\"Success\",\"conference\":[\
+        {\"conferencenumber\":\"6401\",\"conferencename\":\"Caf\xe9\",\"member\":[\
+        {\"channelid\":\"a\",\"memberstatus\":\"Up\"},{\"channelid\":\"b\",\"memberstatus\":\"Up\"}]}]}";
+    let (failure, scraped) = answered(ROOMS, LIVE).await;
+    assert_eq!(failure, None);
+    assert_eq!(scraped.value("conferencing_rooms", &[]), Some(2.0));
+    let joined = scraped.value("conferencing_participants", &[("state", "joined")]);
+    assert_eq!(joined, Some(2.0));
+    let named = [("conference", "Caf\u{fffd}")];
+    assert_eq!(scraped.value("conferencing_conference_participants", &named), Some(2.0));
+
+    let spoilt = |answer: &[u8], what: &str, with: &[u8]| {
+        let at = answer.windows(what.len()).position(|part| part == what.as_bytes()).unwrap();
+        [&answer[..at], with, &answer[at + what.len()..]].concat()
+    };
+    for (rooms, live) in [
+        // A key, an id, a status, and what is no text at all.
+        (spoilt(ROOMS, "\"name\"", b"\"na\xe9me\""), LIVE.to_vec()),
+        (spoilt(ROOMS, "6400", b"64\xe90"), LIVE.to_vec()),
+        (ROOMS.to_vec(), spoilt(LIVE, "6401", b"64\xe91")),
+        (ROOMS.to_vec(), spoilt(LIVE, "Up", b"U\xe9")),
+        (spoilt(ROOMS, "},{", b"},\xe9{"), LIVE.to_vec()),
+    ] {
+        let (failure, scraped) = answered(&rooms, &live).await;
+        assert_eq!(failure, Some("decode"), "{}", String::from_utf8_lossy(&rooms));
+        assert_eq!(scraped.value("conferencing_rooms", &[]), None);
     }
 }

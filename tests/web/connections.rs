@@ -10,6 +10,7 @@ use conferencing_exporter::{
     collect::Engine,
     limits,
     metrics::own::Own,
+    systems::catalogue,
     web::{Site, accept::Server, listen, security::Security},
 };
 use tokio::{
@@ -29,7 +30,7 @@ fn server_with(web_config: Option<&Path>) -> (Server, SocketAddr) {
     let arguments = ["conferencing_exporter", "--web.listen-address", "127.0.0.1:0"];
     let options = Cli::try_parse_from(arguments).expect("arguments").options;
     let own = Own::new().expect("metrics");
-    let engine = Arc::new(Engine::new(Arc::clone(&own)));
+    let engine = Arc::new(Engine::new(Arc::clone(&own), catalogue()));
     let security = Security::new(web_config, Arc::clone(&own));
     security.load().expect("web configuration");
     let site = Site::new(&options, engine, own, security, mpsc::channel(1).0);

@@ -26,7 +26,7 @@ fn metrics_of_all_of_some_and_of_none() {
     assert!(!own.text().contains("conferencing_up"));
     assert_eq!(simulator.requests(Vendor::YeastarS, "a").len(), 0);
 
-    let some = exporter.get("/metrics?source=b&source=a&unknown=1&source=b");
+    let some = exporter.get("/metrics?source=b&source=a&source=b");
     assert_eq!((some.status, some.header("content-type")), (200, Some(METRICS)));
     let text = some.text();
     assert_eq!(text.matches("\nconferencing_up{").count(), 2);
@@ -65,6 +65,15 @@ fn wrong_requests_are_told_what_would_be_right() {
         ("GET", "/probe?source=b%0Ax", 404, "\"bx\""),
         ("GET", "/metrics?source=a&source=nope", 404, "\"nope\""),
         ("GET", "/metrics?source=%ff", 400, "UTF-8"),
+        ("GET", "/metrics?target=a", 400, "unknown parameter \"target\": the only one is source"),
+        ("GET", "/metrics?source[]=a", 400, "unknown parameter \"source[]\""),
+        ("GET", "/probe?source=a&module=x", 400, "unknown parameter \"module\""),
+        ("GET", "/metrics/self?source=a", 400, "unknown parameter \"source\": there are none here"),
+        ("GET", "/sd?x", 400, "unknown parameter \"x\""),
+        ("GET", "/?x=1", 400, "unknown parameter \"x\""),
+        ("GET", "/-/healthy?x=1", 400, "unknown parameter \"x\""),
+        ("GET", "/-/ready?x=1", 400, "unknown parameter \"x\""),
+        ("POST", "/-/reload?x=1", 400, "unknown parameter \"x\""),
         ("GET", "/metrics?source=", 404, "/sd"),
         ("GET", "/metrics/", 404, "/metrics/self"),
         ("GET", "/favicon.ico", 404, "/probe?source=NAME"),
@@ -84,7 +93,7 @@ fn wrong_requests_are_told_what_would_be_right() {
     assert_eq!(simulator.requests(Vendor::YeastarS, "a").len(), 0);
     let count =
         |series: &str| exporter.own(&format!("conferencing_exporter_http_requests_total{series}"));
-    assert_eq!(count("{code=\"400\",handler=\"probe\"}"), Some(4.0));
+    assert_eq!(count("{code=\"400\",handler=\"probe\"}"), Some(5.0));
     assert_eq!(count("{code=\"405\",handler=\"metrics\"}"), Some(1.0));
     assert_eq!(count("{code=\"404\",handler=\"other\"}"), Some(3.0));
 }

@@ -227,7 +227,7 @@ async fn replaced_certificates_are_used_and_garbage_is_not() {
 
     fs::write(exporter.file("server.pem"), "garbage with a secret\n").expect("written");
     let line = exporter.log().wait_for("web configuration not loaded");
-    assert!(line.contains("server.pem holds no certificate"), "{line}");
+    assert!(line.contains("`server.pem` holds no PEM certificate"), "{line}");
     assert!(!line.contains("secret"), "{line}");
     assert!(passes(&AUTHORITY).await, "the old one stays");
     let own = client(&AUTHORITY).build().expect("client");
@@ -269,12 +269,12 @@ fn errors_name_the_place_and_never_the_value() {
             "web.yaml:1:1: tls_sever_config: unknown key; did you mean `tls_server_config`?",
         ),
         ("rate_limit: { burst: 1 }\n".to_owned(), "web.yaml:1:1: rate_limit: not supported"),
-        ("hunter2\n".to_owned(), "must be a mapping, is text"),
+        ("hunter2\n".to_owned(), "wrong type: text where a mapping belongs"),
         ("a: [hunter2\n".to_owned(), "web.yaml:1:4: not valid YAML"),
         ("a: 1\na: 2\n".to_owned(), "duplicate"),
         (
             "tls_server_config: hunter2\n".to_owned(),
-            "tls_server_config: must be a mapping, is text",
+            "tls_server_config: wrong type: text where a mapping belongs",
         ),
         ("tls_server_config:\n  cert_file: server.pem\n".to_owned(), "`key_file` is missing"),
         ("tls_server_config:\n  key_file: server.key\n".to_owned(), "`cert_file` is missing"),
@@ -284,58 +284,73 @@ fn errors_name_the_place_and_never_the_value() {
         ),
         (
             "tls_server_config:\n  cert_file: gone.pem\n  key_file: server.key\n".to_owned(),
-            "web.yaml:2:14: tls_server_config.cert_file: gone.pem cannot be read: no such file or directory",
+            "web.yaml:2:14: tls_server_config.cert_file: `gone.pem` cannot be read: there is no such file",
         ),
         (
             "tls_server_config:\n  cert_file: junk.pem\n  key_file: server.key\n".to_owned(),
-            "junk.pem holds no certificate",
+            "`junk.pem` holds no PEM certificate",
         ),
         (
             "tls_server_config:\n  cert_file: server.pem\n  key_file: junk.pem\n".to_owned(),
-            "web.yaml:3:13: tls_server_config.key_file: junk.pem holds no private key",
+            "web.yaml:3:13: tls_server_config.key_file: `junk.pem` holds no PEM private key",
         ),
         (
             "tls_server_config:\n  cert_file: server.pem\n  key_file: other/server.key\n"
                 .to_owned(),
             "the key does not belong to the certificate",
         ),
-        (tls("  cert: hunter2\n"), "give either `cert` or `cert_file`"),
+        (
+            tls("  cert: hunter2\n"),
+            "`cert` and `cert_file` are both given; keep exactly one of them",
+        ),
         (
             tls("  min_version: TLS11\n"),
-            "web.yaml:4:16: tls_server_config.min_version: TLS 1.0 and 1.1 can be broken",
+            "web.yaml:4:16: tls_server_config.min_version: TLS 1.0 and 1.1 can be broken and are not offered; use TLS12",
         ),
-        (tls("  max_version: hunter2\n"), "tls_server_config.max_version: must be TLS12 or TLS13"),
+        (
+            tls("  max_version: hunter2\n"),
+            "tls_server_config.max_version: unknown value; allowed: TLS12, TLS13",
+        ),
         (tls("  min_version: TLS13\n  max_version: TLS12\n"), "max_version: below min_version"),
         (tls("  cipher_suites: [TLS_RSA_WITH_AES_128_CBC_SHA]\n"), "forward secrecy"),
         (tls("  cipher_suites: [TLS_ECDHE_RSA_WITH_AES_128_CBC_SHA]\n"), "CBC"),
         (
             tls("  cipher_suites: [hunter2]\n"),
-            "web.yaml:4:19: tls_server_config.cipher_suites: not a cipher suite",
+            "web.yaml:4:19: tls_server_config.cipher_suites[0]: not a cipher suite",
         ),
         (tls("  cipher_suites: [TLS_AES_128_GCM_SHA256]\n"), "no cipher suite is left for TLS 1.2"),
-        (tls("  cipher_suites: hunter2\n"), "must be a list, is text"),
+        (tls("  cipher_suites: hunter2\n"), "wrong type: text where a list belongs"),
         (tls("  curve_preferences: [CurveP521]\n"), "use CurveP384"),
         (tls("  curve_preferences: [hunter2]\n"), "must be CurveP256"),
-        (tls("  prefer_server_cipher_suites: hunter2\n"), "must be true or false"),
-        (tls("  client_auth_type: hunter2\n"), "client_auth_type: must be NoClientCert"),
+        (
+            tls("  prefer_server_cipher_suites: hunter2\n"),
+            "wrong type: text where a boolean belongs",
+        ),
+        (
+            tls("  client_auth_type: hunter2\n"),
+            "client_auth_type: unknown value; allowed: NoClientCert",
+        ),
         (tls("  client_ca_file: ca.pem\n"), "client certificates are not asked for"),
-        (tls("  client_auth_type: RequireAndVerifyClientCert\n"), "needs client_ca_file"),
+        (
+            tls("  client_auth_type: RequireAndVerifyClientCert\n"),
+            "needs client_ca_file; add `client_ca_file`",
+        ),
         (
             tls("  client_auth_type: RequireAndVerifyClientCert\n  client_ca_file: junk.pem\n"),
-            "junk.pem holds no certificate",
+            "`junk.pem` holds no PEM certificate",
         ),
         (tls("  client_allowed_sans: [hunter2]\n"), "no client certificate is asked for"),
         (
             "http_server_config:\n  http2: hunter2\n".to_owned(),
-            "web.yaml:2:10: http_server_config.http2: must be true or false",
+            "web.yaml:2:10: http_server_config.http2: wrong type: text where a boolean belongs; write `true` or `false`",
         ),
         (
             "http_server_config:\n  headers:\n    X-Secret: hunter2\n".to_owned(),
-            "headers.X-Secret: this header cannot be set",
+            "headers.X-Secret: unknown key; known keys: Content-Security-Policy",
         ),
         (
             "http_server_config:\n  headers:\n    X-Frame-Options: hunter2\n".to_owned(),
-            "must be deny or sameorigin",
+            "unknown value; allowed: deny, sameorigin",
         ),
         (
             "http_server_config:\n  headers:\n    X-XSS-Protection: \"hunter2\\n\"\n".to_owned(),
@@ -347,10 +362,16 @@ fn errors_name_the_place_and_never_the_value() {
         ),
         (
             "basic_auth_users:\n  prom: { hunter2: x }\n".to_owned(),
-            "basic_auth_users: must be text, is a mapping",
+            "basic_auth_users: wrong type: a mapping where one value belongs",
         ),
-        ("basic_auth_users: hunter2\n".to_owned(), "basic_auth_users: must be a mapping"),
-        ("basic_auth_users: [hunter2]\n".to_owned(), "basic_auth_users: must be a mapping"),
+        (
+            "basic_auth_users: hunter2\n".to_owned(),
+            "basic_auth_users: wrong type: text where a mapping belongs",
+        ),
+        (
+            "basic_auth_users: [hunter2]\n".to_owned(),
+            "basic_auth_users: wrong type: a list where a mapping belongs",
+        ),
     ] {
         fs::write(directory.path().join("web.yaml"), &web).expect("written");
         let (status, _, stderr) = run(directory.path(), &[&["check"], &WEB[..]].concat());
@@ -358,11 +379,12 @@ fn errors_name_the_place_and_never_the_value() {
         assert!(stderr.contains(expected), "{web}: {stderr}");
         assert!(!stderr.contains("hunter2"), "{web}: {stderr}");
     }
-    // All of them at once.
+    // All of them at once: user, http2, the certificate, the missing key, the version.
     let web = "basic_auth_users: { a: x }\nhttp_server_config: { http2: 3 }\ntls_server_config: { cert_file: x, min_version: TLS10 }\n";
     fs::write(directory.path().join("web.yaml"), web).expect("written");
     let (_, _, stderr) = run(directory.path(), &[&["check"], &WEB[..]].concat());
-    assert_eq!(stderr.lines().count(), 4, "{stderr}");
+    let problems = stderr.lines().filter(|line| line.starts_with("web.yaml:"));
+    assert_eq!(problems.count(), 5, "{stderr}");
 }
 
 #[test]
@@ -384,7 +406,7 @@ fn what_the_toolkit_takes_is_taken() {
         inline,
         format!("{TLS}  min_version: TLS13\n  max_version: TLS13\n  prefer_server_cipher_suites: false\n"),
         format!("{TLS}  cipher_suites: [TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305, TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256]\n  curve_preferences: [CurveP256, X25519]\n"),
-        "http_server_config:\n  headers:\n    Content-Security-Policy: \"default-src 'self'\"\n    X-Frame-Options: \"\"\n    Strict-Transport-Security: max-age=31536000\n".to_owned(),
+        "http_server_config:\n  headers:\n    Content-Security-Policy: \"default-src 'self'\"\n    X-Frame-Options: \"\"\n    Strict-Transport-Security: max-age=31536000\n    X-XSS-Protection: 0\n".to_owned(),
         "basic_auth_users:\n  alice: $2y$10$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi\n".to_owned(),
     ] {
         fs::write(directory.path().join("web.yaml"), &web).expect("written");

@@ -1,0 +1,219 @@
+//! Systems that speak HTTP: the way of a request to its instance, and of the answer back.
+
+use super::socket::Socket;
+use super::{LARGEST_REQUEST, Shared, lock};
+use crate::body::{FaultyBody, Payload};
+use crate::call::{Answer, Call};
+use crate::fault::{Fault, Reply};
+use crate::instance::Instance;
+use crate::record::Request;
+use crate::registry::{Description, HttpSystem, Vendor};
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::service::service_fn;
+use hyper::{Response, StatusCode, Version};
+use hyper_util::rt::TokioIo;
+use std::future::Future;
+use std::io;
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex};
+use std::time::{Instant, SystemTime};
+
+/// One connection; `answer` gets the flag that makes it end with a reset.
+pub(crate) async fn serve<A, F>(socket: Socket, answer: A)
+where
+    A: Fn(Arc<AtomicBool>, hyper::Request<Incoming>) -> F,
+    F: Future<Output = io::Result<Response<FaultyBody>>>,
+{
+    let reset = socket.reset();
+    let service = service_fn(|request| answer(reset.clone(), request));
+    // What a client makes of a broken connection is the client's affair.
+    let _ = hyper::server::conn::http1::Builder::new()
+        .serve_connection(TokioIo::new(socket), service)
+        .await;
+}
+
+/// Answers for one system.
+pub(crate) async fn answer(
+    shared: Arc<Shared>,
+    vendor: Vendor,
+    system: &'static dyn HttpSystem,
+    reset: Arc<AtomicBool>,
+    request: hyper::Request<Incoming>,
+) -> io::Result<Response<FaultyBody>> {
+    let (parts, body) = request.into_parts();
+    let body =
+        Limited::new(body, LARGEST_REQUEST).collect().await.map_err(io::Error::other)?.to_bytes();
+    let (instance, path) = split_instance(parts.uri.path());
+    let instance = shared.instance(vendor, instance);
+    let mut call = Call {
+        method: parts.method.clone(),
+        path: path.to_owned(),
+        query: decode(parts.uri.query().unwrap_or_default()),
+        headers: parts.headers.clone(),
+        body,
+        now: Instant::now(),
+        wall: SystemTime::now(),
+    };
+    let (endpoint, fault, number) = {
+        let mut instance = lock(&instance);
+        instance.advance();
+        let endpoint = system.endpoint(&instance, &call);
+        let fault = instance.take_fault(endpoint.unwrap_or("other"));
+        let record = || instance.recorded().begin(recorded(&parts, &call, endpoint));
+        let number = shared.options.record.then(record);
+        (endpoint, fault, number)
+    };
+    if matches!(fault, Some(Fault::RepeatPages)) {
+        call.query = first_page(call.query);
+    }
+    let description = shared.description(vendor);
+    let judgement = Judgement { description, system, instance, call, endpoint, fault, number };
+    let reply = match judgement.fault {
+        Some(Fault::JudgeLater(delay)) => {
+            // In a task of its own: this one ends when the client leaves.
+            let (stop, quirks) = (shared.stop.clone(), shared.options.quirks);
+            let later = async move {
+                tokio::time::sleep(delay).await;
+                judgement.reply(quirks).await
+            };
+            tokio::spawn(async move { stop.run_until_cancelled(later).await })
+                .await
+                .map_err(io::Error::other)?
+                .unwrap_or_else(|| Err(io::Error::other("the simulator has stopped")))?
+        }
+        _ => judgement.reply(shared.options.quirks).await?,
+    };
+    let delay = shared.options.latency + reply.delay;
+    if !delay.is_zero() {
+        tokio::time::sleep(delay).await;
+    }
+    send(system, reply, &reset).await
+}
+
+/// A request that has arrived and is to be judged.
+struct Judgement {
+    description: &'static Description,
+    system: &'static dyn HttpSystem,
+    instance: Arc<Mutex<Instance>>,
+    call: Call,
+    endpoint: Option<&'static str>,
+    fault: Option<Fault>,
+    /// Of the recorded request.
+    number: Option<u64>,
+}
+
+impl Judgement {
+    /// Lets the call have its effect, unless the fault says otherwise, and makes what goes out.
+    async fn reply(self, quirks: bool) -> io::Result<Reply> {
+        let Self { description, system, instance, mut call, endpoint, fault, number } = self;
+        // Tokens live from when they are issued, not from when they were asked for.
+        if matches!(fault, Some(Fault::JudgeLater(_))) {
+            (call.now, call.wall) = (Instant::now(), SystemTime::now());
+        }
+        let right = fault
+            .as_ref()
+            .is_none_or(Fault::needs_answer)
+            .then(|| system.answer(&mut lock(&instance), endpoint, &call));
+        let forbidden = right.as_ref().is_some_and(|answer| answer.forbidden);
+        let reply = match (fault, right) {
+            (Some(fault), right) => {
+                // Packing a bomb takes a while, and other connections share this thread.
+                let reply = move || {
+                    let main_keys = endpoint.map_or(&[][..], |endpoint| system.main_keys(endpoint));
+                    let failure = |code: &str| system.failure(code);
+                    fault.reply(right, &failure, main_keys, description)
+                };
+                tokio::task::spawn_blocking(reply).await.map_err(io::Error::other)?
+            }
+            (None, Some(right)) => plain(system, quirks, right),
+            (None, None) => return Err(io::Error::other("no fault and no answer")),
+        };
+        if let Some(number) = number {
+            lock(&instance).recorded().complete(number, forbidden, reply.begun());
+        }
+        Ok(reply)
+    }
+}
+
+/// `/i/<instance>/rest` is the system of that name.
+fn split_instance(path: &str) -> (&str, &str) {
+    match path.strip_prefix("/i/") {
+        None => ("", path),
+        Some(rest) => rest.find('/').map_or((rest, ""), |slash| rest.split_at(slash)),
+    }
+}
+
+pub(crate) fn decode(query: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+fn first_page(query: Vec<(String, String)>) -> Vec<(String, String)> {
+    let first = |(key, value): (String, String)| match key.as_str() {
+        "page" => (key, "1".to_owned()),
+        "offset" | "nextToken" => (key, "0".to_owned()),
+        _ => (key, value),
+    };
+    query.into_iter().map(first).collect()
+}
+
+fn plain(system: &dyn HttpSystem, quirks: bool, right: Answer) -> Reply {
+    let body = right.body.clone();
+    let payload = if system.announces_length(quirks) {
+        Payload::Whole(body)
+    } else {
+        Payload::UntilClose(body)
+    };
+    Reply::to(&right, payload)
+}
+
+fn recorded(parts: &Parts, call: &Call, endpoint: Option<&'static str>) -> Request {
+    let header = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
+        (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
+    };
+    Request {
+        at: call.wall,
+        endpoint: endpoint.unwrap_or("other"),
+        method: parts.method.to_string(),
+        path: call.path.clone(),
+        query: call.query.clone(),
+        headers: parts.headers.iter().map(header).collect(),
+        body: String::from_utf8_lossy(&call.body).into_owned(),
+        forbidden: endpoint.is_none(),
+        status: 0,
+    }
+}
+
+async fn send(
+    system: &dyn HttpSystem,
+    reply: Reply,
+    reset: &Arc<AtomicBool>,
+) -> io::Result<Response<FaultyBody>> {
+    match reply.payload {
+        Payload::Never => std::future::pending().await,
+        Payload::Close => return Err(io::Error::other("no answer is to be given")),
+        Payload::Whole(_)
+        | Payload::UntilClose(_)
+        | Payload::Drip(_)
+        | Payload::Half { .. }
+        | Payload::Endless => {}
+    }
+    let until_close = matches!(reply.payload, Payload::UntilClose(_));
+    let mut response = Response::new(FaultyBody::new(reply.payload, reset));
+    *response.status_mut() =
+        StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if until_close {
+        *response.version_mut() = Version::HTTP_10;
+    }
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(reply.kind));
+    for (name, value) in reply.headers {
+        headers.insert(name, HeaderValue::from_str(&value).map_err(io::Error::other)?);
+    }
+    for (name, value) in system.headers() {
+        headers.insert(*name, HeaderValue::from_static(value));
+    }
+    Ok(response)
+}

@@ -1,0 +1,215 @@
+//! `check --live`: logs in to each source, queries it once, says what came of it, logs out. The
+//! tool for the first five minutes with a new PBX.
+
+use std::{
+    fmt::Write as _,
+    io::{self, IsTerminal, Write},
+    sync::Arc,
+    time::Duration,
+};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use tokio::runtime::Builder;
+
+use crate::{
+    cli::Exit,
+    collect::{Budget, Engine, Report, Selection, Source},
+    commands::fail,
+    config::Config,
+    metrics::own::Own,
+    model::{Measure, Observation},
+    systems::{self, advice},
+};
+
+/// Asks the sources of `names`, or all; prints the table to standard output.
+pub(super) fn run(config: Config, names: &[String]) -> Exit {
+    let runtime = match Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
+    };
+    let exit = runtime.block_on(ask(config, names));
+    // A name server that does not answer must not keep the process.
+    runtime.shutdown_background();
+    exit
+}
+
+async fn ask(config: Config, names: &[String]) -> Exit {
+    let engine = match Own::new() {
+        Ok(own) => Engine::new(own, systems::catalogue()),
+        Err(error) => return fail(&error.to_string(), Exit::Failed),
+    };
+    if let Err(error) = engine.apply(config) {
+        return fail(&error.to_string(), Exit::Unusable);
+    }
+    let selection = if names.is_empty() { Selection::All } else { Selection::Named(names) };
+    let sources = match engine.select(selection) {
+        Ok(sources) => sources,
+        Err(unknown) => {
+            let known: Vec<_> = engine.sources().iter().map(|s| s.name().to_owned()).collect();
+            let problem = format!("no source is named {unknown}; there are: {}", known.join(", "));
+            return fail(&problem, Exit::Unusable);
+        }
+    };
+    let reports = collect(sources.sources()).await;
+    let table = table(&reports, io::stdout().is_terminal());
+    // Where standard output is closed, the exit status still tells.
+    let _ = io::stdout().lock().write_all(table.as_bytes());
+    engine.shutdown().await;
+    if reports.iter().all(|report| report.outcome.is_ok()) { Exit::Done } else { Exit::Failed }
+}
+
+async fn collect(sources: &[Arc<Source>]) -> Vec<Report> {
+    let total = sources.len();
+    let mut asked: FuturesUnordered<_> = sources
+        .iter()
+        .cloned()
+        .enumerate()
+        .map(|(index, source)| async move { (index, source.collect(Budget::default()).await) })
+        .collect();
+    let progress = Progress::new(total);
+    let mut reports = Vec::with_capacity(total);
+    progress.show(0);
+    while let Some(report) = asked.next().await {
+        reports.push(report);
+        progress.show(reports.len());
+    }
+    progress.clear();
+    reports.sort_by_key(|(index, _)| *index);
+    reports.into_iter().map(|(_, report)| report).collect()
+}
+
+/// One line on a terminal that says how far it is; nothing elsewhere.
+struct Progress {
+    total: usize,
+    terminal: bool,
+}
+
+impl Progress {
+    fn new(total: usize) -> Self {
+        Self { total, terminal: io::stderr().is_terminal() }
+    }
+
+    fn show(&self, done: usize) {
+        if self.terminal {
+            let _ = write!(io::stderr(), "\r{done} of {} sources answered", self.total);
+        }
+    }
+
+    fn clear(&self) {
+        if self.terminal {
+            let _ = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+const HEADINGS: [&str; 6] = ["SOURCE", "VENDOR", "RESULT", "TIME", "REQUESTS", "NUMBERS"];
+
+/// The table: a row a source, below it what the source can report, or what to look at.
+fn table(reports: &[Report], colour: bool) -> String {
+    let rows: Vec<[String; 6]> = reports.iter().map(row).collect();
+    let mut widths = HEADINGS.map(|heading| heading.chars().count());
+    for row in &rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let mut out = String::new();
+    push_line(&mut out, &HEADINGS.map(str::to_owned), &widths, None);
+    for (report, cells) in reports.iter().zip(&rows) {
+        let shade = colour.then_some(if report.outcome.is_ok() { "32" } else { "31" });
+        push_line(&mut out, cells, &widths, shade);
+        let indent = " ".repeat(widths[0] + 2);
+        for line in below(report) {
+            // Writing to a String cannot fail.
+            let _ = writeln!(out, "{indent}{line}");
+        }
+    }
+    out
+}
+
+/// Writes one row; `shade` colours its result.
+fn push_line(out: &mut String, cells: &[String; 6], widths: &[usize; 6], shade: Option<&str>) {
+    for (index, (cell, width)) in cells.iter().zip(widths).enumerate() {
+        let padding = " ".repeat(width - cell.chars().count());
+        let last = index + 1 == cells.len();
+        // Times and counts line up at their right ends.
+        let right = matches!(index, 3 | 4);
+        if right {
+            out.push_str(&padding);
+        }
+        match shade.filter(|_| index == 2) {
+            Some(shade) => {
+                let _ = write!(out, "\x1b[{shade}m{cell}\x1b[0m");
+            }
+            None => out.push_str(cell),
+        }
+        if !right && !last {
+            out.push_str(&padding);
+        }
+        out.push_str(if last { "\n" } else { "  " });
+    }
+}
+
+fn row(report: &Report) -> [String; 6] {
+    let source = &report.source;
+    let (result, numbers) = match &report.outcome {
+        Ok(snapshot) => ("ok".to_owned(), numbers(&snapshot.observation)),
+        Err(failure) => (format!("FAILED ({})", failure.reason()), failure.to_string()),
+    };
+    let requests: u64 = source.meters.requests().map(|(_, count)| count).sum();
+    [
+        source.name().to_owned(),
+        source.profile().name.to_owned(),
+        result,
+        seconds(report.duration),
+        requests.to_string(),
+        numbers,
+    ]
+}
+
+fn seconds(duration: Duration) -> String {
+    format!("{:.2} s", duration.as_secs_f64())
+}
+
+/// The numbers people look for first; those the source does not report are left out.
+fn numbers(observation: &Observation) -> String {
+    let shown: [(Measure, &str); 7] = [
+        (Measure::ConferencesActive, "conferences"),
+        (Measure::ConferencesScheduled, "scheduled"),
+        (Measure::ParticipantsJoined, "participants"),
+        (Measure::ParticipantsWaiting, "waiting"),
+        (Measure::ParticipantsMuted, "muted"),
+        (Measure::Rooms, "rooms"),
+        (Measure::RoomsPinProtected, "with a PIN"),
+    ];
+    let parts: Vec<_> = shown
+        .into_iter()
+        .filter_map(|(measure, name)| Some(format!("{} {name}", observation.value(measure)?)))
+        .collect();
+    parts.join(", ")
+}
+
+fn below(report: &Report) -> Vec<String> {
+    if let Err(failure) = &report.outcome {
+        return vec![format!("look at: {}", advice(report.source.profile(), failure))];
+    }
+    let reported = report.reported();
+    let (can, cannot): (Vec<_>, Vec<_>) =
+        Measure::capabilities().partition(|capability| reported.contains(*capability));
+    vec![format!("reports {}", grouped(&can)), format!("not     {}", grouped(&cannot))]
+}
+
+/// Capabilities by what they are about: `participants: joined, waiting; rooms: number, moderated`.
+fn grouped(capabilities: &[Measure]) -> String {
+    let of = |subject: &str| {
+        let aspects: Vec<_> = capabilities
+            .iter()
+            .filter_map(|capability| capability.as_str().strip_prefix(subject))
+            .map(|aspect| aspect.strip_prefix('_').unwrap_or("number"))
+            .collect();
+        (!aspects.is_empty()).then(|| format!("{subject}: {}", aspects.join(", ")))
+    };
+    let groups: Vec<_> =
+        ["conferences", "participants", "invitees", "rooms"].into_iter().filter_map(of).collect();
+    groups.join("; ")
+}

@@ -1,0 +1,60 @@
+//! `check`: is the configuration right, and do the sources answer.
+
+mod live;
+
+use std::io::{self, Write};
+
+use super::fail;
+use crate::{
+    cli::{Exit, Options},
+    collect::Engine,
+    config::{Config, Loaded},
+    metrics::own::Own,
+    systems, web,
+};
+
+/// Validates the configuration without asking any source.
+pub fn offline(options: &Options) -> Exit {
+    let path = options.config_file.display();
+    let config = match validated(options) {
+        Ok(config) => config,
+        Err(exit) => return exit,
+    };
+    let sources = config.sources.len();
+    // What serving would do with it, up to the first request.
+    if let Err(problem) = apply(config) {
+        return fail(&format!("{path}: {problem}"), Exit::Unusable);
+    }
+    let plural = if sources == 1 { "source" } else { "sources" };
+    let _ = writeln!(io::stdout(), "{path}: {sources} {plural}, valid");
+    Exit::Done
+}
+
+/// Also logs in to each source, or to those of `names`, and queries it once.
+pub fn live(options: &Options, names: &[String]) -> Exit {
+    match validated(options) {
+        Ok(config) => live::run(config, names),
+        Err(exit) => exit,
+    }
+}
+
+/// The configuration, its warnings printed; or its problems printed, and how to exit.
+fn validated(options: &Options) -> Result<Config, Exit> {
+    let unusable = |problem: &dyn std::fmt::Display| fail(&problem.to_string(), Exit::Unusable);
+    let Loaded { config, warnings } =
+        Config::load(&options.config_file, systems::catalogue().profiles())
+            .map_err(|problems| unusable(&problems))?;
+    if let Some(file) = &options.web_config_file.0 {
+        web::check_config(file).map_err(|problems| unusable(&problems))?;
+    }
+    let mut stderr = io::stderr().lock();
+    for warning in &warnings {
+        let _ = writeln!(stderr, "warning: {warning}");
+    }
+    Ok(config)
+}
+
+fn apply(config: Config) -> anyhow::Result<()> {
+    let engine = Engine::new(Own::new()?, systems::catalogue());
+    Ok(engine.apply(config)?)
+}

@@ -1,0 +1,171 @@
+//! What the configuration, and whoever reads it, must know of a kind of system. The systems
+//! themselves are above: they hand their profiles down as a list.
+
+use std::{any::Any, fmt, sync::Arc, time::Duration};
+
+use url::Url;
+
+use super::{
+    keys::{API_PATH, BASE_URL, Key, Login, MIN_INTERVAL},
+    section::Section,
+};
+use crate::model::{Endpoint, Reason};
+
+/// What a kind of system is, before one is asked.
+#[derive(Debug)]
+pub struct Profile {
+    /// The value of the `vendor` label and of the configuration's `vendor` key.
+    pub name: &'static str,
+    /// The name people use for the system.
+    pub title: &'static str,
+    /// Address of the cloud, the default of `base_url`; `None`: somebody runs it, and the address
+    /// must be given.
+    pub base_url: Option<&'static str>,
+    /// The TCP port it usually answers on, for advice.
+    pub usual_port: u16,
+    /// Default of `api_path`.
+    pub api_path: &'static str,
+    /// Default of `min_interval`.
+    pub min_interval: &'static str,
+    /// Exactly one of these.
+    pub logins: &'static [Login],
+    /// The system's other keys.
+    pub keys: &'static [&'static Key],
+    /// Makes settings of the keys; `None` if a problem was reported.
+    pub read: fn(&Reading<'_, '_>) -> Option<OwnSettings>,
+    /// Every call that is ever made: the values of the label `endpoint`. All of them only read.
+    pub calls: &'static [Endpoint],
+    /// The `User-Agent` the system demands; `None`: any will do.
+    pub user_agent: Option<&'static str>,
+    /// Whether a connection serves more than one request. A PBX that closes its connections after
+    /// each answer, and does not always say so, would lose the next request on one.
+    pub keeps_connections: bool,
+    /// What a person should look at where this system fails, if that is not what holds for all
+    /// systems; of several that fit, the first.
+    pub advice: &'static [Advice],
+}
+
+/// What a person should look at when a call failed.
+#[derive(Debug)]
+pub struct Advice {
+    reason: Reason,
+    call: Option<Endpoint>,
+    text: &'static str,
+}
+
+impl Advice {
+    /// Whatever call failed for `reason`. The text is one line without a full stop.
+    pub const fn new(reason: Reason, text: &'static str) -> Self {
+        Self { reason, call: None, text }
+    }
+
+    /// The same, but only where `call` failed.
+    #[must_use]
+    pub const fn at(mut self, call: Endpoint) -> Self {
+        self.call = Some(call);
+        self
+    }
+}
+
+/// What a system's settings are read from.
+pub struct Reading<'a, 't> {
+    /// The keys of the source.
+    pub section: &'a Section<'t>,
+    /// Position of the login in [`Profile::logins`]; `None`: none is complete, and that has been
+    /// reported.
+    pub login: Option<usize>,
+    /// Where the system answers, if that could be read.
+    pub base_url: Option<&'a Url>,
+    /// A younger snapshot is served instead of asking again.
+    pub min_interval: Duration,
+}
+
+/// What only one kind of system needs. Equality tells whether a reload changed it.
+pub trait Settings: Any + fmt::Debug + Send + Sync {
+    /// Whether `other` is of the same type and says the same.
+    fn equals(&self, other: &dyn Settings) -> bool;
+}
+
+impl<T: Any + fmt::Debug + PartialEq + Send + Sync> Settings for T {
+    fn equals(&self, other: &dyn Settings) -> bool {
+        let other: &dyn Any = other;
+        other.downcast_ref::<T>().is_some_and(|other| self == other)
+    }
+}
+
+/// The [`Settings`] of one source, of whichever type they are.
+#[derive(Clone, Debug)]
+pub struct OwnSettings {
+    account: String,
+    settings: Arc<dyn Settings>,
+}
+
+impl OwnSettings {
+    /// Settings with which the exporter logs in as `account`.
+    pub fn new(account: impl Into<String>, settings: impl Settings) -> Self {
+        Self { account: account.into(), settings: Arc::new(settings) }
+    }
+
+    /// As whom the exporter logs in: what tells one account of a system from another.
+    pub fn account(&self) -> &str {
+        &self.account
+    }
+
+    /// The settings, if they are of the type `T`.
+    pub fn of<T: Settings>(&self) -> Option<&T> {
+        let settings: &dyn Any = &*self.settings;
+        settings.downcast_ref()
+    }
+}
+
+impl PartialEq for OwnSettings {
+    fn eq(&self, other: &Self) -> bool {
+        self.settings.equals(&*other.settings)
+    }
+}
+
+impl Profile {
+    /// Whether the vendor runs the system, somewhere on the internet.
+    pub const fn is_cloud(&self) -> bool {
+        self.base_url.is_some()
+    }
+
+    /// The system's own keys: those of the logins first, then the others.
+    pub fn own(&self) -> impl Iterator<Item = &'static Key> + use<> {
+        self.logins.iter().flat_map(Login::keys).chain(self.keys.iter().copied())
+    }
+
+    /// What a person should look at where the system failed for `reason`, and at which call.
+    pub fn advice_for(&self, reason: Reason, call: Option<Endpoint>) -> Option<&'static str> {
+        let fits = |advice: &&Advice| {
+            advice.reason == reason && (advice.call.is_none() || advice.call == call)
+        };
+        self.advice.iter().find(fits).map(|advice| advice.text)
+    }
+
+    /// Default of a common key, which may depend on the system.
+    pub fn default_of(&self, key: &Key) -> Option<&'static str> {
+        if key.name == BASE_URL.name {
+            self.base_url
+        } else if key.name == API_PATH.name {
+            Some(self.api_path)
+        } else if key.name == MIN_INTERVAL.name {
+            Some(self.min_interval)
+        } else {
+            key.default
+        }
+    }
+}
+
+impl PartialEq for Profile {
+    /// Names are unique.
+    fn eq(&self, other: &Self) -> bool {
+        self.name == other.name
+    }
+}
+
+impl fmt::Display for Profile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name)
+    }
+}

@@ -1,0 +1,244 @@
+//! Access tokens: three ways to one, none to prolong it or to give it back.
+
+use std::{fmt::Write, time::Duration};
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, de::IgnoredAny};
+use serde_json::json;
+
+use super::{
+    ACCESS_TOKEN, Credentials, Settings,
+    codes::{On, Reply, unwrap},
+};
+use crate::{
+    api::{
+        Api, Call, Failure, Fault,
+        lenient::{Count, Number, Text, present},
+    },
+    config,
+    model::Reason,
+    session::{self, Grant, Renewal, hold_off::Fingerprint},
+};
+
+/// Lifetime where an answer does not say, as documented.
+const LIFE: Duration = Duration::from_secs(7200);
+
+/// No token is taken to live shorter: one that does is refused and replaced once a collection.
+const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+
+/// A token is replaced so long before it ends, as documented.
+const EARLY: Duration = Duration::from_secs(5 * 60);
+
+/// How one organisation's token is asked for.
+#[derive(PartialEq)]
+pub struct Login {
+    identity: String,
+    way: Credentials,
+}
+
+impl Credentials {
+    /// As whom they log in.
+    pub(super) fn who(&self) -> String {
+        match self {
+            Self::Internal { app_key, .. } => app_key.clone(),
+            Self::Unified { corp_id, client_id, .. } => format!("{corp_id} {client_id}"),
+            Self::ThirdParty { suite_key, auth_corp_id, .. } => {
+                format!("{suite_key} {auth_corp_id}")
+            }
+        }
+    }
+}
+
+/// The secrets of a login.
+pub struct Secrets {
+    lasting: SecretString,
+    /// Pushed to the suite's owner every few hours; third-party applications only.
+    ticket: Option<SecretString>,
+}
+
+impl Login {
+    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
+        let who = settings.login.who();
+        Self {
+            identity: format!("{} {} {who}", source.profile, source.base_url),
+            way: settings.login.clone(),
+        }
+    }
+
+    fn call(&self, secrets: &Secrets) -> Call {
+        let secret = secrets.lasting.expose_secret();
+        let (path, body) = match &self.way {
+            Credentials::Internal { app_key, .. } => (
+                "/v1.0/oauth2/accessToken".to_owned(),
+                json!({ "appKey": app_key, "appSecret": secret }),
+            ),
+            Credentials::Unified { corp_id, client_id, .. } => (
+                format!("/v1.0/oauth2/{}/token", path_segment(corp_id)),
+                json!({
+                    "client_id": client_id,
+                    "client_secret": secret,
+                    "grant_type": "client_credentials",
+                }),
+            ),
+            Credentials::ThirdParty { suite_key, auth_corp_id, .. } => (
+                "/v1.0/oauth2/corpAccessToken".to_owned(),
+                json!({
+                    "suiteKey": suite_key,
+                    "suiteSecret": secret,
+                    "authCorpId": auth_corp_id,
+                    "suiteTicket": secrets.ticket.as_ref().map_or("", |t| t.expose_secret()),
+                }),
+            ),
+        };
+        Call::post(ACCESS_TOKEN, path).json(&body)
+    }
+}
+
+/// `text` as one segment of a path.
+fn path_segment(text: &str) -> String {
+    text.bytes().fold(String::with_capacity(text.len()), |mut path, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a text cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+        path
+    })
+}
+
+impl session::Login for Login {
+    type Token = SecretString;
+    type Secrets = Secrets;
+
+    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
+
+    async fn secrets(&self) -> Result<Secrets, Failure> {
+        let (lasting, ticket) = match &self.way {
+            Credentials::Internal { app_secret, .. } => (app_secret, None),
+            Credentials::Unified { client_secret, .. } => (client_secret, None),
+            Credentials::ThirdParty { suite_secret, suite_ticket, .. } => {
+                (suite_secret, Some(suite_ticket))
+            }
+        };
+        let lasting = session::read(lasting).await?;
+        let ticket = match ticket {
+            Some(ticket) => Some(session::read(ticket).await?),
+            None => None,
+        };
+        Ok(Secrets { lasting, ticket })
+    }
+
+    fn identity<'a>(&self, secrets: &'a Secrets) -> (String, &'a SecretString) {
+        (self.identity.clone(), &secrets.lasting)
+    }
+
+    fn fingerprint(secrets: &Secrets) -> Fingerprint {
+        // A new ticket is worth a new try just as a new secret is.
+        session::fingerprint([&secrets.lasting].into_iter().chain(&secrets.ticket))
+    }
+
+    async fn login(&self, api: &Api, secrets: &Secrets) -> Result<Grant<SecretString>, Failure> {
+        api.send(self.call(secrets), |answer| unwrap::<Granted<'_>>(answer, On::Token)?.grant())
+            .await
+    }
+
+    async fn renew(
+        &self,
+        _: &Api,
+        _: &SecretString,
+        _: Renewal,
+    ) -> Result<Option<Grant<SecretString>>, Failure> {
+        // There is no call for it: asking again within its lifetime prolongs the same token.
+        Ok(None)
+    }
+
+    async fn logout(&self, _: &Api, _: &SecretString) {
+        // There is no call for it, and other replicas share the token.
+    }
+}
+
+/// The spelling depends on the way, and the documentation's samples mix them.
+#[derive(Deserialize)]
+struct Granted<'a> {
+    #[serde(borrow, default, rename = "accessToken")]
+    access_token: Text<'a>,
+    #[serde(borrow, default, rename = "access_token")]
+    access_token_unified: Text<'a>,
+    #[serde(default, rename = "expireIn")]
+    expire_in: Count,
+    #[serde(default, rename = "expires_in")]
+    expires_in: Count,
+    #[serde(default)]
+    errcode: Number,
+    #[serde(default, deserialize_with = "present")]
+    punish: Option<IgnoredAny>,
+}
+
+impl Granted<'_> {
+    fn token(&self) -> &str {
+        [&self.access_token, &self.access_token_unified]
+            .into_iter()
+            .map(Text::as_str)
+            .find(|token| !token.is_empty())
+            .unwrap_or_default()
+    }
+
+    fn grant(self) -> Result<Grant<SecretString>, Fault> {
+        let token = self.token();
+        if token.is_empty() {
+            return Err(Fault::new(Reason::Decode));
+        }
+        let valid_for = [self.expire_in.0, self.expires_in.0]
+            .into_iter()
+            .flatten()
+            .find(|seconds| *seconds > 0)
+            .map_or(LIFE, Duration::from_secs)
+            .max(SHORTEST_LIFE);
+        Ok(Grant {
+            token: SecretString::from(token),
+            renew_after: valid_for.saturating_sub(EARLY).max(SHORTEST_LIFE),
+            valid_for,
+            renewable_for: valid_for,
+        })
+    }
+}
+
+impl Reply for Granted<'_> {
+    fn is_answer(&self) -> bool {
+        self.errcode.0.unwrap_or(0) == 0 && self.punish.is_none() && !self.token().is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn grant(json: &str) -> Option<(String, u64, u64)> {
+        let granted: Granted<'_> = serde_json::from_str(json).unwrap();
+        let grant = granted.grant().ok()?;
+        let seconds = (grant.renew_after.as_secs(), grant.valid_for.as_secs());
+        Some((grant.token.expose_secret().to_owned(), seconds.0, seconds.1))
+    }
+
+    #[test]
+    fn a_token_is_renewed_early_but_never_at_once() {
+        let token = |renew, valid| Some(("t".to_owned(), renew, valid));
+        assert_eq!(grant(r#"{"accessToken":"t","expireIn":7200}"#), token(6900, 7200));
+        assert_eq!(grant(r#"{"access_token":"t","expires_in":7200}"#), token(6900, 7200));
+        assert_eq!(grant(r#"{"accessToken":"t","expires_in":"3600"}"#), token(3300, 3600));
+        for none in ["{\"accessToken\":\"t\"}", r#"{"accessToken":"t","expireIn":0}"#] {
+            assert_eq!(grant(none), token(6900, 7200), "{none}");
+        }
+        assert_eq!(grant(r#"{"accessToken":"t","expireIn":1}"#), token(60, 60));
+        assert_eq!(grant(r#"{"accessToken":"t","expireIn":200}"#), token(60, 200));
+        assert_eq!(grant(r#"{"accessToken":"","expireIn":7200}"#), None);
+        assert_eq!(grant("{}"), None);
+    }
+
+    #[test]
+    fn a_corporation_stays_one_segment() {
+        assert_eq!(path_segment("ding0a1B-_"), "ding0a1B-_");
+        assert_eq!(path_segment("a/b?c%d é"), "a%2Fb%3Fc%25d%20%C3%A9");
+    }
+}

@@ -1,0 +1,158 @@
+//! What the PBXs' live queries have in common: conferences with members who are in or wait.
+
+use std::{
+    borrow::Cow,
+    collections::{BTreeMap, HashSet},
+    fmt,
+};
+
+use serde::{Deserialize, Deserializer, de};
+
+use crate::{
+    api::Fault,
+    config::{Conferences, Identify},
+    model::{Conference, Measure, Observation, Reason, Sizes},
+};
+
+/// Where a member of a conference is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::systems) enum Presence {
+    /// In the conference: `Up` (OpenVox), `ANSWER`, `ANSWERED` (Yeastar).
+    Joined,
+    /// Held until a moderator comes: `HOLD`.
+    Waiting,
+    /// Neither, or not said: not counted.
+    #[default]
+    Elsewhere,
+}
+
+impl<'de> Deserialize<'de> for Presence {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl de::Visitor<'_> for Visitor {
+            type Value = Presence;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a member's status")
+            }
+
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Presence, E> {
+                // It might be any of them.
+                if value.contains(char::REPLACEMENT_CHARACTER) {
+                    return Err(E::custom("characters that cannot be read"));
+                }
+                let is = |word: &str| value.trim().eq_ignore_ascii_case(word);
+                Ok(if is("ANSWERED") || is("ANSWER") || is("Up") {
+                    Presence::Joined
+                } else if is("HOLD") {
+                    Presence::Waiting
+                } else {
+                    Presence::Elsewhere
+                })
+            }
+
+            fn visit_unit<E: de::Error>(self) -> Result<Presence, E> {
+                Ok(Presence::Elsewhere)
+            }
+        }
+        deserializer.deserialize_any(Visitor)
+    }
+}
+
+/// Counts members of one conference, each channel once.
+#[derive(Default)]
+pub(in crate::systems) struct Members<'a> {
+    channels: HashSet<Cow<'a, str>>,
+    joined: u64,
+    waiting: u64,
+}
+
+impl<'a> Members<'a> {
+    /// Adds a member; `channel` may be empty where the system does not name it.
+    pub(in crate::systems) fn add(&mut self, channel: Cow<'a, str>, presence: Presence) {
+        if !channel.is_empty() && !self.channels.insert(channel) {
+            return;
+        }
+        match presence {
+            Presence::Joined => self.joined += 1,
+            Presence::Waiting => self.waiting += 1,
+            Presence::Elsewhere => {}
+        }
+    }
+}
+
+/// One conference that is going on.
+struct InSession<'a> {
+    /// The number or the name, where the configuration asks for one.
+    label: Option<String>,
+    members: Members<'a>,
+}
+
+/// The conferences that are going on, by what identifies them: the number, and the call where there is no number. A call gets
+/// another id each time, so that a room would have another series at each of its conferences.
+pub(in crate::systems) struct Live<'a> {
+    settings: Conferences,
+    /// The calls and numbers of the entries that were there already.
+    seen: HashSet<(Cow<'a, str>, Cow<'a, str>)>,
+    conferences: BTreeMap<Cow<'a, str>, InSession<'a>>,
+}
+
+impl<'a> Live<'a> {
+    pub(in crate::systems) fn new(settings: Conferences) -> Self {
+        Self { settings, seen: HashSet::new(), conferences: BTreeMap::new() }
+    }
+
+    /// The members of a conference, for those of this entry of an answer to be added; `None`: the same entry once more.
+    /// Two calls to one number are one conference.
+    ///
+    /// # Errors
+    /// An entry that nothing identifies.
+    pub(in crate::systems) fn entry(
+        &mut self,
+        call: Cow<'a, str>,
+        number: Cow<'a, str>,
+        name: &str,
+    ) -> Result<Option<&mut Members<'a>>, Fault> {
+        if call.is_empty() && number.is_empty() {
+            return Err(Fault::new(Reason::Decode));
+        }
+        if !self.seen.insert((Cow::clone(&call), Cow::clone(&number))) {
+            return Ok(None);
+        }
+        let label = match self.settings.identify {
+            Identify::Number if self.settings.enabled => Some(number.to_string()),
+            Identify::Name if self.settings.enabled => Some(name.to_owned()),
+            Identify::Hash | Identify::Number | Identify::Name => None,
+        };
+        let id = if number.is_empty() { call } else { number };
+        let conference = self
+            .conferences
+            .entry(id)
+            .or_insert_with(|| InSession { label, members: Members::default() });
+        Ok(Some(&mut conference.members))
+    }
+
+    /// Sets the measures of the live query.
+    pub(in crate::systems) fn report(self, observation: &mut Observation) {
+        let mut sizes = Sizes::default();
+        let mut waiting = 0;
+        for (id, InSession { label, members }) in self.conferences {
+            sizes.add(Some(members.joined));
+            waiting += members.waiting;
+            if self.settings.enabled {
+                observation.conferences.push(Conference {
+                    id: id.into_owned(),
+                    label,
+                    participants: Some(members.joined),
+                    muted: None,
+                    started_at: None,
+                });
+            }
+        }
+        sizes.report(observation);
+        observation.set(Measure::ParticipantsWaiting, waiting);
+    }
+}
+
+/// The measures of a PBX's live query besides [`Sizes::MEASURES`].
+pub(in crate::systems) const WAITING: &[Measure] = &[Measure::ParticipantsWaiting];

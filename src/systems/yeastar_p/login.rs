@@ -1,0 +1,173 @@
+//! Logging in to a Yeastar P-Series: a pair of tokens, both new after each refresh.
+
+use std::time::Duration;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{
+    Settings,
+    codes::{Bare, Code, enveloped, unwrap},
+};
+use crate::{
+    api::{
+        Answer, Api, Call, Failure, Fault,
+        lenient::{Number, Text},
+    },
+    config::{self, secret::SecretSource},
+    model::{Endpoint, Reason},
+    session::{self, Grant, Renewal, hold_off::Fingerprint},
+};
+
+pub(super) const GET_TOKEN: Endpoint = Endpoint("get_token");
+pub(super) const REFRESH_TOKEN: Endpoint = Endpoint("refresh_token");
+pub(super) const DEL_TOKEN: Endpoint = Endpoint("del_token");
+
+/// Token lifetimes where an answer does not say, as documented.
+const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
+const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// The pause after the second refused login: after five, the PBX blocks our address.
+const REFUSED: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// Whether a refresh that failed says nothing about a login: the PBX answered, and did not send us
+/// away. A refresh token outlives its access token by a day, so that without a login the same
+/// failure could last as long.
+const fn is_only_about_the_refresh(reason: Reason) -> bool {
+    match reason {
+        Reason::Auth
+        | Reason::Http4xx
+        | Reason::Http5xx
+        | Reason::Vendor
+        | Reason::Decode
+        | Reason::TooLarge => true,
+        Reason::Timeout
+        | Reason::Dns
+        | Reason::Connect
+        | Reason::Tls
+        | Reason::LockedOut
+        | Reason::Forbidden
+        | Reason::RateLimited
+        | Reason::Quota
+        | Reason::Redirect => false,
+    }
+}
+
+/// The pair of tokens.
+pub struct Tokens {
+    pub(super) access: SecretString,
+    refresh: Option<SecretString>,
+}
+
+#[derive(Deserialize)]
+struct Granted<'a> {
+    errcode: Number,
+    #[serde(borrow, default)]
+    access_token: Text<'a>,
+    #[serde(default)]
+    access_token_expire_time: Number,
+    #[serde(borrow, default)]
+    refresh_token: Text<'a>,
+    #[serde(default)]
+    refresh_token_expire_time: Number,
+}
+
+enveloped!(Granted<'_>);
+
+impl Granted<'_> {
+    fn grant(self) -> Result<Grant<Tokens>, Fault> {
+        if self.access_token.is_empty() {
+            return Err(Fault::new(Reason::Decode));
+        }
+        let life = |Number(seconds): Number, default| {
+            let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
+            seconds.filter(|seconds| *seconds > 0).map_or(default, Duration::from_secs)
+        };
+        let valid_for = life(self.access_token_expire_time, ACCESS_LIFE);
+        let refresh = (!self.refresh_token.is_empty())
+            .then(|| SecretString::from(self.refresh_token.as_str()));
+        let renewable_for = match refresh {
+            Some(_) => life(self.refresh_token_expire_time, REFRESH_LIFE).max(valid_for),
+            None => valid_for,
+        };
+        Ok(Grant {
+            token: Tokens { access: SecretString::from(self.access_token.as_str()), refresh },
+            renew_after: valid_for * 4 / 5,
+            valid_for,
+            renewable_for,
+        })
+    }
+}
+
+/// The login of one P-Series.
+#[derive(PartialEq)]
+pub struct Login {
+    identity: String,
+    client_id: String,
+    client_secret: SecretSource,
+}
+
+impl session::Login for Login {
+    type Token = Tokens;
+    type Secrets = SecretString;
+
+    const LONGEST_HOLD_OFF: Duration = REFUSED;
+
+    async fn secrets(&self) -> Result<SecretString, Failure> {
+        session::read(&self.client_secret).await
+    }
+
+    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
+        (self.identity.clone(), secrets)
+    }
+
+    fn fingerprint(secrets: &SecretString) -> Fingerprint {
+        session::fingerprint([secrets])
+    }
+
+    async fn login(&self, api: &Api, secret: &SecretString) -> Result<Grant<Tokens>, Failure> {
+        let body = json!({ "username": self.client_id, "password": secret.expose_secret() });
+        let call = Call::post(GET_TOKEN, "/get_token").json(&body);
+        api.send(call, |answer| unwrap::<Granted<'_>>(answer, Code::on_login)?.grant()).await
+    }
+
+    async fn renew(
+        &self,
+        api: &Api,
+        token: &Tokens,
+        _cause: Renewal,
+    ) -> Result<Option<Grant<Tokens>>, Failure> {
+        let Some(refresh) = &token.refresh else { return Ok(None) };
+        let body = json!({ "refresh_token": refresh.expose_secret() });
+        let call = Call::post(REFRESH_TOKEN, "/refresh_token").json(&body);
+        // Both tokens of the answer are new.
+        let renewed =
+            api.send(call, |answer| unwrap::<Granted<'_>>(answer, Code::on_query)?.grant()).await;
+        match renewed {
+            Ok(grant) => Ok(Some(grant)),
+            Err(Failure::Request(error)) if is_only_about_the_refresh(error.fault.reason) => {
+                Ok(None)
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
+    async fn logout(&self, api: &Api, token: &Tokens) {
+        let call =
+            Call::get(DEL_TOKEN, "/del_token").query("access_token", token.access.expose_secret());
+        // A token that is not given back expires by itself.
+        let done = |answer: &Answer| Ok(unwrap::<Bare>(answer, Code::on_query).map(drop)?);
+        let _ = api.send(call, done).await;
+    }
+}
+
+impl Login {
+    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
+        Self {
+            identity: format!("{} {} {}", source.profile, source.base_url, settings.client_id),
+            client_id: settings.client_id.clone(),
+            client_secret: settings.client_secret.clone(),
+        }
+    }
+}
