@@ -5,10 +5,10 @@ use std::{path::Path, sync::Arc};
 use hyper::StatusCode;
 
 use crate::{
-    api::{Api, client},
     config::Config,
     metrics::own::{Own, SourceMeters},
-    model::Endpoint,
+    model::CallName,
+    net::{Api, client},
     systems,
 };
 
@@ -48,7 +48,7 @@ impl Target {
         let Ok(meters) = SourceMeters::new(&self.own, profile.name, profile.calls) else {
             return Vec::new();
         };
-        let canned = move |endpoint: Endpoint| {
+        let canned = move |endpoint: CallName| {
             let (status, body) = answers(endpoint.as_str());
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
         };

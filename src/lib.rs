@@ -10,13 +10,12 @@
 //! | [`collect`] | every source at once, each in its budget; one collection a source at a time; young snapshots served again |
 //! | [`systems`] | a folder a system: which calls, what their answers mean, what to do about a failure |
 //! | [`session`] | token, renewal, login hold-off |
-//! | [`api`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
+//! | [`net`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | file to configuration, once; nobody else parses or validates |
 //! | `pem` | certificates and keys, for both sides of TLS |
 //! | [`model`] | the vendor-neutral vocabulary; knows nobody |
 
-pub mod api;
 pub mod cli;
 pub mod collect;
 pub mod commands;
@@ -28,6 +27,7 @@ pub mod limits;
 pub mod logging;
 pub mod metrics;
 pub mod model;
+pub mod net;
 mod pem;
 pub mod session;
 pub mod systems;

@@ -5,9 +5,9 @@ use std::fmt;
 
 /// One call of a vendor's API, by the fixed name that labels its metrics. Never a URL.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Endpoint(pub &'static str);
+pub struct CallName(pub &'static str);
 
-impl Endpoint {
+impl CallName {
     /// The value of the `call` label.
     pub const fn as_str(self) -> &'static str {
         self.0

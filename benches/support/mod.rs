@@ -14,7 +14,6 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::{Api, client},
     collect::{Engine, Report, Row, Rows, Snapshot},
     config::Config,
     metrics::{
@@ -22,6 +21,7 @@ use conferencing_exporter::{
         text::Writer,
     },
     model::{Measure, Observation},
+    net::{Api, client},
     systems::{Running, catalogue},
     web::render::{write_own, write_reports},
 };

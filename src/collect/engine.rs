@@ -20,12 +20,12 @@ use url::Url;
 
 use super::{Budget, Report, Source};
 use crate::{
-    api::{
+    config::{self, Config},
+    metrics::own::{Own, SourceMeters},
+    net::{
         Api,
         client::{self, ClientError, SharedClient},
     },
-    config::{self, Config},
-    metrics::own::{Own, SourceMeters},
     session::{Account, LOGOUT_TIME, User},
     systems::{Catalogue, Running},
 };

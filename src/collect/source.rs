@@ -21,10 +21,10 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Rows};
 use crate::{
-    api::{Api, Deadline, Failure},
     config::{self, Profile},
     metrics::{own::SourceMeters, text::Labels},
     model::{MeasureSet, Observation, Reason},
+    net::{Api, Deadline, Failure},
     session::{LoginState, hold_off::doubled},
     systems::Running,
 };

@@ -13,8 +13,8 @@ use tokio_rustls::TlsConnector;
 
 use super::fail;
 use crate::{
-    api::tls::Trusting,
     cli::{Exit, Options},
+    net::tls::Trusting,
 };
 
 /// Longest the exporter may take to say that it is healthy.

@@ -9,7 +9,7 @@ use super::{
     keys::{API_PATH, BASE_URL, Key, Login, MIN_INTERVAL},
     section::Section,
 };
-use crate::model::{Endpoint, Reason};
+use crate::model::{CallName, Reason};
 
 /// What a kind of system is, before one is asked.
 #[derive(Debug)]
@@ -34,7 +34,7 @@ pub struct Profile {
     /// Makes settings of the keys; `None` if a problem was reported.
     pub read: fn(&Reading<'_, '_>) -> Option<OwnSettings>,
     /// Every call that is ever made: the values of the label `endpoint`. All of them only read.
-    pub calls: &'static [Endpoint],
+    pub calls: &'static [CallName],
     /// The `User-Agent` the system demands; `None`: any will do.
     pub user_agent: Option<&'static str>,
     /// Whether a connection serves more than one request. A PBX that closes its connections after
@@ -49,7 +49,7 @@ pub struct Profile {
 #[derive(Debug)]
 pub struct Advice {
     reason: Reason,
-    call: Option<Endpoint>,
+    call: Option<CallName>,
     text: &'static str,
 }
 
@@ -61,7 +61,7 @@ impl Advice {
 
     /// The same, but only where `call` failed.
     #[must_use]
-    pub const fn at(mut self, call: Endpoint) -> Self {
+    pub const fn at(mut self, call: CallName) -> Self {
         self.call = Some(call);
         self
     }
@@ -136,7 +136,7 @@ impl Profile {
     }
 
     /// What a person should look at where the system failed for `reason`, and at which call.
-    pub fn advice_for(&self, reason: Reason, call: Option<Endpoint>) -> Option<&'static str> {
+    pub fn advice_for(&self, reason: Reason, call: Option<CallName>) -> Option<&'static str> {
         let fits = |advice: &&Advice| {
             advice.reason == reason && (advice.call.is_none() || advice.call == call)
         };

@@ -17,7 +17,7 @@ use super::{
     API_REQUEST_DURATION, BUILD_INFO, Family, HTTP_REQUESTS, RELOAD_SUCCESS_TIMESTAMP,
     RELOAD_SUCCESSFUL, WEB_CONFIG_RELOAD_SUCCESSFUL,
 };
-use crate::model::{Endpoint, Reason};
+use crate::model::{CallName, Reason};
 
 /// Buckets of request durations, in seconds: from a PBX on the LAN to the longest usual timeout.
 const DURATION_BUCKETS: [f64; 11] = [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -132,7 +132,7 @@ impl Counter {
 /// The counters of one source. They live as long as the source is configured under its name,
 /// over reloads that change it.
 pub struct SourceMeters {
-    requests: Vec<(Endpoint, Counter, Histogram)>,
+    requests: Vec<(CallName, Counter, Histogram)>,
     errors: [Counter; Reason::ALL.len()],
     /// Logins tried.
     pub logins: Counter,
@@ -149,7 +149,7 @@ impl SourceMeters {
     ///
     /// # Errors
     /// Only if the table itself is broken: other labels than the two of the durations.
-    pub fn new(own: &Own, vendor: &str, endpoints: &[Endpoint]) -> prometheus::Result<Arc<Self>> {
+    pub fn new(own: &Own, vendor: &str, endpoints: &[CallName]) -> prometheus::Result<Arc<Self>> {
         let requests = endpoints
             .iter()
             .map(|&endpoint| {
@@ -169,14 +169,14 @@ impl SourceMeters {
     }
 
     /// Counts a request that is about to be sent.
-    pub fn request_sent(&self, endpoint: Endpoint) {
+    pub fn request_sent(&self, endpoint: CallName) {
         if let Some((_, counter, _)) = self.entry(endpoint) {
             counter.inc();
         }
     }
 
     /// Notes how long a request took, whatever came of it.
-    pub fn request_took(&self, endpoint: Endpoint, duration: Duration) {
+    pub fn request_took(&self, endpoint: CallName, duration: Duration) {
         if let Some((_, _, histogram)) = self.entry(endpoint) {
             histogram.observe(duration.as_secs_f64());
         }
@@ -187,12 +187,12 @@ impl SourceMeters {
         self.errors[reason as usize].inc();
     }
 
-    fn entry(&self, endpoint: Endpoint) -> Option<&(Endpoint, Counter, Histogram)> {
+    fn entry(&self, endpoint: CallName) -> Option<&(CallName, Counter, Histogram)> {
         self.requests.iter().find(|(known, _, _)| *known == endpoint)
     }
 
     /// Requests sent, by call.
-    pub fn requests(&self) -> impl Iterator<Item = (Endpoint, u64)> {
+    pub fn requests(&self) -> impl Iterator<Item = (CallName, u64)> {
         self.requests.iter().map(|(endpoint, counter, _)| (*endpoint, counter.get()))
     }
 

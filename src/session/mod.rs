@@ -17,12 +17,12 @@
 //!   may still use it are counted ([`Users`]), so that it is closed after the last of them.
 
 mod account;
+mod authorized;
 pub mod hold_off;
 #[cfg(test)]
 mod orders;
 mod state;
 mod users;
-mod visit;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -37,16 +37,16 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Api, ApiError, Deadline, Failure},
     config::secret::SecretSource,
     metrics::own::SourceMeters,
     model::Reason,
+    net::{Api, ApiError, Deadline, Failure},
 };
 pub use account::Account;
+pub use authorized::Authorized;
 use hold_off::{Fingerprint, HoldOff};
 use state::{Change, Current, Held, State};
 pub use users::{User, Users};
-pub use visit::Visit;
 
 /// How one kind of system logs in.
 pub trait Login: Send + Sync + 'static {
@@ -262,8 +262,8 @@ impl<L: Login> Session<L> {
     }
 
     /// Starts one collection's use of the session.
-    pub fn visit<'a>(self: &'a Arc<Self>, api: &'a Api) -> Visit<'a, L> {
-        Visit::new(self, api)
+    pub fn authorized<'a>(self: &'a Arc<Self>, api: &'a Api) -> Authorized<'a, L> {
+        Authorized::new(self, api)
     }
 
     /// Another call was refused for credentials of this login's configuration (a meeting's host

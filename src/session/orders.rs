@@ -17,16 +17,16 @@ use tokio::{runtime::Runtime, task::JoinHandle, time::Instant};
 
 use super::{Access, Grant, Login, Renewal, Session, fingerprint, hold_off::Fingerprint};
 use crate::{
-    api::{Api, Call, Consequence, Deadline, Failure, Fault, client},
     config::{self, Capacity, Conferences, Identify, OwnSettings, Profile, Tls},
     metrics::own::{Own, SourceMeters},
-    model::{Endpoint, Reason},
+    model::{CallName, Reason},
+    net::{Api, Call, Consequence, Deadline, Failure, Fault, client},
 };
 use hyper::StatusCode;
 use secrecy::SecretString;
 
-const LOGIN: Endpoint = Endpoint("login");
-const DATA: Endpoint = Endpoint("conference/query");
+const LOGIN: CallName = CallName("login");
+const DATA: CallName = CallName("conference/query");
 
 /// The kind of system that the model is.
 const PROFILE: Profile = Profile {
@@ -243,7 +243,7 @@ impl Run {
         let api = self.api.until(Deadline::new(Instant::now() + Duration::from_secs(10)));
         let user = session.users().enter().expect("the session in use is not dropped");
         tokio::spawn(async move {
-            let visit = session.visit(&api);
+            let authorized = session.authorized(&api);
             let mut worked = true;
             for _ in 0..2 {
                 let token = AtomicU8::new(0);
@@ -252,9 +252,9 @@ impl Run {
                     Call::get(DATA, "/")
                 };
                 let judge = |_: &_| login.data(token.load(Ordering::Relaxed).into());
-                worked &= visit.send(build, judge).await.is_ok();
+                worked &= authorized.send(build, judge).await.is_ok();
             }
-            drop(visit);
+            drop(authorized);
             if worked {
                 session.collection_succeeded();
             }

@@ -10,8 +10,8 @@ use super::{
     hold_off::{Fingerprint, HoldOff},
 };
 use crate::{
-    api::{Consequence, Failure, Fault},
     model::Reason,
+    net::{Consequence, Failure, Fault},
 };
 
 /// The token in use.

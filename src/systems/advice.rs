@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::{api::Failure, config::Profile, model::Reason};
+use crate::{config::Profile, model::Reason, net::Failure};
 
 /// What a person should look at when a source of the kind `profile` failed with `failure`.
 pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
@@ -131,8 +131,8 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
 mod tests {
     use super::*;
     use crate::{
-        api::{ApiError, Fault},
-        model::Endpoint,
+        model::CallName,
+        net::{ApiError, Fault},
         systems::catalogue,
     };
 
@@ -163,7 +163,7 @@ mod tests {
     fn a_code_says_more_than_its_reason() {
         let fault = Fault::new(Reason::Vendor).advise(Some("switch it on"));
         let error =
-            ApiError { endpoint: Endpoint("login"), fault, detail: None, may_have_arrived: true };
+            ApiError { endpoint: CallName("login"), fault, detail: None, may_have_arrived: true };
         let profile = catalogue().profiles()[0];
         assert_eq!(advice(profile, &Failure::Request(error)), "switch it on");
     }

@@ -6,9 +6,9 @@ use futures_util::{FutureExt, future::BoxFuture};
 
 use super::System;
 use crate::{
-    api::{Api, Failure},
     config,
     model::{MeasureSet, Observation},
+    net::{Api, Failure},
     session::{Access, Session},
 };
 
@@ -58,7 +58,7 @@ impl<S: System> Running for LoggedIn<S> {
     }
 
     fn collect<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<Observation, Failure>> {
-        async move { self.system.collect(&self.session.visit(api)).await }.boxed()
+        async move { self.system.collect(&self.session.authorized(api)).await }.boxed()
     }
 
     fn session(&self) -> Arc<dyn Access> {

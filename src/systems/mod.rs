@@ -29,10 +29,10 @@ pub use setting::Setting;
 use std::{future::Future, sync::Arc};
 
 use crate::{
-    api::{Answer, Failure, Fault},
     config::{self, Profile, Settings},
     model::{MeasureSet, Observation},
-    session::{Login, Visit},
+    net::{Answer, Failure, Fault},
+    session::{Authorized, Login},
 };
 use logged_in::Start;
 
@@ -87,7 +87,7 @@ pub trait System: Sized + Send + Sync + 'static {
     /// The first required request that failed: a collection is all or nothing.
     fn collect(
         &self,
-        visit: &Visit<'_, Self::Login>,
+        authorized: &Authorized<'_, Self::Login>,
     ) -> impl Future<Output = Result<Observation, Failure>> + Send;
 }
 

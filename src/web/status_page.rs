@@ -23,9 +23,9 @@ use super::{
     respond::{Answer, encoded, with},
 };
 use crate::{
-    api::Failure,
     collect::{Source, SourceStatus},
     model::Measure,
+    net::Failure,
     systems::advice,
 };
 

@@ -10,7 +10,6 @@ use std::{
 };
 
 use conferencing_exporter::{
-    api::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
     collect::Rows,
     config::{Conferences, Identify},
     metrics::{
@@ -18,6 +17,7 @@ use conferencing_exporter::{
         text::{Labels, Writer},
     },
     model::{Conference, Measure, Observation, Reason, Sizes},
+    net::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{

@@ -88,7 +88,7 @@ fn imports(code: &str, root: &str) -> BTreeSet<String> {
 #[test]
 fn imports_are_found_however_they_are_written() {
     let code =
-        "use crate::{\n    api::{Api, lenient::Text},\n    config,\n};\nuse crate::model::Reason;
+        "use crate::{\n    net::{Api, lenient::Text},\n    config,\n};\nuse crate::model::Reason;
         fn x() -> crate::web::Site { $crate::cli::y() }";
     let found: Vec<_> = imports(code, "crate::").into_iter().collect();
     assert_eq!(found, ["api", "cli", "config", "model", "web"]);

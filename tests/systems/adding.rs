@@ -10,11 +10,11 @@ use std::{fs, path::Path};
 
 use crate::common::exposition::Exposition;
 use conferencing_exporter::{
-    api::Failure,
     collect::{Budget, Engine, Report, Selection},
     config::{self, Config, LoadError, Loaded},
     metrics::{own::Own, text::Writer},
     model::{Measure, Reason},
+    net::Failure,
     systems::{Catalogue, System, advice, catalogue},
     web::render::{write_own, write_reports},
 };

@@ -6,13 +6,13 @@
 use std::{collections::BTreeMap, io::Write, sync::Arc, time::Duration};
 
 use conferencing_exporter::{
-    api::Failure,
     collect::{Budget, Engine, Report, Selection},
     config::{
         Capacity, Conferences, Config, Identify, OwnSettings, Source, Tls, secret::SecretSource,
     },
     metrics::own::Own,
     model::{Measure, Observation, Reason},
+    net::Failure,
     systems::{
         System, catalogue,
         dingtalk::{Credentials, Dingtalk, Settings},

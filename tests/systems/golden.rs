@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use conferencing_exporter::{
-    config::Profile, metrics::text::Writer, model::Endpoint, systems::catalogue, web::render,
+    config::Profile, metrics::text::Writer, model::CallName, systems::catalogue, web::render,
 };
 use simulator::{Options, Request, Simulator, Vendor};
 
@@ -133,7 +133,7 @@ async fn requests_are_the_documented_ones() {
     }
 }
 
-fn calls_of(vendor: Vendor) -> &'static [Endpoint] {
+fn calls_of(vendor: Vendor) -> &'static [CallName] {
     let catalogue = catalogue();
     let known = |profile: &&&Profile| profile.name == vendor.as_str();
     catalogue.profiles().iter().find(known).unwrap().calls

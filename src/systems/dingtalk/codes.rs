@@ -9,11 +9,11 @@ use std::time::Duration;
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    api::{
+    model::Reason,
+    net::{
         Answer, Consequence, Fault,
         lenient::{Number, Text, present},
     },
-    model::Reason,
     systems::Refusal,
 };
 

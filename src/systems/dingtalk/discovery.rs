@@ -12,13 +12,13 @@ use super::{
     tally::seconds,
 };
 use crate::{
-    api::{
+    config::{Conferences, Identify},
+    model::Reason,
+    net::{
         Call, Failure, Fault,
         lenient::{Count, Flag, List, Name, Number, Text, present},
     },
-    config::{Conferences, Identify},
-    model::Reason,
-    session::Visit,
+    session::Authorized,
 };
 
 /// Meetings per page: the default and the most are not documented, related calls allow this.
@@ -138,14 +138,14 @@ impl Entry<'_> {
 /// # Errors
 /// The first page that failed.
 pub(super) async fn discover(
-    visit: &Visit<'_, Login>,
+    authorized: &Authorized<'_, Login>,
     shown: Conferences,
 ) -> Result<Listing, Failure> {
     let mut listing = Listing::default();
     let mut asked = HashSet::new();
     let mut token: Option<String> = None;
     for _ in 0..MOST_PAGES {
-        let page = visit
+        let page = authorized
             .send(
                 |access| {
                     let call = Call::get(LIST, "/v1.0/conference/orgConferences")

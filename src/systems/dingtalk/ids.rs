@@ -4,7 +4,7 @@ use std::{collections::HashSet, path::Path};
 
 use tokio::io::AsyncReadExt;
 
-use crate::api::Failure;
+use crate::net::Failure;
 
 /// Longest file of ids, in bytes: some forty thousand of them.
 const MAX_BYTES: u64 = 1024 * 1024;

@@ -11,12 +11,12 @@ use super::{
     codes::{On, Reply, unwrap},
 };
 use crate::{
-    api::{
+    config,
+    model::Reason,
+    net::{
         Api, Call, Failure, Fault,
         lenient::{Count, Number, Text, present},
     },
-    config,
-    model::Reason,
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 

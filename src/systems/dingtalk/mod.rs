@@ -21,23 +21,23 @@ use super::{
     watched::{DISCOVER, ID_MARKS, check_anything_to_ask},
 };
 use crate::{
-    api::Failure,
     config::{
         self, Advice, Conferences, OwnSettings, Profile, Reading, Section, io_reason, is_loopback,
         keys::{self, Key, Kind, MIN_INTERVAL},
         secret::SecretSource,
     },
-    model::{Endpoint, MeasureSet, Observation, Reason, Sizes},
-    session::Visit,
+    model::{CallName, MeasureSet, Observation, Reason, Sizes},
+    net::Failure,
+    session::Authorized,
 };
 use discovery::{Listing, discover};
 use login::Login;
 use query::{Learnt, Queries};
 use tally::{MEASURES, Tally};
 
-const ACCESS_TOKEN: Endpoint = Endpoint("access_token");
-const LIST: Endpoint = Endpoint("orgConferences");
-const QUERY: Endpoint = Endpoint("videoConferences/query");
+const ACCESS_TOKEN: CallName = CallName("access_token");
+const LIST: CallName = CallName("orgConferences");
+const QUERY: CallName = CallName("videoConferences/query");
 
 /// The header of the token, which stands in it as it is.
 const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
@@ -200,13 +200,13 @@ impl System for Dingtalk {
         MeasureSet::of(Sizes::MEASURES).with(MEASURES)
     }
 
-    async fn collect(&self, visit: &Visit<'_, Login>) -> Result<Observation, Failure> {
+    async fn collect(&self, authorized: &Authorized<'_, Login>) -> Result<Observation, Failure> {
         let from_file = match &self.conference_ids_file {
             Some(path) => ids::read(path).await?,
             None => Vec::new(),
         };
         let listing = if self.discover {
-            discover(visit, self.conferences).await?
+            discover(authorized, self.conferences).await?
         } else {
             Listing::default()
         };
@@ -219,7 +219,7 @@ impl System for Dingtalk {
             .filter(|id| seen.insert(*id))
             .collect();
         let queries = Queries {
-            visit,
+            authorized,
             learnt: &self.learnt,
             configured: &configured,
             pause: self.pause,

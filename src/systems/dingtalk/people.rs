@@ -10,7 +10,7 @@ use serde::{
     de::{DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor},
 };
 
-use crate::api::lenient::Count;
+use crate::net::lenient::Count;
 
 /// People of meetings, counted by row: ids of other organisations' members are empty.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

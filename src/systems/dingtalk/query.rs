@@ -24,10 +24,10 @@ use super::{
     tally::{Infos, Meeting},
 };
 use crate::{
-    api::{ApiError, Call, Failure, Fault},
     config::Conferences,
     model::Reason,
-    session::Visit,
+    net::{ApiError, Call, Failure, Fault},
+    session::Authorized,
     systems::Refusal,
 };
 
@@ -174,7 +174,7 @@ impl<'a> Found<'a> {
 
 /// One collection's queries.
 pub(super) struct Queries<'a> {
-    pub(super) visit: &'a Visit<'a, Login>,
+    pub(super) authorized: &'a Authorized<'a, Login>,
     pub(super) learnt: &'a Learnt,
     /// Ids somebody configured: these are tried again sooner.
     pub(super) configured: &'a HashSet<&'a str>,
@@ -240,7 +240,7 @@ impl Queries<'_> {
     async fn ask<'b>(&self, ids: &'b [&'b str]) -> Result<(&'b [&'b str], Outcome), Failure> {
         let body = json!({ "conferenceIdList": ids });
         let outcome = self
-            .visit
+            .authorized
             .send(
                 |token| {
                     Call::post(QUERY, "/v1.0/conference/videoConferences/query")
@@ -300,7 +300,7 @@ impl Queries<'_> {
 
     /// After all, a refusal was a failure.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
-        self.visit.api().meters.request_failed(fault.reason);
+        self.authorized.api().meters.request_failed(fault.reason);
         ApiError { endpoint: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()
     }
 }

@@ -6,12 +6,12 @@ use serde::{Deserialize, de::IgnoredAny};
 
 use super::{codes::Reply, discovery::Listing, people::People};
 use crate::{
-    api::{
+    config::{Conferences, Identify},
+    model::{Conference, Measure, Observation, Reason, Sizes},
+    net::{
         Fault,
         lenient::{Count, List, Name, Number, Text, present},
     },
-    config::{Conferences, Identify},
-    model::{Conference, Measure, Observation, Reason, Sizes},
     systems::Setting,
 };
 

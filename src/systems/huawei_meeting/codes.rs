@@ -10,11 +10,11 @@ use std::{borrow::Cow, time::Duration};
 use serde::{Deserialize, de::IgnoredAny};
 
 use crate::{
-    api::{
+    model::Reason,
+    net::{
         Answer, Consequence, Fault,
         lenient::{Object, Text},
     },
-    model::Reason,
 };
 
 /// "User locked, retry after 60 s."

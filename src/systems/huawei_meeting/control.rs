@@ -28,16 +28,16 @@ use super::{
     meetings::Active,
 };
 use crate::{
-    api::{
+    model::{CallName, Reason},
+    net::{
         Answer, Api, ApiError, Call, Consequence, Failure, Fault,
         lenient::{Count, Flag, List, Number, Object, Text, present},
     },
-    model::{Endpoint, Reason},
     session::{self, Session},
 };
 
-pub(super) const CONTROL_TOKEN: Endpoint = Endpoint("control_token");
-pub(super) const REAL_TIME_INFO: Endpoint = Endpoint("realTimeInfo");
+pub(super) const CONTROL_TOKEN: CallName = CallName("control_token");
+pub(super) const REAL_TIME_INFO: CallName = CallName("realTimeInfo");
 
 /// Lifetime of a control token whose answer does not say, or says that it has passed: then our
 /// clock is wrong.

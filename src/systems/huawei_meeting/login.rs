@@ -19,18 +19,18 @@ use super::{
     codes::{self, Content},
 };
 use crate::{
-    api::{
+    config,
+    model::{CallName, Reason},
+    net::{
         Answer, Api, Call, Failure, Fault,
         lenient::{Count, Number, Object, Text},
     },
-    config,
-    model::{Endpoint, Reason},
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 
-pub(super) const APPAUTH: Endpoint = Endpoint("appauth");
-pub(super) const ACCOUNT_LOGIN: Endpoint = Endpoint("account_login");
-pub(super) const TOKEN_LOGOUT: Endpoint = Endpoint("token_logout");
+pub(super) const APPAUTH: CallName = CallName("appauth");
+pub(super) const ACCOUNT_LOGIN: CallName = CallName("account_login");
+pub(super) const TOKEN_LOGOUT: CallName = CallName("token_logout");
 
 /// `clientType` of a program that calls the API. With this one 64 tokens of a user may be alive;
 /// with those of human clients only one, and the human would be logged out.

@@ -23,19 +23,19 @@ use super::{
     login::{Login, Token},
 };
 use crate::{
-    api::{
+    config::{Conferences, Identify},
+    model::{CallName, Reason},
+    net::{
         Call, Failure, Fault,
         lenient::{Count, Flag, List, Name, Number, Object, Text},
     },
-    config::{Conferences, Identify},
-    model::{Endpoint, Reason},
-    session::Visit,
+    session::Authorized,
 };
 
-pub(super) const CONFERENCES: Endpoint = Endpoint("conferences");
-pub(super) const ONLINE: Endpoint = Endpoint("conferences/online");
-pub(super) const DETAIL: Endpoint = Endpoint("confDetail");
-pub(super) const ATTENDEES: Endpoint = Endpoint("online/conf-attendee");
+pub(super) const CONFERENCES: CallName = CallName("conferences");
+pub(super) const ONLINE: CallName = CallName("conferences/online");
+pub(super) const DETAIL: CallName = CallName("confDetail");
+pub(super) const ATTENDEES: CallName = CallName("online/conf-attendee");
 
 /// Items a page: the documented maximum.
 const PAGE: usize = 500;
@@ -246,7 +246,7 @@ impl<'de> Deserialize<'de> for People {
 /// The ongoing meetings: all of the enterprise, or those of the user. `with` sees the token that
 /// is asked with.
 pub(super) async fn online(
-    visit: &Visit<'_, Login>,
+    authorized: &Authorized<'_, Login>,
     query_all: bool,
     settings: Conferences,
     with: impl Fn(&Token),
@@ -254,7 +254,7 @@ pub(super) async fn online(
     let mut active = Active::new();
     let mut paging = Paging::default();
     loop {
-        let (meetings, total) = visit
+        let (meetings, total) = authorized
             .send(
                 |token| {
                     with(token);
@@ -284,13 +284,13 @@ pub(super) async fn online(
 /// The ids of all meetings that are going on or to come, whenever that is. A recurring series has
 /// one id.
 pub(super) async fn listed(
-    visit: &Visit<'_, Login>,
+    authorized: &Authorized<'_, Login>,
     query_all: bool,
 ) -> Result<HashSet<String>, Failure> {
     let mut listed = HashSet::new();
     let mut paging = Paging::default();
     loop {
-        let (ids, total) = visit
+        let (ids, total) = authorized
             .send(
                 |token| {
                     authorised(Call::get(CONFERENCES, "/v1/mmc/management/conferences"), token)
@@ -315,8 +315,8 @@ pub(super) async fn listed(
 }
 
 /// How many people are invited to the meeting; 0 if it is over.
-pub(super) async fn invited(visit: &Visit<'_, Login>, id: &str) -> Result<u64, Failure> {
-    visit
+pub(super) async fn invited(authorized: &Authorized<'_, Login>, id: &str) -> Result<u64, Failure> {
+    authorized
         .send(
             |token| {
                 authorised(Call::get(DETAIL, "/v1/mmc/management/conferences/confDetail"), token)
@@ -334,12 +334,15 @@ pub(super) async fn invited(visit: &Visit<'_, Login>, id: &str) -> Result<u64, F
 }
 
 /// How many of the people in the meeting host it; 0 if it is over.
-pub(super) async fn hosts_present(visit: &Visit<'_, Login>, id: &str) -> Result<u64, Failure> {
+pub(super) async fn hosts_present(
+    authorized: &Authorized<'_, Login>,
+    id: &str,
+) -> Result<u64, Failure> {
     let mut known = HashSet::new();
     let mut hosts = HashSet::new();
     let mut paging = Paging::default();
     loop {
-        let page = visit
+        let page = authorized
             .send(
                 |token| {
                     let path = "/v1/mmc/management/conferences/online/conf-attendee";

@@ -23,14 +23,14 @@ use super::{
     watched::{DISCOVER, ID_MARKS, check_anything_to_ask},
 };
 use crate::{
-    api::Failure,
     config::{
         self, Advice, Conferences, OwnSettings, Profile, Reading, Section,
         keys::{self, Key, Kind},
         secret::SecretSource,
     },
     model::{Conference, Measure, MeasureSet, Observation, Reason, Sizes},
-    session::Visit,
+    net::Failure,
+    session::Authorized,
 };
 use control::{Hosts, Live};
 use login::{Login, Token};
@@ -224,16 +224,16 @@ impl System for HuaweiMeeting {
             .with_if(hosts, HOSTED)
     }
 
-    async fn collect(&self, visit: &Visit<'_, Login>) -> Result<Observation, Failure> {
+    async fn collect(&self, authorized: &Authorized<'_, Login>) -> Result<Observation, Failure> {
         // First and alone: this is where an expired token shows.
-        let active = self.active(visit).await?;
+        let active = self.active(authorized).await?;
         // What the live views are to tell is not asked for twice.
         let attendees = self.attendees && self.hosts.is_empty();
         let (scheduled, invited, moderators, views) = try_join!(
-            self.scheduled(visit, &active),
-            invited(visit, &active, self.details),
-            hosts_present(visit, &active, attendees),
-            self.views(visit, &active),
+            self.scheduled(authorized, &active),
+            invited(authorized, &active, self.details),
+            hosts_present(authorized, &active, attendees),
+            self.views(authorized, &active),
         )?;
         let mut observation = Observation::new();
         observation.set(Measure::ConferencesScheduled, scheduled);
@@ -243,7 +243,7 @@ impl System for HuaweiMeeting {
             Some(views) => {
                 let told = report_live(&views, &mut observation);
                 if !told && self.attendees {
-                    let moderators = hosts_present(visit, &active, true).await?;
+                    let moderators = hosts_present(authorized, &active, true).await?;
                     observation.set_if_reported(Measure::ParticipantsModerators, moderators);
                 }
                 views
@@ -321,9 +321,10 @@ impl HuaweiMeeting {
         self.watched.as_ref().is_none_or(|watched| watched.contains(id))
     }
 
-    async fn active(&self, visit: &Visit<'_, Login>) -> Result<Active, Failure> {
+    async fn active(&self, authorized: &Authorized<'_, Login>) -> Result<Active, Failure> {
         let noted = |token: &Token| self.check_scope(token);
-        let mut active = meetings::online(visit, self.enterprise, self.conferences, noted).await?;
+        let mut active =
+            meetings::online(authorized, self.enterprise, self.conferences, noted).await?;
         active.retain(|id, _| self.watches(id));
         Ok(active)
     }
@@ -341,8 +342,12 @@ impl HuaweiMeeting {
     }
 
     /// How many meetings are to come.
-    async fn scheduled(&self, visit: &Visit<'_, Login>, active: &Active) -> Result<u64, Failure> {
-        let listed = meetings::listed(visit, self.enterprise).await?;
+    async fn scheduled(
+        &self,
+        authorized: &Authorized<'_, Login>,
+        active: &Active,
+    ) -> Result<u64, Failure> {
+        let listed = meetings::listed(authorized, self.enterprise).await?;
         let to_come = |id: &&String| self.watches(id) && !active.contains_key(*id);
         Ok(listed.iter().filter(to_come).count() as u64)
     }
@@ -350,13 +355,13 @@ impl HuaweiMeeting {
     /// The live views by meeting; `None`: no host password is configured.
     async fn views(
         &self,
-        visit: &Visit<'_, Login>,
+        authorized: &Authorized<'_, Login>,
         active: &Active,
     ) -> Result<Option<HashMap<&str, Live>>, Failure> {
         if self.hosts.is_empty() {
             return Ok(None);
         }
-        self.hosts.live(visit.api(), visit.session(), active).await.map(Some)
+        self.hosts.live(authorized.api(), authorized.session(), active).await.map(Some)
     }
 
     fn report_lists(
@@ -393,27 +398,28 @@ impl HuaweiMeeting {
 
 /// How many people are invited to the active meetings; `None`: not asked.
 async fn invited(
-    visit: &Visit<'_, Login>,
+    authorized: &Authorized<'_, Login>,
     active: &Active,
     asked: bool,
 ) -> Result<Option<u64>, Failure> {
     if !asked {
         return Ok(None);
     }
-    let counts = try_join_all(active.keys().map(|id| meetings::invited(visit, id))).await?;
+    let counts = try_join_all(active.keys().map(|id| meetings::invited(authorized, id))).await?;
     Ok(Some(counts.into_iter().sum()))
 }
 
 /// How many people host the active meetings and are in; `None`: not asked.
 async fn hosts_present(
-    visit: &Visit<'_, Login>,
+    authorized: &Authorized<'_, Login>,
     active: &Active,
     asked: bool,
 ) -> Result<Option<u64>, Failure> {
     if !asked {
         return Ok(None);
     }
-    let counts = try_join_all(active.keys().map(|id| meetings::hosts_present(visit, id))).await?;
+    let counts =
+        try_join_all(active.keys().map(|id| meetings::hosts_present(authorized, id))).await?;
     Ok(Some(counts.into_iter().sum()))
 }
 

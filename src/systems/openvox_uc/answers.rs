@@ -8,12 +8,12 @@ use std::{
 use serde::Deserialize;
 
 use crate::{
-    api::{
+    config::{Conferences, Identify},
+    model::{Measure, Observation, Reason},
+    net::{
         Fault,
         lenient::{Flag, IsSet, List, Name, Text, present},
     },
-    config::{Conferences, Identify},
-    model::{Measure, Observation, Reason},
     systems::{
         Setting,
         pbx::{

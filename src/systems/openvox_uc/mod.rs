@@ -18,10 +18,10 @@ use super::{
     },
 };
 use crate::{
-    api::Failure,
     config::{self, Conferences, Profile},
     model::{Measure, MeasureSet, Observation, Sizes},
-    session::Visit,
+    net::Failure,
+    session::Authorized,
 };
 use answers::{InSession, in_session, rooms};
 
@@ -77,10 +77,10 @@ impl System for OpenvoxUc {
         .with_if(self.live, live::WAITING)
     }
 
-    async fn collect(&self, visit: &Visit<'_, Md5Login>) -> Result<Observation, Failure> {
+    async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
         let mut observation = Observation::new();
         let all = json!({ "number": "all" });
-        let known = visit
+        let known = authorized
             .send(
                 |token| FLAVOUR.call(QUERY, token).json(&all),
                 |answer| rooms(unwrap(answer, Code::on_query)?, self.conferences),
@@ -95,7 +95,7 @@ impl System for OpenvoxUc {
             return Ok(observation);
         }
         let body = json!({ "number": known.numbers.join(",") });
-        let live = visit
+        let live = authorized
             .send(
                 |token| FLAVOUR.call(IN_SESSION, token).json(&body),
                 |answer| {

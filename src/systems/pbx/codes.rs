@@ -8,8 +8,8 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::{
-    api::{Answer, Consequence, Fault, lenient::Text},
     model::Reason,
+    net::{Answer, Consequence, Fault, lenient::Text},
     systems::Refusal,
 };
 

@@ -9,9 +9,9 @@ use std::{
 use serde::{Deserialize, Deserializer, de};
 
 use crate::{
-    api::Fault,
     config::{Conferences, Identify},
     model::{Conference, Measure, Observation, Reason, Sizes},
+    net::Fault,
 };
 
 /// Where a member of a conference is.

@@ -17,15 +17,15 @@ use super::{
     codes::{Bare, Code, enveloped, unwrap},
 };
 use crate::{
-    api::{Answer, Api, Call, Failure, Fault, lenient::Text},
     config::{self, secret::SecretSource},
-    model::{Endpoint, Reason},
+    model::{CallName, Reason},
+    net::{Answer, Api, Call, Failure, Fault, lenient::Text},
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 
-pub(super) const LOGIN: Endpoint = Endpoint("login");
-pub(super) const HEARTBEAT: Endpoint = Endpoint("heartbeat");
-pub(super) const LOGOUT: Endpoint = Endpoint("logout");
+pub(super) const LOGIN: CallName = CallName("login");
+pub(super) const HEARTBEAT: CallName = CallName("heartbeat");
+pub(super) const LOGOUT: CallName = CallName("logout");
 
 /// A token lives for half an hour after the last heartbeat.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);

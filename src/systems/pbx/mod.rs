@@ -7,13 +7,13 @@ pub(super) mod live;
 pub(super) mod login;
 
 use crate::{
-    api::Call,
     config::{
         Advice, OwnSettings, Reading,
         keys::{Key, Kind, Login},
         secret::SecretSource,
     },
-    model::{Endpoint, Reason},
+    model::{CallName, Reason},
+    net::Call,
 };
 use secrecy::{ExposeSecret, SecretString};
 
@@ -30,9 +30,9 @@ pub(super) struct Flavour {
     pub(super) tells_other_faults: bool,
 }
 
-pub(super) const QUERY: Endpoint = Endpoint("conference/query");
-pub(super) const IN_SESSION: Endpoint = Endpoint("conference/query_in_session");
-pub(super) const CALLS: &[Endpoint] =
+pub(super) const QUERY: CallName = CallName("conference/query");
+pub(super) const IN_SESSION: CallName = CallName("conference/query_in_session");
+pub(super) const CALLS: &[CallName] =
     &[login::LOGIN, login::HEARTBEAT, login::LOGOUT, QUERY, IN_SESSION];
 
 /// Whether to ask for what goes on right now, of every PBX.
@@ -86,7 +86,7 @@ pub(super) fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
 
 impl Flavour {
     /// A call with the token, the way this system wants it.
-    pub(super) fn call(&self, call: Endpoint, token: &SecretString) -> Call {
+    pub(super) fn call(&self, call: CallName, token: &SecretString) -> Call {
         let path = format!("/{}", call.as_str());
         self.typed(Call::post(call, path).query("token", token.expose_secret()))
     }

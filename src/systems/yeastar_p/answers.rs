@@ -4,12 +4,12 @@ use serde::Deserialize;
 
 use super::codes::enveloped;
 use crate::{
-    api::{
+    config::Conferences,
+    model::{Measure, Observation, Reason},
+    net::{
         Fault,
         lenient::{Flag, IsSet, List, Name, Number, Text, present},
     },
-    config::Conferences,
-    model::{Measure, Observation, Reason},
     systems::{
         Setting,
         pbx::live::{Live, Presence},

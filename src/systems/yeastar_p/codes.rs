@@ -8,8 +8,8 @@ use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
-    api::{Answer, Consequence, Fault, lenient::Number},
     model::Reason,
+    net::{Answer, Consequence, Fault, lenient::Number},
     systems::Refusal,
 };
 

@@ -11,18 +11,18 @@ use super::{
     codes::{Bare, Code, enveloped, unwrap},
 };
 use crate::{
-    api::{
+    config::{self, secret::SecretSource},
+    model::{CallName, Reason},
+    net::{
         Answer, Api, Call, Failure, Fault,
         lenient::{Number, Text},
     },
-    config::{self, secret::SecretSource},
-    model::{Endpoint, Reason},
     session::{self, Grant, Renewal, hold_off::Fingerprint},
 };
 
-pub(super) const GET_TOKEN: Endpoint = Endpoint("get_token");
-pub(super) const REFRESH_TOKEN: Endpoint = Endpoint("refresh_token");
-pub(super) const DEL_TOKEN: Endpoint = Endpoint("del_token");
+pub(super) const GET_TOKEN: CallName = CallName("get_token");
+pub(super) const REFRESH_TOKEN: CallName = CallName("refresh_token");
+pub(super) const DEL_TOKEN: CallName = CallName("del_token");
 
 /// Token lifetimes where an answer does not say, as documented.
 const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);

@@ -27,22 +27,22 @@ use super::{
     },
 };
 use crate::{
-    api::{Call, Failure, Fault},
     config::{
         self, Advice, Conferences, OwnSettings, Profile, Reading,
         keys::{self, Key, Kind},
         secret::SecretSource,
     },
-    model::{Endpoint, Measure, MeasureSet, Observation, Reason, Sizes},
-    session::Visit,
+    model::{CallName, Measure, MeasureSet, Observation, Reason, Sizes},
+    net::{Call, Failure, Fault},
+    session::Authorized,
 };
 use answers::{DETAILS, Detail, DetailData, Ongoing, Page, RoomPage, RoomSettings, ongoing};
 use codes::{Code, unwrap};
 use login::Login;
 
-const LIST: Endpoint = Endpoint("conference/list");
-const ONGOING: Endpoint = Endpoint("conference/query_ongoing_conference");
-const GET: Endpoint = Endpoint("conference/get");
+const LIST: CallName = CallName("conference/list");
+const ONGOING: CallName = CallName("conference/query_ongoing_conference");
+const GET: CallName = CallName("conference/get");
 
 /// How long a call that the firmware does not have is not tried again.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
@@ -190,16 +190,16 @@ impl System for YeastarP {
             .with_if(self.room_details.is_some(), DETAILS)
     }
 
-    async fn collect(&self, visit: &Visit<'_, Login>) -> Result<Observation, Failure> {
+    async fn collect(&self, authorized: &Authorized<'_, Login>) -> Result<Observation, Failure> {
         let mut observation = Observation::new();
-        let rooms = self.rooms(visit, &mut observation).await?;
+        let rooms = self.rooms(authorized, &mut observation).await?;
         if let Some(interval) = self.room_details
-            && let Some(settings) = self.details(visit, &rooms, interval).await?
+            && let Some(settings) = self.details(authorized, &rooms, interval).await?
         {
             settings.report(&mut observation);
         }
         if self.live
-            && let Some(live) = self.ongoing(visit).await?
+            && let Some(live) = self.ongoing(authorized).await?
         {
             observation.merge(live);
         }
@@ -233,14 +233,14 @@ impl YeastarP {
     /// Lists the rooms page by page and returns their ids.
     async fn rooms(
         &self,
-        visit: &Visit<'_, Login>,
+        authorized: &Authorized<'_, Login>,
         observation: &mut Observation,
     ) -> Result<Vec<i64>, Failure> {
         let mut ids = Vec::new();
         let mut seen = HashSet::new();
         let mut moderated = Setting::default();
         for page in 1..=MOST_PAGES {
-            let answer = visit
+            let answer = authorized
                 .send(
                     |token| {
                         Call::get(LIST, "/conference/list")
@@ -287,7 +287,7 @@ impl YeastarP {
     /// call.
     async fn details(
         &self,
-        visit: &Visit<'_, Login>,
+        authorized: &Authorized<'_, Login>,
         rooms: &[i64],
         interval: Duration,
     ) -> Result<Option<RoomSettings>, Failure> {
@@ -298,7 +298,7 @@ impl YeastarP {
         if let Some(known) = known.filter(|known| known.fetched.elapsed() < interval) {
             return Ok(Some(known.settings));
         }
-        let answers = try_join_all(rooms.iter().map(|id| self.detail(visit, *id))).await?;
+        let answers = try_join_all(rooms.iter().map(|id| self.detail(authorized, *id))).await?;
         let mut settings = RoomSettings::default();
         for answer in answers {
             match answer {
@@ -315,8 +315,12 @@ impl YeastarP {
         Ok(Some(settings))
     }
 
-    async fn detail(&self, visit: &Visit<'_, Login>, id: i64) -> Result<RoomAnswer, Failure> {
-        visit
+    async fn detail(
+        &self,
+        authorized: &Authorized<'_, Login>,
+        id: i64,
+    ) -> Result<RoomAnswer, Failure> {
+        authorized
             .send(
                 |token| {
                     Call::get(GET, "/conference/get")
@@ -337,11 +341,14 @@ impl YeastarP {
     }
 
     /// The ongoing conferences. `None`: this firmware has no such call.
-    async fn ongoing(&self, visit: &Visit<'_, Login>) -> Result<Option<Observation>, Failure> {
+    async fn ongoing(
+        &self,
+        authorized: &Authorized<'_, Login>,
+    ) -> Result<Option<Observation>, Failure> {
         if self.learnt.no_live.is_known() {
             return Ok(None);
         }
-        let live = visit
+        let live = authorized
             .send(
                 |token| {
                     Call::get(ONGOING, "/conference/query_ongoing_conference")

@@ -5,12 +5,12 @@ use std::collections::HashSet;
 use serde::Deserialize;
 
 use crate::{
-    api::{
+    config::Conferences,
+    model::{Measure, Observation, Reason},
+    net::{
         Fault,
         lenient::{Flag, IsSet, List, Name, OneOrMany, Text, present},
     },
-    config::Conferences,
-    model::{Measure, Observation, Reason},
     systems::{
         Setting,
         pbx::{

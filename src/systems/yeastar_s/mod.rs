@@ -17,10 +17,10 @@ use super::{
     },
 };
 use crate::{
-    api::Failure,
     config::{self, Conferences, Profile},
     model::{Measure, MeasureSet, Observation, Sizes},
-    session::Visit,
+    net::Failure,
+    session::Authorized,
 };
 use answers::{InSession, SETTINGS, in_session, rooms};
 
@@ -71,9 +71,9 @@ impl System for YeastarS {
         set.with_if(self.live, Sizes::MEASURES).with_if(self.live, live::WAITING)
     }
 
-    async fn collect(&self, visit: &Visit<'_, Md5Login>) -> Result<Observation, Failure> {
+    async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
         let all = json!({ "number": "all" });
-        let mut observation = visit
+        let mut observation = authorized
             .send(
                 |token| FLAVOUR.call(QUERY, token).json(&all),
                 |answer| rooms(unwrap(answer, Code::on_query)?),
@@ -82,7 +82,7 @@ impl System for YeastarS {
         if !self.live {
             return Ok(observation);
         }
-        let live = visit
+        let live = authorized
             .send(
                 |token| FLAVOUR.call(IN_SESSION, token).json(&all),
                 |answer| {

@@ -16,8 +16,8 @@ use super::{
     state::{Current, Held},
 };
 use crate::{
-    api::{Answer, Api, ApiError, Call, Consequence, Failure, Fault},
     model::Reason,
+    net::{Answer, Api, ApiError, Call, Consequence, Failure, Fault},
 };
 
 /// How long after a failed renewal of a token that is still good the next one is tried.
@@ -27,13 +27,13 @@ const NEXT_RENEWAL: Duration = Duration::from_secs(60);
 const LONGEST_DOUBT: Duration = Duration::from_secs(15 * 60);
 
 /// One collection's use of the session: at most one refused token is replaced in it.
-pub struct Visit<'a, L: Login> {
+pub struct Authorized<'a, L: Login> {
     session: &'a Arc<Session<L>>,
     api: &'a Api,
     has_replaced: AtomicBool,
 }
 
-impl<'a, L: Login> Visit<'a, L> {
+impl<'a, L: Login> Authorized<'a, L> {
     pub(super) fn new(session: &'a Arc<Session<L>>, api: &'a Api) -> Self {
         session.lock().visits += 1;
         Self { session, api, has_replaced: AtomicBool::new(false) }
@@ -228,7 +228,7 @@ impl<'a, L: Login> Visit<'a, L> {
     }
 }
 
-impl<L: Login> Drop for Visit<'_, L> {
+impl<L: Login> Drop for Authorized<'_, L> {
     fn drop(&mut self) {
         let tokens = {
             let mut state = self.session.lock();

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use crate::model::{Endpoint, Reason};
+use crate::model::{CallName, Reason};
 
 /// What a system's module makes of an answer that is not the one asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// Which call.
-    pub endpoint: Endpoint,
+    pub endpoint: CallName,
     /// What happened.
     pub fault: Fault,
     /// More about it in fixed words ("connection refused"), never text from the peer.
@@ -130,7 +130,7 @@ impl Failure {
     }
 
     /// Which call failed, where one did.
-    pub fn endpoint(&self) -> Option<Endpoint> {
+    pub fn endpoint(&self) -> Option<CallName> {
         match self {
             Self::Request(error) => Some(error.endpoint),
             Self::BackingOff { failure, .. } => failure.endpoint(),

@@ -27,7 +27,7 @@ use super::{
 use crate::{
     config, limits,
     metrics::own::SourceMeters,
-    model::{Endpoint, Reason},
+    model::{CallName, Reason},
 };
 
 /// How we name ourselves to systems that do not demand another name.
@@ -99,11 +99,11 @@ struct Way {
 
 /// Answers in place of a source: the status and the body for each call.
 #[cfg(any(test, feature = "fuzzing"))]
-pub(crate) type Canned = dyn Fn(Endpoint) -> (StatusCode, Vec<u8>) + Send + Sync;
+pub(crate) type Canned = dyn Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync;
 
 /// One request to be sent.
 pub struct Call {
-    endpoint: Endpoint,
+    endpoint: CallName,
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
@@ -113,21 +113,21 @@ pub struct Call {
 
 impl Call {
     /// A GET of `path` below the source's API path.
-    pub fn get(endpoint: Endpoint, path: impl Into<String>) -> Self {
+    pub fn get(endpoint: CallName, path: impl Into<String>) -> Self {
         Self::new(endpoint, Method::GET, path)
     }
 
     /// A POST without a body.
-    pub fn post(endpoint: Endpoint, path: impl Into<String>) -> Self {
+    pub fn post(endpoint: CallName, path: impl Into<String>) -> Self {
         Self::new(endpoint, Method::POST, path)
     }
 
     /// A DELETE: only ever of our own token.
-    pub fn delete(endpoint: Endpoint, path: impl Into<String>) -> Self {
+    pub fn delete(endpoint: CallName, path: impl Into<String>) -> Self {
         Self::new(endpoint, Method::DELETE, path)
     }
 
-    fn new(endpoint: Endpoint, method: Method, path: impl Into<String>) -> Self {
+    fn new(endpoint: CallName, method: Method, path: impl Into<String>) -> Self {
         Self {
             endpoint,
             method,
@@ -480,7 +480,7 @@ async fn read_body(
 struct InFlight<'a> {
     api: &'a Api,
     started: Instant,
-    endpoint: Endpoint,
+    endpoint: CallName,
     is_answered: bool,
 }
 
