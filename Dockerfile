@@ -41,10 +41,9 @@ RUN . /target.env && find . -path ./target -prune -o -name '*.rs' -exec touch {}
     && echo 'nonroot:x:65532:' >/image/etc/group
 
 # The demo's conferencing systems: docker build --target simulator. Not part of the exporter's image.
-FROM dependencies AS build-simulator
-COPY . .
-RUN . /target.env && find . -path ./target -prune -o -name '*.rs' -exec touch {} + \
-    && cargo build --release --locked --package simulator --bin simulator \
+# Both packages are named: with the exporter's features of the dependencies none of them is built once more.
+FROM build AS build-simulator
+RUN . /target.env && cargo build --release --locked --package conferencing_exporter --package simulator --bin simulator \
     && install -D "target/$CARGO_BUILD_TARGET/release/simulator" /image/usr/bin/simulator
 
 FROM scratch AS simulator

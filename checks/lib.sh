@@ -1,4 +1,7 @@
+# shellcheck shell=bash
 # Shared by the checks: a work folder, the demo, Prometheus, and their end. Sourced, not run.
+
+. checks/build.sh
 
 work=$(mktemp -d)
 pids=()
@@ -31,8 +34,8 @@ wait_for() {
 }
 
 start_demo() {
-    cargo build --release --locked --quiet --example demo
-    target/release/examples/demo >"$work/demo.out" 2>"$work/demo.err" &
+    build_demo
+    target/demo/examples/demo >"$work/demo.out" 2>"$work/demo.err" &
     demo=$!
     pids+=("$demo")
     wait_for "the demo" "curl -fsS $exporter/-/ready" "$work/demo.err"

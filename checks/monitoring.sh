@@ -4,6 +4,7 @@
 #     checks/monitoring.sh static              nothing has to run
 #     checks/monitoring.sh live [OPTIONS]      against the demo; options of live.py
 #     checks/monitoring.sh                     both
+#     checks/monitoring.sh tools               only installs what static needs from npm
 #
 # The demo is built and started, and stopped again, unless it runs already or --exporter is given.
 #
@@ -22,20 +23,31 @@ step() {
     "$@"
 }
 
+# The published types, installed once for each lock file.
+tools() {
+    need npm
+    (
+        cd checks/schema
+        if cmp -s package-lock.json node_modules/package-lock.json; then return; fi
+        npm ci --silent --no-audit --no-fund
+        cp package-lock.json node_modules/package-lock.json
+    )
+}
+
 static() {
     need python3 node npm promtool amtool
-    (cd checks/schema && npm ci --silent --no-audit --no-fund)
+    tools
     # Debian's jsonnet 0.18 cannot read the rules: its parseYaml stumbles over text of several lines.
-    tools=target/monitoring-checks
-    [ -x "$tools/bin/python" ] || python3 -m venv "$tools"
-    "$tools/bin/pip" install --quiet --disable-pip-version-check --requirement checks/requirements.txt
+    venv=target/monitoring-checks
+    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement checks/requirements.txt
     step promtool check rules --lint=all prometheus/alerts.yaml prometheus/recording-rules.yaml
     step promtool check config prometheus/prometheus.yaml
     step promtool test rules prometheus/tests/*.yaml
     step amtool check-config prometheus/alertmanager.yaml
     step python3 checks/colours.py
-    step "$tools/bin/python" checks/static.py --self-test
-    step "$tools/bin/python" checks/static.py
+    step "$venv/bin/python" checks/static.py --self-test
+    step "$venv/bin/python" checks/static.py
     step node checks/schema/validate.mjs grafana/dashboards/*.json
     step python3 checks/mutate.py
 }
@@ -55,8 +67,9 @@ start_demo() {
     ready=http://127.0.0.1:19680/-/ready
     if curl -fsS "$ready" >/dev/null 2>&1; then return; fi
     need cargo
-    step cargo build --release --locked --quiet --example demo
-    target/release/examples/demo >/dev/null 2>&1 &
+    . checks/build.sh
+    step build_demo
+    target/demo/examples/demo >/dev/null 2>&1 &
     demo=$!
     trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || :' EXIT INT TERM
     for _ in $(seq 60); do
@@ -70,8 +83,9 @@ start_demo() {
 part=${1:-all}
 [ $# -eq 0 ] || shift
 case $part in
+    tools) tools ;;
     static) static ;;
     live) live "$@" ;;
     all) static; live ;;
-    *) sed -n '2,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

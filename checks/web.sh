@@ -6,9 +6,9 @@ cd "$(dirname "$0")/.."
 . checks/lib.sh
 need chromium curl htpasswd jq openssl prometheus promtool
 
-cargo build --release --locked --quiet --bin conferencing_exporter --package conferencing_exporter
-cargo build --release --locked --quiet --package simulator --bin simulator
-target/release/simulator --static >"$work/simulator.out" &
+build_exporter
+build_demo
+target/demo/simulator --static >"$work/simulator.out" &
 pids+=("$!")
 wait_for "the simulator" "curl -fsS http://127.0.0.1:19690/"
 

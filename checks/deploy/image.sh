@@ -13,13 +13,22 @@ cache=$PWD/target/deploy-checks
 storage=$cache/storage
 mkdir -p "$storage"
 containers=()
-run_buildah() { buildah --root "$storage/root" --runroot "$storage/run" --storage-driver vfs "$@"; }
+# Layers that share what is below them, where a file system allows it; else whole copies, some 15 GB.
+trial=$storage/trial
+mkdir -p "$trial"/{lower,upper,work,merged}
+if mount -t overlay -o "lowerdir=$trial/lower,upperdir=$trial/upper,workdir=$trial/work" overlay "$trial/merged" 2>/dev/null; then
+    umount "$trial/merged"
+    driver=overlay
+else
+    driver=vfs
+fi
+run_buildah() { buildah --root "$storage/root" --runroot "$storage/run" --storage-driver "$driver" "$@"; }
 build() {
     run_buildah build --isolation chroot --pull-never --layers --format docker --build-arg REVISION=0123456789ab "$@"
 }
 clean() {
     for container in "${containers[@]}"; do run_buildah rm "$container" >/dev/null || true; done
-    # Without a driver that shares layers this is some 15 GB, too much to keep for the next run.
+    # Too much to keep for the next run.
     rm -rf --one-file-system "$storage"
     finish
 }

@@ -5,3 +5,4 @@ mod common;
 
 mod reload;
 mod renewals;
+mod tokens;

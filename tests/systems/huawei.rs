@@ -324,108 +324,25 @@ async fn lists_come_in_pages() {
 }
 
 #[tokio::test]
-async fn one_login_serves_a_hundred_scrapes() {
+async fn a_login_is_signed_and_names_user_and_company() {
     let simulator = simulator().await;
-    let known = hosts(&simulator.host_passwords(""));
-    let bench = Bench::new(&yaml(&simulator, &["details: true", "attendees: true", &known])).await;
-    for _ in 0..100 {
-        assert!(up(&bench.scrape().await));
-    }
-    assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 1.0);
-    assert_eq!(asked(&simulator, "appauth"), 1);
-    assert!(requests(&simulator).iter().all(|request| !request.forbidden));
-    bench.engine.shutdown().await;
-    let last = requests(&simulator).pop().unwrap();
-    assert_eq!((last.endpoint, last.method.as_str(), last.status), ("token_logout", "DELETE", 200));
-    assert_eq!(simulator.live_tokens(HUAWEI, ""), 0);
-}
-
-#[tokio::test]
-async fn requests_are_the_documented_ones() {
-    let simulator = simulator().await;
-    let known = hosts(&simulator.host_passwords(""));
-    let bench = Bench::new(&yaml(&simulator, &["details: true", &known])).await;
-    bench.scrape().await;
-    bench
-        .apply(&yaml(&simulator, &["attendees: true", "user_id: user01", "corp_id: \"77\""]))
-        .await;
-    bench.scrape().await;
-    let keys = |request: &Request| {
-        request.query.iter().map(|(key, _)| key.as_str().to_owned()).collect::<Vec<_>>()
-    };
-    let find = |endpoint: &str| {
-        requests(&simulator).into_iter().find(|request| request.endpoint == endpoint).unwrap()
-    };
-    let login = find("appauth");
-    assert_eq!((login.method.as_str(), login.path.as_str()), ("POST", "/v2/usg/acs/auth/appauth"));
-    assert_eq!(login.header("content-type"), Some("application/json; charset=UTF-8"));
-    assert_eq!(login.header("x-token-type"), Some("LongTicket"));
+    let bench = Bench::new(&yaml(&simulator, &["user_id: user01", "corp_id: \"77\""])).await;
+    assert!(up(&bench.scrape().await));
+    let login = requests(&simulator).into_iter().find(|r| r.endpoint == "appauth").unwrap();
     let authorization = login.header("authorization").unwrap();
     let signature = authorization.strip_prefix("HMAC-SHA256 signature=").unwrap();
     assert_eq!(&signature[64..], ",access=ZGVtby1hcHAtaWQ=");
     let body: BTreeMap<String, serde_json::Value> = serde_json::from_str(&login.body).unwrap();
     let fields: Vec<_> = body.keys().map(String::as_str).collect();
-    assert_eq!(fields, ["appId", "clientType", "expireTime", "nonce"]);
-    let signed_in = requests(&simulator).into_iter().rfind(|r| r.endpoint == "appauth").unwrap();
-    let body: BTreeMap<String, serde_json::Value> = serde_json::from_str(&signed_in.body).unwrap();
-    let fields: Vec<_> = body.keys().map(String::as_str).collect();
     assert_eq!(fields, ["appId", "clientType", "corpId", "expireTime", "nonce", "userId"]);
-    assert_eq!(signed_in.status, 200);
-
-    let token = |request: &Request| request.header("x-access-token").map(str::len);
-    for (endpoint, queries) in [
-        ("conferences/online", &["queryAll", "offset", "limit"][..]),
-        ("conferences", &["queryAll", "queryConfMode", "offset", "limit"]),
-        ("confDetail", &["conferenceID", "offset", "limit"]),
-        ("online/conf-attendee", &["conf_id", "offset", "limit"]),
-    ] {
-        let call = find(endpoint);
-        assert_eq!(
-            (call.method.as_str(), keys(&call)),
-            ("GET", queries.iter().map(|q| (*q).to_owned()).collect())
-        );
-        assert!(token(&call).is_some(), "{endpoint}");
-        assert_eq!(
-            call.path,
-            format!(
-                "/v1/mmc/management/{}",
-                match endpoint {
-                    "confDetail" => "conferences/confDetail",
-                    "online/conf-attendee" => "conferences/online/conf-attendee",
-                    listed => listed,
-                }
-            )
-        );
-    }
-    for endpoint in ["control_token", "realTimeInfo"] {
-        let call = find(endpoint);
-        assert_eq!((call.method.as_str(), keys(&call)), ("GET", vec!["conferenceID".to_owned()]));
-        assert_eq!(token(&call), None);
-    }
-    let control = find("control_token");
-    assert_eq!(control.path, "/v1/mmc/control/conferences/token");
-    assert_eq!(control.header("x-login-type"), Some("1"));
-    assert!(control.header("x-password").is_some());
-    let live = find("realTimeInfo");
-    assert_eq!(live.path, "/v1/mmc/control/conferences/realTimeInfo");
-    assert!(live.header("x-conference-authorization").is_some());
-    let vendors = HUAWEI.endpoints();
-    assert!(requests(&simulator).iter().all(|r| !r.forbidden && vendors.contains(&r.endpoint)));
+    assert_eq!((&body["userId"], &body["corpId"]), (&"user01".into(), &"77".into()));
 }
 
 #[tokio::test]
-async fn an_expired_token_is_replaced_once_within_the_scrape() {
+async fn an_expired_control_token_is_replaced_once_within_the_scrape() {
     let simulator = simulator().await;
-    let bench = Bench::new(&yaml(&simulator, &["details: true", "attendees: true"])).await;
-    assert!(up(&bench.scrape().await));
-    simulator.expire_tokens(HUAWEI, "");
-    assert!(up(&bench.scrape().await));
-    assert_eq!(reasons(&bench), BTreeMap::from([("auth".to_owned(), 1.0)]));
-    assert_eq!(asked(&simulator, "appauth"), 2);
-
-    // Control tokens expire on their own.
     let known = simulator.host_passwords("");
-    bench.apply(&yaml(&simulator, &[&hosts(&known)])).await;
+    let bench = Bench::new(&yaml(&simulator, &[&hosts(&known)])).await;
     assert!(up(&bench.scrape().await));
     simulator.clear_requests();
     let refused = Fault::VendorError("MMC.111070004".into());
@@ -562,6 +479,7 @@ async fn refused_logins_are_not_repeated() {
     }
 }
 
+/// What every system can do wrong is in `faults.rs`.
 #[tokio::test]
 async fn failures_have_their_reasons() {
     let simulator = simulator().await;
@@ -574,21 +492,10 @@ async fn failures_have_their_reasons() {
         (Fault::Status(403), "forbidden"),
         (vendor(400, "MMC.111070001"), "vendor"),
         (vendor(500, "MMC.111070003"), "vendor"),
-        (Fault::Status(500), "http_5xx"),
-        (Fault::Status(404), "http_4xx"),
         (body(r#"{"error_code":"MMC.111071008","error_msg":"x"}"#), "vendor"),
         (body(r#"{"error":{"code":"MMC.111071008"},"data":null,"participants":[]}"#), "vendor"),
         (body("{}"), "decode"),
         (body("[]"), "decode"),
-        (Fault::Html, "decode"),
-        (Fault::Empty, "decode"),
-        (Fault::MissingKey, "decode"),
-        (Fault::WrongTypes, "decode"),
-        (Fault::DuplicateKeys, "decode"),
-        (Fault::InvalidUtf8, "decode"),
-        (Fault::DeepNesting(100_000), "decode"),
-        (Fault::DeepNestingIgnoredKey(100_000), "decode"),
-        (Fault::NotJson, "decode"),
     ];
     let endpoints = [
         "conferences/online",

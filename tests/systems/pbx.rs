@@ -70,54 +70,6 @@ async fn live_false_leaves_the_live_measures_absent() {
 }
 
 #[tokio::test]
-async fn one_login_serves_a_hundred_scrapes() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    for vendor in PBXS {
-        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
-        let bench = Bench::new(&yaml).await;
-        for _ in 0..100 {
-            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
-        }
-        assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 1.0);
-        assert!(simulator.requests(vendor, "").iter().all(|request| !request.forbidden));
-        bench.engine.shutdown().await;
-        let last = simulator.requests(vendor, "").pop().unwrap();
-        let logout = if vendor == Vendor::YeastarP { "del_token" } else { "logout" };
-        assert_eq!((last.endpoint, last.status), (logout, 200));
-    }
-}
-
-#[tokio::test]
-async fn an_expired_token_is_renewed_once_within_the_scrape() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    for vendor in PBXS {
-        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
-        let bench = Bench::new(&yaml).await;
-        bench.scrape().await;
-        simulator.expire_tokens(vendor, "");
-        assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
-        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
-    }
-}
-
-#[tokio::test]
-async fn a_refused_login_is_not_repeated() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    for vendor in PBXS {
-        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])])
-            .replace("demo-password-not-secret", "old")
-            .replace("demo-client-secret-not-secret", "old");
-        let bench = Bench::new(&yaml).await;
-        for _ in 0..5 {
-            assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(0.0));
-        }
-        assert_eq!(bench.errors("auth"), 1.0);
-        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
-        assert_eq!(simulator.requests(vendor, "").len(), 1);
-    }
-}
-
-#[tokio::test]
 async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let vendor = Vendor::YeastarP;
