@@ -9,9 +9,14 @@ use std::{
 
 use arc_swap::ArcSwap;
 use futures_util::future::{join, join_all};
-use tokio::{runtime::Handle, task::JoinError, time::timeout};
+use tokio::{
+    runtime::Handle,
+    task::JoinError,
+    time::{Instant, timeout},
+};
 use tokio_util::task::{AbortOnDropHandle, TaskTracker};
 use tracing::{debug, info};
+use url::Url;
 
 use super::{Budget, Report, Source};
 use crate::{
@@ -21,7 +26,7 @@ use crate::{
     },
     config::{self, Config},
     metrics::own::{Own, SourceMeters},
-    session::{LOGOUT_TIME, User},
+    session::{Account, LOGOUT_TIME, User},
     systems::{Catalogue, Running},
 };
 
@@ -71,6 +76,18 @@ impl Selected {
     }
 }
 
+/// What only changes of the configuration need.
+#[derive(Default)]
+struct Changing {
+    /// The engine has stopped: no change comes after that.
+    has_stopped: bool,
+    /// The accounts of all sources, and those of former ones that something is still held against.
+    accounts: HashMap<AccountKey, Arc<Account>>,
+}
+
+/// Where somebody logs in, and as whom.
+type AccountKey = (&'static str, Url, String);
+
 /// All sources.
 pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
@@ -78,8 +95,8 @@ pub struct Engine {
     catalogue: Catalogue,
     /// Where sources are collected; `None`: on the runtime of whoever asks.
     runtime: Option<Handle>,
-    /// One change at a time. Whether the engine has stopped: no change comes after that.
-    changing: Mutex<bool>,
+    /// One change at a time.
+    changing: Mutex<Changing>,
     /// Sessions that were dropped and are still in use, or log out.
     closing: TaskTracker,
 }
@@ -168,8 +185,8 @@ impl Engine {
     /// # Errors
     /// A source no HTTP client can be made for. Nothing has changed then.
     pub fn apply(&self, config: Config) -> Result<(), EngineError> {
-        let has_stopped = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        if *has_stopped {
+        let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        if changing.has_stopped {
             return Ok(());
         }
         let old = self.sources.load_full();
@@ -185,12 +202,14 @@ impl Engine {
             let is_same_way = old.is_some_and(|old| old.client_fingerprint == client.fingerprint);
             sources.push(match old {
                 Some(old) if is_same_way && old.config == config => Arc::clone(old),
-                old => self.source(config, client, old, is_same_way)?,
+                old => {
+                    let source = self.source(config, client, old, is_same_way)?;
+                    changing.count_with_others(&source, old);
+                    source
+                }
             });
         }
-        for source in &sources {
-            source.system.configuration_loaded();
-        }
+        changing.forget_idle_accounts();
         let sources = Arc::new(sources);
         self.sources.store(Arc::clone(&sources));
         info!(sources = sources.len(), "configuration loaded");
@@ -245,8 +264,8 @@ impl Engine {
     /// token is lost if it comes later.
     pub async fn shutdown(&self) {
         let sources = {
-            let mut has_stopped = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-            *has_stopped = true;
+            let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+            changing.has_stopped = true;
             self.sources.swap(Arc::default())
         };
         self.closing.close();
@@ -256,6 +275,27 @@ impl Engine {
         if timeout(LOGOUT_TIME, join(closed, self.closing.wait())).await.is_err() {
             debug!("not every token could be given back in time");
         }
+    }
+}
+
+impl Changing {
+    /// Lets `source`, which follows `old` under its name, count its logins with all that were made
+    /// with its account, under whatever name.
+    fn count_with_others(&mut self, source: &Source, old: Option<&Arc<Source>>) {
+        let config = &source.config;
+        let account = config.settings.account().to_owned();
+        let key = (config.profile.name, config.base_url.clone(), account);
+        let account = self.accounts.entry(key).or_insert_with(|| match old {
+            Some(old) => Arc::new(old.system.session().account().succeeded()),
+            None => Arc::default(),
+        });
+        source.system.session().count_with(Arc::clone(account));
+    }
+
+    fn forget_idle_accounts(&mut self) {
+        let now = Instant::now();
+        // Nobody else takes up an account meanwhile: that is a change as well.
+        self.accounts.retain(|_, account| Arc::strong_count(account) > 1 || !account.is_idle(now));
     }
 }
 

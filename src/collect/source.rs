@@ -16,7 +16,7 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared, WeakShared},
 };
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{debug, info, warn};
 
 use super::{Budget, Rows};
@@ -105,9 +105,17 @@ struct UnderWay {
 #[derive(Clone)]
 struct BackOff {
     failure: Arc<Failure>,
-    until: Instant,
+    since: Instant,
     /// Failed collections in a row before this one.
     times: u32,
+}
+
+impl BackOff {
+    /// A minute, then twice as long each time, up to `min_interval`. `None`: it is over.
+    fn remaining(&self, min_interval: Duration) -> Option<Duration> {
+        let until = self.since + doubled(self.times, min_interval);
+        until.checked_duration_since(Instant::now()).filter(|remaining| !remaining.is_zero())
+    }
 }
 
 #[derive(Default)]
@@ -123,14 +131,6 @@ impl Memory {
     /// Whether somebody waits for a collection.
     fn is_under_way(&self) -> bool {
         self.under_way.as_ref().is_some_and(|under_way| under_way.collection.upgrade().is_some())
-    }
-
-    fn backing_off(&self, now: Instant) -> Option<Failure> {
-        let back_off = self.back_off.as_ref().filter(|back_off| now < back_off.until)?;
-        Some(Failure::BackingOff {
-            failure: Arc::clone(&back_off.failure),
-            remaining: back_off.until - now,
-        })
     }
 }
 
@@ -199,16 +199,21 @@ impl Source {
     /// What is known about the source without asking it.
     pub fn status(&self) -> SourceStatus {
         let memory = self.memory();
-        let now = Instant::now();
-        let back_off = memory.back_off.as_ref();
         SourceStatus {
             snapshot: memory.snapshot.clone(),
             last_failure: memory.last_failure.clone(),
             up: memory.up,
             login: self.system.session().state(),
             held_back: self.api.held_back(),
-            backing_off: back_off.and_then(|back_off| back_off.until.checked_duration_since(now)),
+            backing_off: self.backing_off(&memory).map(|(_, remaining)| remaining),
         }
+    }
+
+    /// Why the source is left alone, and for how much longer. By this source's own `min_interval`:
+    /// the collection that failed may be one of the source before a reload.
+    fn backing_off<'a>(&self, memory: &'a Memory) -> Option<(&'a Arc<Failure>, Duration)> {
+        let back_off = memory.back_off.as_ref()?;
+        Some((&back_off.failure, back_off.remaining(self.config.min_interval)?))
     }
 
     fn last_reported(&self) -> MeasureSet {
@@ -254,15 +259,24 @@ impl Source {
 
     /// What comes of the collection under way, or of a new one; `None`: nothing before `end`.
     async fn outcome(self: &Arc<Self>, end: Instant) -> Option<Outcome> {
-        let backing_off = self.memory().backing_off(Instant::now());
+        let backing_off = self.backing_off(&self.memory()).map(|(failure, remaining)| {
+            Failure::BackingOff { failure: Arc::clone(failure), remaining }
+        });
         // A new secret is worth trying at once.
         if let Some(failure) = backing_off
-            && !self.system.session().has_new_secrets().await
+            && !self.has_new_secrets(end).await
         {
             return Some(Err(failure));
         }
         let (collection, end) = self.join_or_start(end);
         timeout_at(end, collection).await.ok()
+    }
+
+    /// Whether there is another secret than at the last login. A file that cannot be read, or not
+    /// in half of the time until `end`, says nothing.
+    async fn has_new_secrets(&self, end: Instant) -> bool {
+        let half = end.saturating_duration_since(Instant::now()) / 2;
+        timeout(half, self.system.session().has_new_secrets()).await.unwrap_or(false)
     }
 
     /// The collection under way, or a new one, and until when to wait for it.
@@ -366,17 +380,21 @@ impl Source {
         }
     }
 
-    /// A minute, then twice as long each time, up to `min_interval`. Where requests or logins are
-    /// held back anyway, nothing was sent, and that wait is enough.
+    /// Where nothing was sent there is nothing to spare: requests or logins are held back anyway,
+    /// or a file could not be read and may be there the next time.
     fn back_off_after(&self, memory: &mut Memory, failure: &Failure) {
-        if self.config.min_interval.is_zero() || matches!(failure, Failure::HeldBack { .. }) {
+        let has_asked = match failure {
+            Failure::Request(_) | Failure::Timeout | Failure::Panic => true,
+            Failure::HeldBack { .. }
+            | Failure::BackingOff { .. }
+            | Failure::Secret(_)
+            | Failure::File(_) => false,
+        };
+        if self.config.min_interval.is_zero() || !has_asked {
             return;
         }
-        let times = memory.back_off.as_ref().map_or(0, |back_off| back_off.times + 1);
-        memory.back_off = Some(BackOff {
-            failure: Arc::new(failure.clone()),
-            until: Instant::now() + doubled(times, self.config.min_interval),
-            times,
-        });
+        let times = memory.back_off.as_ref().map_or(0, |back_off| back_off.times.saturating_add(1));
+        let failure = Arc::new(failure.clone());
+        memory.back_off = Some(BackOff { failure, since: Instant::now(), times });
     }
 }

@@ -147,6 +147,7 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
     }
     let mut sources = Vec::new();
     let mut names: HashMap<String, usize> = HashMap::new();
+    let mut accounts: HashMap<_, String> = HashMap::new();
     for place in top.items(&keys::SOURCES) {
         let Some(section) = Section::open(report, &place) else { continue };
         let section = section.or(defaults.as_ref());
@@ -167,9 +168,32 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
                 names.insert(name, section.position().line);
             }
         }
+        if let Some(source) = &source {
+            let account = (
+                source.profile.name,
+                source.base_url.clone(),
+                source.settings.account().to_owned(),
+            );
+            match accounts.get(&account) {
+                Some(first) => warn_of_shared_account(&section, &source.name, first),
+                None => {
+                    accounts.insert(account, source.name.clone());
+                }
+            }
+        }
         sources.extend(source);
     }
     Config { sources }
+}
+
+/// Each would log in, and hold off after a refusal, for itself.
+fn warn_of_shared_account(section: &Section<'_>, name: &str, first: &str) {
+    let at = section.own(keys::NAME.name).map_or(section.position(), |place| place.node.position);
+    let path = section.path_of(keys::NAME.name);
+    let message = format!("`{name}` and `{first}` log in to the same system with the same account");
+    let remedy = "keep one of them, or give each an account of its own: \
+                  refused logins of the one hold the other back";
+    section.report().warning(at, &path, &message, Some(remedy));
 }
 
 #[cfg(unix)]

@@ -95,24 +95,32 @@ impl<T: Any + fmt::Debug + PartialEq + Send + Sync> Settings for T {
 
 /// The [`Settings`] of one source, of whichever type they are.
 #[derive(Clone, Debug)]
-pub struct OwnSettings(Arc<dyn Settings>);
+pub struct OwnSettings {
+    account: String,
+    settings: Arc<dyn Settings>,
+}
 
 impl OwnSettings {
-    /// Settings of the type `T`.
-    pub fn new(settings: impl Settings) -> Self {
-        Self(Arc::new(settings))
+    /// Settings with which the exporter logs in as `account`.
+    pub fn new(account: impl Into<String>, settings: impl Settings) -> Self {
+        Self { account: account.into(), settings: Arc::new(settings) }
+    }
+
+    /// As whom the exporter logs in: what tells one account of a system from another.
+    pub fn account(&self) -> &str {
+        &self.account
     }
 
     /// The settings, if they are of the type `T`.
     pub fn of<T: Settings>(&self) -> Option<&T> {
-        let settings: &dyn Any = &*self.0;
+        let settings: &dyn Any = &*self.settings;
         settings.downcast_ref()
     }
 }
 
 impl PartialEq for OwnSettings {
     fn eq(&self, other: &Self) -> bool {
-        self.0.equals(&*other.0)
+        self.settings.equals(&*other.settings)
     }
 }
 

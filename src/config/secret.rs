@@ -1,9 +1,16 @@
 //! Secrets: a type that cannot be printed or logged, and where its value comes from.
 
-use std::{fmt, path::PathBuf};
+use std::{
+    collections::BTreeMap,
+    fmt,
+    fs::File,
+    io::{self, Read},
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use secrecy::{ExposeSecret, SecretString};
-use tokio::io::AsyncReadExt;
+use tokio::{sync, task::spawn_blocking};
 use zeroize::Zeroizing;
 
 use super::ProxyUrl;
@@ -29,7 +36,7 @@ pub enum SecretError {
         /// Which file.
         path: PathBuf,
         /// What the system said.
-        source: std::io::Error,
+        source: io::Error,
     },
     /// The file is empty.
     #[error("{} is empty", path.display())]
@@ -52,7 +59,8 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The secret as it is now.
+    /// The secret as it is now. A file that hangs, on a share whose server is gone, say, keeps one
+    /// thread waiting, however often it is asked for.
     ///
     /// # Errors
     /// A file that is missing, empty, too long or not text.
@@ -60,14 +68,18 @@ impl SecretSource {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
             Self::File(path) => {
-                let unreadable = |source| SecretError::Unreadable { path: path.clone(), source };
-                let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-                let mut bytes = Zeroizing::new(Vec::new());
-                file.take(MAX_SECRET_BYTES + 1)
-                    .read_to_end(&mut bytes)
-                    .await
-                    .map_err(unreadable)?;
-                secret_from_bytes(path, &bytes)
+                let turn = turn_of(path).lock_owned().await;
+                let file = path.clone();
+                let read = spawn_blocking(move || {
+                    let secret = read_file(&file);
+                    drop(turn);
+                    secret
+                });
+                let stopped = |_| SecretError::Unreadable {
+                    path: path.clone(),
+                    source: io::Error::other("the exporter stops"),
+                };
+                read.await.map_err(stopped)?
             }
         }
     }
@@ -79,22 +91,35 @@ impl SecretSource {
     pub fn read_now(&self) -> Result<SecretString, SecretError> {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
-            Self::File(path) => {
-                let unreadable = |source| SecretError::Unreadable { path: path.clone(), source };
-                let file = std::fs::File::open(path).map_err(unreadable)?;
-                let mut bytes = Zeroizing::new(Vec::new());
-                std::io::Read::read_to_end(
-                    &mut std::io::Read::take(file, MAX_SECRET_BYTES + 1),
-                    &mut bytes,
-                )
-                .map_err(unreadable)?;
-                secret_from_bytes(path, &bytes)
-            }
+            Self::File(path) => read_file(path),
         }
     }
 }
 
-fn secret_from_bytes(path: &std::path::Path, bytes: &[u8]) -> Result<SecretString, SecretError> {
+/// The files that are being read.
+static READ: Mutex<BTreeMap<PathBuf, Weak<sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
+
+/// What keeps a file from being read twice at the same time.
+fn turn_of(path: &Path) -> Arc<sync::Mutex<()>> {
+    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(turn) = read.get(path).and_then(Weak::upgrade) {
+        return turn;
+    }
+    read.retain(|_, turn| turn.strong_count() > 0);
+    let turn = Arc::default();
+    read.insert(path.to_owned(), Arc::downgrade(&turn));
+    turn
+}
+
+fn read_file(path: &Path) -> Result<SecretString, SecretError> {
+    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
+    let file = File::open(path).map_err(unreadable)?;
+    let mut bytes = Zeroizing::new(Vec::new());
+    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    secret_from_bytes(path, &bytes)
+}
+
+fn secret_from_bytes(path: &Path, bytes: &[u8]) -> Result<SecretString, SecretError> {
     let path = || path.to_owned();
     if bytes.len() as u64 > MAX_SECRET_BYTES {
         return Err(SecretError::TooLong { path: path() });

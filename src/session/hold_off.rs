@@ -1,14 +1,11 @@
 //! When the next login may be tried. Systems lock accounts and addresses out after a handful of
 //! refused logins; this is what keeps an exporter with an old password from doing that.
 
-use std::{
-    collections::VecDeque,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::time::Instant;
 
+use super::Account;
 use crate::model::Reason;
 
 /// The first pause after a refused login.
@@ -16,16 +13,6 @@ const FIRST: Duration = Duration::from_secs(60);
 
 /// The longest pause after tokens that were refused as soon as they were issued.
 const LONGEST_AFTER_TOKENS: Duration = Duration::from_secs(15 * 60);
-
-/// The span in which logins are counted. The strictest systems lock out at five refusals.
-const WINDOW: Duration = Duration::from_secs(10 * 60);
-
-/// No more refused logins than this in any [`WINDOW`], whatever changed in between.
-const MOST_REFUSED: usize = 2;
-
-/// No more logins than this in any [`WINDOW`] that were refused or may have been: the system may
-/// have refused a login whose answer never came.
-const MOST_REFUSED_OR_UNANSWERED: usize = 4;
 
 /// Identifies the secrets of a login attempt without holding them.
 pub type Fingerprint = [u8; 32];
@@ -35,18 +22,9 @@ pub type Fingerprint = [u8; 32];
 pub struct HoldOff {
     longest: Duration,
     block: Option<Block>,
-    /// Shared with the states before and after a reload: a login that was begun before the reload
-    /// may still be refused after it.
-    recent: Arc<Mutex<VecDeque<Login>>>,
+    account: Arc<Account>,
     refused_in_a_row: u32,
     tokens_refused_in_a_row: u32,
-}
-
-/// A login of the last ten minutes that was not accepted.
-#[derive(Clone, Copy, Debug)]
-struct Login {
-    at: Instant,
-    is_answered: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -65,7 +43,7 @@ impl HoldOff {
         Self {
             longest,
             block: None,
-            recent: Arc::default(),
+            account: Arc::default(),
             refused_in_a_row: 0,
             tokens_refused_in_a_row: 0,
         }
@@ -82,7 +60,7 @@ impl HoldOff {
         }) {
             self.block = None;
         }
-        self.block_while_window_is_full(now);
+        self.block_while_account_is_exhausted(now);
         self.block.map(|block| (block.until - now, block.reason))
     }
 
@@ -91,8 +69,13 @@ impl HoldOff {
         self.block.map(|block| block.until).filter(|until| *until > now)
     }
 
-    /// The login was accepted. What was refused within [`WINDOW`] still counts: not every system
-    /// forgets it as well.
+    /// Whether the system has locked us out.
+    pub fn is_locked_out(&self, now: Instant) -> bool {
+        self.block.is_some_and(|block| block.reason == Reason::LockedOut && block.until > now)
+    }
+
+    /// The login was accepted. What was refused in the last ten minutes still counts: not
+    /// every system forgets it as well.
     pub const fn accepted(&mut self) {
         self.refused_in_a_row = 0;
     }
@@ -148,35 +131,27 @@ impl HoldOff {
     /// the last ten minutes still count (the system does not know that we have changed).
     #[must_use]
     pub fn reconfigured(&self, longest: Duration) -> Self {
-        Self { recent: Arc::clone(&self.recent), ..Self::new(longest) }
+        Self { account: Arc::clone(&self.account), ..Self::new(longest) }
     }
 
-    fn recent(&self) -> MutexGuard<'_, VecDeque<Login>> {
-        self.recent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whose logins are counted.
+    pub const fn account(&self) -> &Arc<Account> {
+        &self.account
+    }
+
+    /// Counts them with those of `account` from now on.
+    pub fn count_with(&mut self, account: Arc<Account>) {
+        self.account = account;
     }
 
     fn count(&mut self, is_answered: bool, now: Instant) {
-        self.recent().push_back(Login { at: now, is_answered });
-        self.block_while_window_is_full(now);
+        self.account.count(is_answered, now);
+        self.block_while_account_is_exhausted(now);
     }
 
-    fn block_while_window_is_full(&mut self, now: Instant) {
-        let (refused, all) = {
-            let mut recent = self.recent();
-            while recent.front().is_some_and(|login| login.at + WINDOW <= now) {
-                recent.pop_front();
-            }
-            let refused = recent.iter().rev().filter(|login| login.is_answered);
-            let until = |login: &Login| login.at + WINDOW;
-            (
-                refused.map(until).nth(MOST_REFUSED - 1),
-                recent.iter().rev().map(until).nth(MOST_REFUSED_OR_UNANSWERED - 1),
-            )
-        };
-        for (until, reason) in [(refused, Reason::Auth), (all, Reason::Timeout)] {
-            if let Some(until) = until {
-                self.wait(until - now, reason, None, now);
-            }
+    fn block_while_account_is_exhausted(&mut self, now: Instant) {
+        for (until, reason) in self.account.exhausted(now) {
+            self.wait(until - now, reason, None, now);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
 //!
-//! Three things hold, whatever callers, reloads and answers do:
+//! Four things hold, whatever callers, reloads and answers do:
 //!
 //! - **Every login is accounted for.** A login is a task of its own, one at a time for each
 //!   session, that ends by itself within the source's `timeout`. Whoever asked for it may leave
@@ -8,44 +8,45 @@
 //!   left would have counted a refusal that we had not, and one that accepts it would have issued a
 //!   token that nobody gives back. This is the one exception to "nothing is detached"; such a task
 //!   ends with the process at the latest.
+//! - **Every refusal is known to all.** Logins with one [`Account`] take turns and are counted together,
+//!   whatever the sources are called that make them.
 //! - **Every token is given back once,** where the system has a call for that: the one held when the
 //!   session is closed, one that a login replaced before it had expired, and a fresh one that was
 //!   refused at once. Closing waits for the login under way, so that its token is given back too.
 //! - **Nothing is asked after closing.** A closed session refuses to log in, and the scrapes that
 //!   may still use it are counted ([`Users`]), so that it is closed after the last of them.
 
+mod account;
 pub mod hold_off;
+#[cfg(test)]
+mod orders;
+mod state;
 mod users;
+mod visit;
 
 use std::{
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
 
-use futures_util::{
-    FutureExt,
-    future::{BoxFuture, Shared},
-};
+use futures_util::{FutureExt, future::BoxFuture};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
-use tokio::{
-    runtime::Handle,
-    time::{Instant, timeout, timeout_at},
-};
+use tokio::time::{Instant, timeout, timeout_at};
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroizing;
 
 use crate::{
-    api::{Answer, Api, ApiError, Call, Consequence, Deadline, Failure, Fault},
+    api::{Api, ApiError, Deadline, Failure},
     config::secret::SecretSource,
     metrics::own::SourceMeters,
     model::Reason,
 };
-use hold_off::{Fingerprint, HoldOff, doubled};
+pub use account::Account;
+use hold_off::{Fingerprint, HoldOff};
+use state::{Change, Current, Held, State};
 pub use users::{User, Users};
+pub use visit::Visit;
 
 /// How one kind of system logs in.
 pub trait Login: Send + Sync + 'static {
@@ -118,66 +119,6 @@ pub struct Grant<T> {
     pub renewable_for: Duration,
 }
 
-/// The token in use.
-struct Held<T> {
-    token: Arc<T>,
-    generation: u64,
-    /// Whether a call with it was accepted. One that never worked and is refused is no better than
-    /// a refused login: another one would be refused as well.
-    has_worked: bool,
-    renew_at: Instant,
-    expires_at: Instant,
-    renewable_until: Instant,
-    /// The login that was to follow it early did not succeed: used to its end, even while logins
-    /// are held back.
-    outlasts_hold_off: bool,
-}
-
-impl<T> Held<T> {
-    fn current(&self) -> Current<T> {
-        Current { token: Arc::clone(&self.token), generation: self.generation }
-    }
-}
-
-/// The token a call is sent with. Generations tell one token from the next.
-struct Current<T> {
-    token: Arc<T>,
-    generation: u64,
-}
-
-impl<T> Clone for Current<T> {
-    fn clone(&self) -> Self {
-        Self { token: Arc::clone(&self.token), generation: self.generation }
-    }
-}
-
-/// The login or renewal under way: the same for all who wait for it.
-type Change<T> = Shared<BoxFuture<'static, Result<Current<T>, Failure>>>;
-
-struct State<T> {
-    held: Option<Held<T>>,
-    generation: u64,
-    hold_off: HoldOff,
-    hash_key: HashKey,
-    change: Option<Change<T>>,
-    /// Tokens that are to be given back at the end of the collection under way, when no call with
-    /// them is in flight any more.
-    discarded: Vec<Arc<T>>,
-    /// Of the secrets of the last login.
-    fingerprint: Option<Fingerprint>,
-    doubts: Doubts,
-    is_closed: bool,
-}
-
-/// New logins because of answers that may or may not mean that the token was refused.
-#[derive(Default)]
-struct Doubts {
-    /// How many did not help, since one did or none was needed.
-    in_vain: u32,
-    /// No further one before then.
-    next: Option<Instant>,
-}
-
 /// Key of the keyed hash of conference ids. Derived from the login's secret, so that the few
 /// thousand possible conference numbers cannot simply be tried.
 pub type HashKey = Zeroizing<[u8; 32]>;
@@ -191,12 +132,6 @@ pub struct LoginState {
     pub token_expiry: Option<SystemTime>,
 }
 
-/// How long after a failed renewal of a token that is still good the next one is tried.
-const NEXT_RENEWAL: Duration = Duration::from_secs(60);
-
-/// The longest pause between two logins because of doubtful answers.
-const LONGEST_DOUBT: Duration = Duration::from_secs(15 * 60);
-
 /// Longest it may take to give a token back: it expires by itself.
 pub const LOGOUT_TIME: Duration = Duration::from_secs(3);
 
@@ -207,13 +142,6 @@ pub struct Session<L: Login> {
     users: Arc<Users>,
     /// Logins and logouts under way.
     tasks: TaskTracker,
-}
-
-/// One collection's use of the session: at most one refused token is replaced in it.
-pub struct Visit<'a, L: Login> {
-    session: &'a Arc<Session<L>>,
-    api: &'a Api,
-    has_replaced: AtomicBool,
 }
 
 /// What the rest of the exporter needs of a session, however it logs in.
@@ -229,6 +157,12 @@ pub trait Access: Send + Sync {
 
     /// A collection with this session succeeded.
     fn collection_succeeded(&self);
+
+    /// The account whose logins are counted and take turns.
+    fn account(&self) -> Arc<Account>;
+
+    /// Counts the logins with those that others make, or made, with the same account.
+    fn count_with(&self, account: Arc<Account>);
 
     /// Whether the secrets are others than those of the last login.
     fn has_new_secrets(&self) -> BoxFuture<'_, bool>;
@@ -262,7 +196,15 @@ impl<L: Login> Access for Session<L> {
     fn collection_succeeded(&self) {
         let mut state = self.lock();
         state.hold_off.token_worked();
-        state.doubts = Doubts::default();
+        state.doubts = Default::default();
+    }
+
+    fn account(&self) -> Arc<Account> {
+        Arc::clone(self.lock().hold_off.account())
+    }
+
+    fn count_with(&self, account: Arc<Account>) {
+        self.lock().hold_off.count_with(account);
     }
 
     fn has_new_secrets(&self) -> BoxFuture<'_, bool> {
@@ -295,24 +237,14 @@ impl<L: Login> Session<L> {
     fn with_hold_off(login: L, hold_off: HoldOff) -> Self {
         Self {
             login,
-            state: Mutex::new(State {
-                held: None,
-                generation: 0,
-                hold_off,
-                hash_key: HashKey::default(),
-                change: None,
-                discarded: Vec::new(),
-                fingerprint: None,
-                doubts: Doubts::default(),
-                is_closed: false,
-            }),
+            state: Mutex::new(State::new(hold_off)),
             users: Arc::default(),
             tasks: TaskTracker::new(),
         }
     }
 
     /// The session after a reload: the same one where nothing about the login changed, else a
-    /// new one that remembers what was refused. `same_way`: nothing about the connection changed.
+    /// new one that counts its logins with those of this one. `same_way`: nothing about the connection changed.
     pub fn succeeded_by(self: &Arc<Self>, login: L, same_way: bool) -> Arc<Self>
     where
         L: PartialEq,
@@ -330,18 +262,8 @@ impl<L: Login> Session<L> {
     }
 
     /// Starts one collection's use of the session.
-    pub const fn visit<'a>(self: &'a Arc<Self>, api: &'a Api) -> Visit<'a, L> {
-        Visit { session: self, api, has_replaced: AtomicBool::new(false) }
-    }
-
-    /// Before a call with other credentials of this login's configuration: refused, it would count
-    /// as a refused login.
-    ///
-    /// # Errors
-    /// [`Failure::HeldBack`] while logins are held back, or a secret file that cannot be read.
-    pub async fn may_log_in(&self) -> Result<(), Failure> {
-        let secrets = self.login.secrets().await?;
-        self.check_hold_off(L::fingerprint(&secrets))
+    pub fn visit<'a>(self: &'a Arc<Self>, api: &'a Api) -> Visit<'a, L> {
+        Visit::new(self, api)
     }
 
     /// Another call was refused for credentials of this login's configuration (a meeting's host
@@ -360,24 +282,34 @@ impl<L: Login> Session<L> {
         Ok(())
     }
 
-    /// Runs calls that count towards a lock-out as a task that ends by itself within the source's
-    /// `timeout`, so that their outcome is noted even if whoever asked for it has left.
+    /// Makes `calls` with other credentials of this login's configuration, which count towards a
+    /// lock-out as a login does: as a task that ends by itself within the source's `timeout`, so
+    /// that their outcome is noted even if whoever asked for it has left, and not at the same time
+    /// as a login with this account.
     ///
     /// # Errors
-    /// Those of `calls`, and [`Failure::Timeout`].
+    /// [`Failure::HeldBack`] while logins are held back, those of `calls`, [`Failure::Timeout`], or
+    /// a secret file that cannot be read.
     pub async fn to_the_end<T, F>(
-        &self,
+        self: &Arc<Self>,
         api: &Api,
-        calls: impl FnOnce(Api) -> F,
+        calls: impl FnOnce(Api) -> F + Send + 'static,
     ) -> Result<T, Failure>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, Failure>> + Send + 'static,
     {
         let api = api.for_login();
-        let end = api.deadline().end();
-        let task = self.tasks.spawn(timeout_at(end, calls(api)));
-        task.await.unwrap_or(Ok(Err(Failure::Panic))).unwrap_or(Err(Failure::Timeout))
+        let session = Arc::clone(self);
+        let task = self.tasks.spawn(async move {
+            let account = session.account();
+            let _turn = in_time(&api, async { Ok(account.turn().await) }).await?;
+            let api = api.for_login();
+            let secrets = in_time(&api, session.login.secrets()).await?;
+            session.check_hold_off(L::fingerprint(&secrets))?;
+            in_time(&api, calls(api.clone())).await
+        });
+        task.await.unwrap_or(Err(Failure::Panic))
     }
 
     fn lock(&self) -> MutexGuard<'_, State<L::Token>> {
@@ -385,7 +317,12 @@ impl<L: Login> Session<L> {
     }
 
     fn check_hold_off(&self, fingerprint: Fingerprint) -> Result<(), Failure> {
-        match self.lock().hold_off.remaining(fingerprint, Instant::now()) {
+        let mut state = self.lock();
+        if state.is_closed {
+            // Nobody waits for it any more.
+            return Err(Failure::Timeout);
+        }
+        match state.hold_off.remaining(fingerprint, Instant::now()) {
             Some((remaining, reason)) => Err(Failure::HeldBack { reason, remaining }),
             None => Ok(()),
         }
@@ -410,7 +347,13 @@ impl<L: Login> Session<L> {
         let session = Arc::clone(self);
         let task = self.tasks.spawn(async move {
             let outcome = session.next_token(&api, old).await;
-            session.lock().change = None;
+            let unused = {
+                let mut state = session.lock();
+                state.change = None;
+                state.take_discarded()
+            };
+            // Only where everybody has left: else the last collection does it.
+            session.give_back(&api, unused).await;
             outcome
         });
         let change = async move { task.await.unwrap_or(Err(Failure::Panic)) }.boxed().shared();
@@ -461,6 +404,10 @@ impl<L: Login> Session<L> {
     }
 
     async fn log_in(&self, api: &Api) -> Result<Current<L::Token>, Failure> {
+        let account = self.account();
+        let _turn = in_time(api, async { Ok(account.turn().await) }).await?;
+        // The answer to a login that was sent is worth waiting for: it may be a token.
+        let api = &api.for_login();
         let secrets = in_time(api, self.login.secrets()).await?;
         let fingerprint = L::fingerprint(&secrets);
         self.check_hold_off(fingerprint)?;
@@ -532,83 +479,6 @@ fn is_unanswered(error: &ApiError) -> bool {
     error.may_have_arrived && matches!(error.fault.reason, Reason::Timeout | Reason::Connect)
 }
 
-impl<T> State<T> {
-    fn store(&mut self, grant: Grant<T>, has_worked: bool) -> Current<T> {
-        let now = Instant::now();
-        self.generation += 1;
-        let held = self.held.insert(Held {
-            token: Arc::new(grant.token),
-            generation: self.generation,
-            has_worked,
-            renew_at: now + grant.renew_after,
-            expires_at: now + grant.valid_for,
-            renewable_until: now + grant.renewable_for,
-            outlasts_hold_off: false,
-        });
-        held.current()
-    }
-
-    /// The token held, should it have to be used although the next one is not to be had.
-    fn still_good(&self, now: Instant) -> Option<&Held<T>> {
-        self.held.as_ref().filter(|held| held.outlasts_hold_off && now < held.expires_at)
-    }
-
-    fn note_refused_login(&mut self, secrets: Fingerprint, fault: &Fault) {
-        let now = Instant::now();
-        match fault.consequence {
-            Consequence::LockedOut(pause) => {
-                self.held = None;
-                self.hold_off.locked_out(pause, secrets, now);
-            }
-            // A login that is refused in any other way (HTTP 401, say) is refused.
-            Consequence::RenewToken => self.hold_off.rejected(secrets, now),
-            Consequence::DoubtToken if fault.reason == Reason::Auth => {
-                self.hold_off.rejected(secrets, now);
-            }
-            Consequence::None
-            | Consequence::DoubtToken
-            | Consequence::LoginRejected
-            | Consequence::HoldLogin(_)
-            | Consequence::HoldRequests(_) => self.note_refusal(Some(secrets), fault),
-        }
-    }
-
-    fn note_refusal(&mut self, secrets: Option<Fingerprint>, fault: &Fault) {
-        let now = Instant::now();
-        match fault.consequence {
-            Consequence::LoginRejected => {
-                self.hold_off.rejected(secrets.unwrap_or_default(), now);
-            }
-            Consequence::LockedOut(pause) => {
-                self.held = None;
-                self.hold_off.wait(pause, Reason::LockedOut, secrets, now);
-            }
-            Consequence::HoldLogin(pause) => {
-                self.hold_off.wait(pause, fault.reason, secrets, now);
-            }
-            Consequence::None
-            | Consequence::RenewToken
-            | Consequence::DoubtToken
-            | Consequence::HoldRequests(_) => {}
-        }
-    }
-
-    /// A lock-out counts whatever call it is the answer to.
-    fn note_lock_out(&mut self, fault: &Fault) {
-        if matches!(fault.consequence, Consequence::LockedOut(_)) {
-            self.note_refusal(self.fingerprint, fault);
-        }
-    }
-
-    /// The token of `refused` never worked: to ask for another at once would only use them up.
-    fn discard_fresh(&mut self, refused: u64) {
-        if let Some(held) = self.held.take_if(|held| held.generation == refused) {
-            self.discarded.push(held.token);
-            self.hold_off.token_refused(self.fingerprint, Instant::now());
-        }
-    }
-}
-
 fn hash_key((identity, secret): (String, &SecretString)) -> HashKey {
     let mut hash = Sha256::new();
     hash.update(b"conferencing_exporter conference id\0");
@@ -635,211 +505,6 @@ pub fn fingerprint<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> F
         hash.update(secret);
     }
     hash.finalize().into()
-}
-
-impl<'a, L: Login> Visit<'a, L> {
-    /// The session that is used.
-    pub const fn session(&self) -> &'a Arc<Session<L>> {
-        self.session
-    }
-
-    /// The way to the source.
-    pub const fn api(&self) -> &'a Api {
-        self.api
-    }
-
-    /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what
-    /// it is. If the system no longer accepts a token that has worked, renews it once and sends
-    /// once more.
-    ///
-    /// # Errors
-    /// What the call, or the login it needed, failed with; [`Failure::HeldBack`] without a
-    /// request while logins are held back.
-    pub async fn send<T>(
-        &self,
-        build: impl Fn(&L::Token) -> Call,
-        judge: impl Fn(&Answer) -> Result<T, Fault>,
-    ) -> Result<T, Failure> {
-        let current = self.token().await?;
-        let refused = match self.api.send(build(&current.token), &judge).await {
-            Err(Failure::Request(error)) => error,
-            settled => return self.settled(&current, settled),
-        };
-        let Some(next) = self.replaced(&current, &refused).await? else {
-            return Err(refused.into());
-        };
-        match self.api.send(build(&next.token), &judge).await {
-            Err(Failure::Request(error)) => {
-                self.give_up(&next, &error.fault);
-                Err(error.into())
-            }
-            settled => self.settled(&next, settled),
-        }
-    }
-
-    /// Notes that the token of a call that was answered works.
-    fn settled<T>(
-        &self,
-        current: &Current<L::Token>,
-        outcome: Result<T, Failure>,
-    ) -> Result<T, Failure> {
-        if outcome.is_ok()
-            && let Some(held) = &mut self.session.lock().held
-            && held.generation == current.generation
-        {
-            held.has_worked = true;
-        }
-        outcome
-    }
-
-    /// A token that is good as far as is known, logging in or renewing where that is due.
-    async fn token(&self) -> Result<Current<L::Token>, Failure> {
-        let session = self.session;
-        let is_blocked = session.lock().hold_off.blocked_until(Instant::now()).is_some();
-        if is_blocked {
-            let checked = session.login.secrets().await;
-            let checked =
-                checked.and_then(|secrets| session.check_hold_off(L::fingerprint(&secrets)));
-            if let Err(held_back) = checked {
-                let state = session.lock();
-                return state.still_good(Instant::now()).map(Held::current).ok_or(held_back);
-            }
-        }
-        let change = {
-            let mut state = session.lock();
-            let now = Instant::now();
-            let mut old = None;
-            if let Some(held) = &mut state.held {
-                if now < held.renew_at {
-                    return Ok(held.current());
-                }
-                // At once: whoever comes while it is renewed uses the old one.
-                held.renew_at = (now + NEXT_RENEWAL).min(held.expires_at);
-                if now < held.renewable_until {
-                    old = Some((Arc::clone(&held.token), Renewal::Due));
-                }
-            }
-            session.change(&mut state, self.api, old)
-        };
-        // Closed: whoever asked is no longer waited for.
-        let Some(change) = change else { return Err(Failure::Timeout) };
-        let failure = match change.await {
-            Ok(current) => return Ok(current),
-            Err(failure) => failure,
-        };
-        match &mut session.lock().held {
-            // What was to be renewed early is still good; after a lock-out there is nothing.
-            Some(held) if Instant::now() < held.expires_at => {
-                held.outlasts_hold_off = true;
-                Ok(held.current())
-            }
-            Some(_) | None => Err(failure),
-        }
-    }
-
-    /// A token instead of the one that was `refused` with `error`. `None`: there is none, or it
-    /// would not help.
-    async fn replaced(
-        &self,
-        refused: &Current<L::Token>,
-        error: &ApiError,
-    ) -> Result<Option<Current<L::Token>>, Failure> {
-        let is_certain = match error.fault.consequence {
-            Consequence::RenewToken => true,
-            Consequence::DoubtToken => false,
-            Consequence::LockedOut(_) => {
-                self.session.lock().note_lock_out(&error.fault);
-                return Ok(None);
-            }
-            Consequence::None
-            | Consequence::LoginRejected
-            | Consequence::HoldLogin(_)
-            | Consequence::HoldRequests(_) => return Ok(None),
-        };
-        let change = {
-            let mut state = self.session.lock();
-            let now = Instant::now();
-            match &state.held {
-                // Another call of this collection has seen to it already.
-                Some(held) if held.generation != refused.generation => {
-                    return Ok(Some(held.current()));
-                }
-                Some(held) if !held.has_worked => {
-                    if is_certain || error.fault.reason == Reason::Auth {
-                        state.discard_fresh(refused.generation);
-                    }
-                    return Ok(None);
-                }
-                Some(_) if !is_certain && state.doubts.next.is_some_and(|next| now < next) => {
-                    return Ok(None);
-                }
-                // It was refused to another call before, and the next one is on its way.
-                None if state.change.is_some() => {}
-                None => return Ok(None),
-                Some(_) => {}
-            }
-            let old = if is_certain { state.held.take() } else { None };
-            if let Some(old) = &old
-                && error.fault.code.is_none()
-            {
-                // Something before the system may have refused it, which keeps its place.
-                state.discarded.push(Arc::clone(&old.token));
-            }
-            if self.has_replaced.swap(true, Ordering::Relaxed) && state.change.is_none() {
-                return Ok(None);
-            }
-            let old = Some((Arc::clone(&refused.token), Renewal::Refused));
-            self.session.change(&mut state, self.api, old)
-        };
-        match change {
-            Some(change) => change.await.map(Some),
-            None => Err(Failure::Timeout),
-        }
-    }
-
-    /// The call was refused again, with the token that was to help.
-    fn give_up(&self, current: &Current<L::Token>, fault: &Fault) {
-        let mut state = self.session.lock();
-        state.note_lock_out(fault);
-        let is_refused = match fault.consequence {
-            Consequence::RenewToken => true,
-            Consequence::DoubtToken => fault.reason == Reason::Auth,
-            Consequence::None
-            | Consequence::LoginRejected
-            | Consequence::LockedOut(_)
-            | Consequence::HoldLogin(_)
-            | Consequence::HoldRequests(_) => return,
-        };
-        let Some(held) = &state.held else { return };
-        if held.generation != current.generation {
-            return;
-        }
-        if !is_refused {
-            let pause = doubled(state.doubts.in_vain, LONGEST_DOUBT);
-            state.doubts.in_vain = state.doubts.in_vain.saturating_add(1);
-            state.doubts.next = Some(Instant::now() + pause);
-        } else if held.has_worked {
-            // Prolonged, and refused all the same: the next collection logs in.
-            state.held = None;
-        } else {
-            state.discard_fresh(current.generation);
-        }
-    }
-}
-
-impl<L: Login> Drop for Visit<'_, L> {
-    fn drop(&mut self) {
-        let tokens = std::mem::take(&mut self.session.lock().discarded);
-        if tokens.is_empty() {
-            return;
-        }
-        // Without a runtime the process is about to end.
-        if let Ok(runtime) = Handle::try_current() {
-            let (session, api) = (Arc::clone(self.session), self.api.clone());
-            let logout = async move { session.give_back(&api, tokens).await };
-            self.session.tasks.spawn_on(logout, &runtime);
-        }
-    }
 }
 
 /// A login under way: failed, unless it is said to have succeeded.

@@ -23,9 +23,6 @@ pub trait Running: Send + Sync {
     /// The first required request that failed: a collection is all or nothing.
     fn collect<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<Observation, Failure>>;
 
-    /// A configuration was loaded: what was learnt about the firmware may be outdated.
-    fn configuration_loaded(&self);
-
     /// Its session. Two systems share one if it is the same `Arc`.
     fn session(&self) -> Arc<dyn Access>;
 
@@ -62,10 +59,6 @@ impl<S: System> Running for LoggedIn<S> {
 
     fn collect<'a>(&'a self, api: &'a Api) -> BoxFuture<'a, Result<Observation, Failure>> {
         async move { self.system.collect(&self.session.visit(api)).await }.boxed()
-    }
-
-    fn configuration_loaded(&self) {
-        self.system.configuration_loaded();
     }
 
     fn session(&self) -> Arc<dyn Access> {

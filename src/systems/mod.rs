@@ -89,9 +89,6 @@ pub trait System: Sized + Send + Sync + 'static {
         &self,
         visit: &Visit<'_, Self::Login>,
     ) -> impl Future<Output = Result<Observation, Failure>> + Send;
-
-    /// A configuration was loaded: what was learnt about the firmware may be outdated.
-    fn configuration_loaded(&self) {}
 }
 
 /// The kinds of systems that may be configured.

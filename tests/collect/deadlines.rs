@@ -9,7 +9,10 @@ use conferencing_exporter::collect::{Budget, Selection};
 use simulator::{Fault, Options, Simulator, Vendor};
 use tokio::time::Instant;
 
-use crate::common::{Bench, config, entry, source, wait::until};
+use crate::common::{
+    Bench, config, entry, source,
+    wait::{later, until},
+};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -260,11 +263,4 @@ async fn http_429_holds_requests_back_for_the_time_it_names() {
         later(Duration::from_secs(1)).await;
         assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
     }
-}
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
 }

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod back_off;
 mod deadlines;
 mod properties;
 mod transport;

@@ -48,6 +48,13 @@ pub async fn until<T: Debug>(
     }
 }
 
+/// Lets the exporter's clock run ahead without waiting.
+pub async fn later(time: Duration) {
+    tokio::time::pause();
+    tokio::time::advance(time).await;
+    tokio::time::resume();
+}
+
 fn look_again(what: &str, started: Instant, seen: &dyn Debug) {
     assert!(started.elapsed() < PATIENCE, "waited in vain for {what}; last seen: {seen:#?}");
     thread::sleep(PAUSE);

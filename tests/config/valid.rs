@@ -367,6 +367,52 @@ fn every_documented_duration_and_any_size_are_possible() {
 }
 
 #[test]
+fn two_sources_with_one_account_are_a_warning() {
+    let logins = [
+        ("openvox_uc", "username: u, password: p", "username: v, password: p"),
+        ("yeastar_s", "username: u, password: p", "username: v, password: p"),
+        ("yeastar_p", "client_id: u, client_secret: p", "client_id: v, client_secret: p"),
+        ("huawei_meeting", "app_id: u, app_key: p", "app_id: u, app_key: p, user_id: x"),
+        ("huawei_meeting", "account: u, password: p", "account: v, password: p"),
+        ("dingtalk", "app_key: u, app_secret: p", "app_key: v, app_secret: p"),
+        (
+            "dingtalk",
+            "corp_id: c, client_id: u, client_secret: p",
+            "corp_id: d, client_id: u, client_secret: p",
+        ),
+        (
+            "dingtalk",
+            "suite_key: u, suite_secret: p, auth_corp_id: c, suite_ticket: t",
+            "suite_key: u, suite_secret: p, auth_corp_id: d, suite_ticket: t",
+        ),
+    ];
+    let warnings = |sources: [(&str, &str, &str); 2], vendor: &str| {
+        let mut text = "sources:\n".to_owned();
+        for (name, url, login) in sources {
+            text +=
+                &format!("- {{ name: {name}, vendor: {vendor}, base_url: \"{url}\", {login} }}\n");
+        }
+        parse(&text).unwrap().warnings
+    };
+    let (url, same) = ("https://192.0.2.10:8088", "https://192.0.2.10:8088/");
+    for (vendor, login, other) in logins {
+        let rotated = login.replace(": p", ": q");
+        let found = warnings([("one", url, login), ("two", same, &rotated)], vendor);
+        let [warning] = &found[..] else { panic!("{vendor}: {found:?}") };
+        assert_eq!(warning.path, "sources[1].name");
+        for part in ["`one`", "`two`", "same account"] {
+            assert!(warning.message.contains(part), "{}", warning.message);
+        }
+        assert!(warning.remedy.is_some());
+        let elsewhere = "https://192.0.2.11:8088";
+        for different in [(url, other), (elsewhere, login)] {
+            let found = warnings([("one", url, login), ("two", different.0, different.1)], vendor);
+            assert!(found.is_empty(), "{vendor}: {found:?}");
+        }
+    }
+}
+
+#[test]
 fn warnings_name_what_is_allowed_but_doubtful() {
     let warnings = |text: &str| {
         let mut shown: Vec<_> = Vec::new();

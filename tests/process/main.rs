@@ -6,3 +6,4 @@ mod common;
 mod canary;
 mod check_live;
 mod lifecycle;
+mod logins;

@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod lockouts;
 mod reload;
 mod renewals;
 mod tokens;

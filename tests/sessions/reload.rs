@@ -4,9 +4,13 @@
 
 use std::time::Duration;
 
+use conferencing_exporter::collect::Budget;
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, source, wait::until};
+use crate::common::{
+    Bench, config, source,
+    wait::{later, until},
+};
 
 const PBX: Vendor = Vendor::YeastarS;
 
@@ -116,6 +120,30 @@ async fn a_429_whose_body_says_something_else_is_a_429() {
     }
 }
 
+/// The sources before and after a reload share the session: a token that the one finds refused is
+/// not given back while a call of the other is under way with it.
+#[tokio::test]
+async fn a_token_is_given_back_after_the_last_call_with_it() {
+    let simulator = simulator().await;
+    let yaml = |live: &str| config(&[source(PBX, &simulator.base_url(PBX), &[live])]);
+    let bench = Bench::new(&yaml("live: true")).await;
+    assert!(is_up(&bench).await);
+    simulator.inject(PBX, "", Some("conference/query"), Fault::Hang, Some(1));
+    let old = std::sync::Arc::clone(&bench.engine.sources()[0]);
+    let under_way = tokio::spawn(old.collect(Budget::default()));
+    let queries = async || count(&simulator, PBX, "conference/query");
+    until("the call", queries, |seen| *seen == 2).await;
+    bench.apply(&yaml("live: false")).await;
+    simulator.inject(PBX, "", Some("conference/query"), Fault::Status(401), Some(1));
+    assert!(is_up(&bench).await);
+    assert_eq!(count(&simulator, PBX, "login"), 2);
+    assert!(is_up(&bench).await);
+    assert_eq!(count(&simulator, PBX, "logout"), 0);
+    under_way.abort();
+    until("the logout", async || count(&simulator, PBX, "logout"), |seen| *seen == 1).await;
+    assert_eq!(simulator.live_tokens(PBX, ""), 1);
+}
+
 #[tokio::test]
 async fn a_lock_out_answer_to_a_renewal_counts() {
     for (vendor, call, code) in [
@@ -135,11 +163,4 @@ async fn a_lock_out_answer_to_a_renewal_counts() {
         assert_eq!(simulator.requests(vendor, "").len(), sent, "{vendor:?} is left alone");
         assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
     }
-}
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
 }

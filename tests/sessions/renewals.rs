@@ -14,14 +14,8 @@ use crate::common::{
         faults,
     },
     source,
+    wait::later,
 };
-
-/// Lets the exporter's clock run ahead without waiting.
-async fn later(time: Duration) {
-    tokio::time::pause();
-    tokio::time::advance(time).await;
-    tokio::time::resume();
-}
 
 /// Scrapes; where the source stalls, on a clock that jumps to the end of its patience.
 async fn up(bench: &Bench, stalls: bool) -> bool {

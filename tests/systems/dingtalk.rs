@@ -100,7 +100,7 @@ impl Bench {
             proxy_url: None,
             capacity: Capacity::default(),
             conferences: Conferences { enabled: true, limit: 1_000, identify },
-            settings: OwnSettings::new(settings),
+            settings: OwnSettings::new("demo", settings),
         };
         self.engine.apply(Config { sources: vec![source] }).unwrap();
     }

@@ -155,8 +155,9 @@ fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
                 _ => effect,
             };
             let stalls = matches!(fault, Fault::Hang | Fault::Drip);
-            // Long enough for hundreds of sources at once on a slow machine.
-            let timeout = if stalls { "timeout: 5s" } else { "timeout: 60s" };
+            // Long enough for hundreds of sources at once on a slow machine: a call that counts as a
+            // login gets half of it, and is to end before the collection.
+            let timeout = if stalls { "timeout: 10s" } else { "timeout: 60s" };
             let hosts = hosts(&simulator.host_passwords(&name));
             let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
             lines.extend(credentials(vendor, call));

@@ -2,9 +2,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
+use std::time::Duration;
+
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, assert_truth, config, exposition::Exposition, source};
+use crate::common::{Bench, assert_truth, config, exposition::Exposition, source, wait::later};
 
 const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
 const PCALL: [(&str, Option<&str>); 3] = [
@@ -94,6 +96,9 @@ async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
     };
     assert_eq!(asked(), 1);
     bench.apply(&yaml).await;
+    bench.scrape().await;
+    assert_eq!(asked(), 1, "a reload does not update the firmware");
+    later(Duration::from_secs(60 * 60)).await;
     bench.scrape().await;
     assert_eq!(asked(), 2);
 }

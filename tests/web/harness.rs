@@ -102,8 +102,9 @@ impl Exporter {
     pub fn ask(&self, path: &str) -> TcpStream {
         let mut stream = TcpStream::connect(self.address).expect("connection");
         stream.set_read_timeout(Some(PATIENCE)).expect("timeout");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
-            .expect("request");
+        // In one piece: a server that wants TLS may reset the connection after the first.
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).expect("request");
         stream
     }
 

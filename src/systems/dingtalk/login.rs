@@ -36,6 +36,19 @@ pub struct Login {
     way: Credentials,
 }
 
+impl Credentials {
+    /// As whom they log in.
+    pub(super) fn who(&self) -> String {
+        match self {
+            Self::Internal { app_key, .. } => app_key.clone(),
+            Self::Unified { corp_id, client_id, .. } => format!("{corp_id} {client_id}"),
+            Self::ThirdParty { suite_key, auth_corp_id, .. } => {
+                format!("{suite_key} {auth_corp_id}")
+            }
+        }
+    }
+}
+
 /// The secrets of a login.
 pub struct Secrets {
     lasting: SecretString,
@@ -45,13 +58,7 @@ pub struct Secrets {
 
 impl Login {
     pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
-        let who = match &settings.login {
-            Credentials::Internal { app_key, .. } => app_key.clone(),
-            Credentials::Unified { corp_id, client_id, .. } => format!("{corp_id} {client_id}"),
-            Credentials::ThirdParty { suite_key, auth_corp_id, .. } => {
-                format!("{suite_key} {auth_corp_id}")
-            }
-        };
+        let who = settings.login.who();
         Self {
             identity: format!("{} {} {who}", source.profile, source.base_url),
             way: settings.login.clone(),

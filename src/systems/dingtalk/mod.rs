@@ -266,13 +266,9 @@ fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
     if discover {
         warn_of_quota(reading);
     }
-    Some(OwnSettings::new(Settings {
-        login,
-        discover,
-        conference_ids,
-        conference_ids_file,
-        batch_size: usize::try_from(batch_size).ok()?,
-    }))
+    let (who, batch_size) = (login.who(), usize::try_from(batch_size).ok()?);
+    let settings = Settings { login, discover, conference_ids, conference_ids_file, batch_size };
+    Some(OwnSettings::new(who, settings))
 }
 
 /// The file is read at each collection; that it is there is checked now.

@@ -143,7 +143,6 @@ impl Hosts {
             return Ok(Some(Usable { token: held.token.clone(), is_fresh: false }));
         }
         tokens.remove(&id);
-        session.may_log_in().await?;
         let password = session::read(&host.password).await?;
         let noting = Arc::clone(session);
         // To its end, and under the lock: a refusal is noted before the next password is tried,

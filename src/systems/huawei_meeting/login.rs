@@ -78,16 +78,23 @@ pub struct Login {
 
 impl Login {
     pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
-        let who = match &settings.login {
-            Credentials::AppId { app_id, user_id, corp_id, .. } => {
-                format!("{app_id} {} {}", filled(corp_id), filled(user_id))
-            }
-            Credentials::Account { account, .. } => account.clone(),
-        };
+        let who = settings.login.who();
         Self {
             identity: format!("{} {} {who}", source.profile, source.base_url),
             way: settings.login.clone(),
             hosts: settings.hosts.clone(),
+        }
+    }
+}
+
+impl Credentials {
+    /// As whom they log in.
+    pub(super) fn who(&self) -> String {
+        match self {
+            Self::AppId { app_id, user_id, corp_id, .. } => {
+                format!("{app_id} {} {}", filled(corp_id), filled(user_id))
+            }
+            Self::Account { account, .. } => account.clone(),
         }
     }
 }

@@ -274,15 +274,11 @@ fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
         0 => Credentials::AppId { app_id: app_id?, app_key: app_key?, user_id, corp_id },
         _ => Credentials::Account { account: account?, password: password? },
     };
-    Some(OwnSettings::new(Settings {
-        login,
-        enterprise,
-        discover,
-        conference_ids,
-        attendees,
-        details,
-        hosts: hosts?,
-    }))
+    let who = login.who();
+    let hosts = hosts?;
+    let settings =
+        Settings { login, enterprise, discover, conference_ids, attendees, details, hosts };
+    Some(OwnSettings::new(who, settings))
 }
 
 fn read_hosts(section: &Section<'_>, discover: bool, watched: &[String]) -> Option<Vec<Host>> {

@@ -72,12 +72,16 @@ pub(super) fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
     let event_port = section.integer(&EVENT_PORT);
     let live = section.flag(&LIVE);
     reading.login?;
-    Some(OwnSettings::new(Settings {
-        username: username?,
-        password: password?,
-        event_port: u16::try_from(event_port).ok()?,
-        live,
-    }))
+    let username = username?;
+    Some(OwnSettings::new(
+        username.clone(),
+        Settings {
+            username,
+            password: password?,
+            event_port: u16::try_from(event_port).ok()?,
+            live,
+        },
+    ))
 }
 
 impl Flavour {

@@ -11,10 +11,7 @@ mod login;
 
 use std::{
     collections::HashSet,
-    sync::{
-        Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -46,6 +43,9 @@ use login::Login;
 const LIST: Endpoint = Endpoint("conference/list");
 const ONGOING: Endpoint = Endpoint("conference/query_ongoing_conference");
 const GET: Endpoint = Endpoint("conference/get");
+
+/// How long a call that the firmware does not have is not tried again.
+const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// More pages than any PBX has rooms for: the end of a list that never ends.
 const MOST_PAGES: u32 = 10_000;
@@ -86,15 +86,32 @@ pub struct YeastarP {
     live: bool,
     room_details: Option<Duration>,
     conferences: Conferences,
-    firmware: Firmware,
+    learnt: Arc<Learnt>,
+}
+
+/// What was found out about one PBX, and survives a reload that does not change which one and as
+/// whom it is asked.
+#[derive(Default)]
+struct Learnt {
+    no_live: Missing,
+    no_details: Missing,
     details: Mutex<Option<Details>>,
 }
 
-/// What the firmware was found not to have.
+/// A call that the firmware was found not to have. After an hour it is tried again: an update may
+/// have brought it.
 #[derive(Default)]
-struct Firmware {
-    no_live: AtomicBool,
-    no_details: AtomicBool,
+struct Missing(Mutex<Option<Instant>>);
+
+impl Missing {
+    fn is_known(&self) -> bool {
+        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        noted.is_some_and(|noted| noted.elapsed() < REMEMBERED)
+    }
+
+    fn note(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+    }
 }
 
 /// Room settings, asked for rarely: one call a room.
@@ -152,9 +169,18 @@ impl System for YeastarP {
             live: settings.live,
             room_details: settings.room_details,
             conferences: source.conferences,
-            firmware: Firmware::default(),
-            details: Mutex::default(),
+            learnt: Arc::default(),
         }
+    }
+
+    fn succeeding(
+        source: &config::Source,
+        settings: &Settings,
+        old: &Self,
+        same_session: bool,
+    ) -> Self {
+        let new = Self::new(source, settings);
+        if same_session { Self { learnt: Arc::clone(&old.learnt), ..new } } else { new }
     }
 
     fn configured(&self) -> MeasureSet {
@@ -179,11 +205,6 @@ impl System for YeastarP {
         }
         Ok(observation)
     }
-
-    fn configuration_loaded(&self) {
-        self.firmware.no_live.store(false, Ordering::Relaxed);
-        self.firmware.no_details.store(false, Ordering::Relaxed);
-    }
 }
 
 fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
@@ -195,13 +216,17 @@ fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
     let room_details = section.flag(&ROOM_DETAILS);
     let interval = section.duration(&ROOM_DETAILS_INTERVAL);
     reading.login?;
-    Some(OwnSettings::new(Settings {
-        client_id: client_id?,
-        client_secret: client_secret?,
-        page_size: u32::try_from(page_size).ok()?,
-        live,
-        room_details: room_details.then_some(interval),
-    }))
+    let client_id = client_id?;
+    Some(OwnSettings::new(
+        client_id.clone(),
+        Settings {
+            client_id,
+            client_secret: client_secret?,
+            page_size: u32::try_from(page_size).ok()?,
+            live,
+            room_details: room_details.then_some(interval),
+        },
+    ))
 }
 
 impl YeastarP {
@@ -266,10 +291,10 @@ impl YeastarP {
         rooms: &[i64],
         interval: Duration,
     ) -> Result<Option<RoomSettings>, Failure> {
-        if self.firmware.no_details.load(Ordering::Relaxed) {
+        if self.learnt.no_details.is_known() {
             return Ok(None);
         }
-        let known = *self.details.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = *self.learnt.details.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.filter(|known| known.fetched.elapsed() < interval) {
             return Ok(Some(known.settings));
         }
@@ -280,13 +305,13 @@ impl YeastarP {
                 RoomAnswer::Settings(room) => settings.add(&room),
                 RoomAnswer::Gone => {}
                 RoomAnswer::NoSuchCall => {
-                    self.firmware.no_details.store(true, Ordering::Relaxed);
+                    self.learnt.no_details.note();
                     return Ok(None);
                 }
             }
         }
         let details = Details { fetched: Instant::now(), settings };
-        *self.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
+        *self.learnt.details.lock().unwrap_or_else(PoisonError::into_inner) = Some(details);
         Ok(Some(settings))
     }
 
@@ -313,7 +338,7 @@ impl YeastarP {
 
     /// The ongoing conferences. `None`: this firmware has no such call.
     async fn ongoing(&self, visit: &Visit<'_, Login>) -> Result<Option<Observation>, Failure> {
-        if self.firmware.no_live.load(Ordering::Relaxed) {
+        if self.learnt.no_live.is_known() {
             return Ok(None);
         }
         let live = visit
@@ -341,7 +366,7 @@ impl YeastarP {
             )
             .await?;
         if live.is_none() {
-            self.firmware.no_live.store(true, Ordering::Relaxed);
+            self.learnt.no_live.note();
         }
         Ok(live)
     }

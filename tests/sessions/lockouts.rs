@@ -1,0 +1,89 @@
+//! How long a lock-out is waited for, and what ends it early.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use simulator::{Fault, Options, Simulator, Vendor};
+
+use crate::common::{Bench, config, source, wait::later};
+
+const VENDOR: Vendor = Vendor::YeastarP;
+
+fn logins(simulator: &Simulator) -> usize {
+    simulator.requests(VENDOR, "").iter().filter(|seen| seen.endpoint == "get_token").count()
+}
+
+/// A P-Series that answers a login with 70004 and `more` keys.
+async fn blocked(more: &str) -> (Simulator, Bench, String) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let body = format!(r#"{{"errcode":70004,"errmsg":"ACCOUNT IP BLOCKED"{more}}}"#);
+    simulator.inject(VENDOR, "", Some("get_token"), Fault::Body(body.into_bytes()), None);
+    let yaml = config(&[source(VENDOR, &simulator.base_url(VENDOR), &[])]);
+    let bench = Bench::new(&yaml).await;
+    assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(0.0));
+    assert_eq!(bench.errors("locked_out"), 1.0, "{more}");
+    assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0), "{more}");
+    (simulator, bench, yaml)
+}
+
+#[tokio::test]
+async fn a_p_series_says_when_its_block_ends() {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let quarter = 15 * 60;
+    let hour = 60 * 60;
+    let cases = [
+        (format!(r#","block_expire_time":{}"#, now + hour), hour),
+        (format!(r#","block_expire_time":"{}""#, now + hour), hour),
+        (String::new(), quarter),
+        // A block without end is shown as one that ends in 2099.
+        (r#","block_expire_time":4102415999"#.to_owned(), quarter),
+        (format!(r#","block_expire_time":{}"#, now - hour), quarter),
+        (r#","block_expire_time":"soon""#.to_owned(), quarter),
+        (r#","block_expire_time":null"#.to_owned(), quarter),
+        (r#","block_expire_time":-1"#.to_owned(), quarter),
+    ];
+    for (more, seconds) in cases {
+        let (simulator, bench, _) = blocked(&more).await;
+        // The time it ends is on the wall's clock: some seconds pass meanwhile.
+        later(Duration::from_secs(seconds - 60)).await;
+        bench.scrape().await;
+        assert_eq!(logins(&simulator), 1, "{more}");
+        later(Duration::from_secs(61)).await;
+        simulator.clear_faults();
+        let scraped = bench.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{more}");
+        assert_eq!(logins(&simulator), 2, "{more}");
+    }
+}
+
+#[tokio::test]
+async fn a_reload_that_changes_the_login_ends_it_but_not_a_third_time() {
+    let (simulator, bench, yaml) = blocked("").await;
+    bench.apply(&yaml.replace("demo-client-secret-not-secret", "another")).await;
+    bench.scrape().await;
+    assert_eq!(logins(&simulator), 2);
+    simulator.clear_faults();
+    bench.apply(&yaml).await;
+    bench.scrape().await;
+    assert_eq!(logins(&simulator), 2, "twice in ten minutes is enough");
+    later(Duration::from_secs(10 * 60)).await;
+    assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
+}
+
+/// A token held when the system locks us out is not forgotten: it is given back afterwards.
+#[tokio::test]
+async fn a_token_outlives_a_lock_out_and_is_given_back() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let yaml = config(&[source(VENDOR, &simulator.base_url(VENDOR), &[])]);
+    let bench = Bench::new(&yaml).await;
+    bench.scrape().await;
+    let locked = Fault::VendorError("70004".to_owned());
+    simulator.inject(VENDOR, "", Some("conference/list"), locked, Some(1));
+    bench.scrape().await;
+    let asked = simulator.requests(VENDOR, "").len();
+    bench.scrape().await;
+    assert_eq!(simulator.requests(VENDOR, "").len(), asked, "nothing is sent meanwhile");
+    bench.engine.shutdown().await;
+    assert_eq!(simulator.live_tokens(VENDOR, ""), 0);
+}
