@@ -11,7 +11,7 @@ use std::{
 use tokio::{runtime::Handle, time::Instant};
 
 use super::{
-    Login, Renewal, Session,
+    Login, Renewal, Session, fingerprint,
     hold_off::doubled,
     state::{Current, Held},
 };
@@ -99,8 +99,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         let is_blocked = session.lock().hold_off.blocked_until(Instant::now()).is_some();
         if is_blocked {
             let checked = session.login.secrets().await;
-            let checked =
-                checked.and_then(|secrets| session.check_hold_off(L::fingerprint(&secrets)));
+            let checked = checked.and_then(|secrets| session.check_hold_off(fingerprint(&secrets)));
             if let Err(held_back) = checked {
                 let state = session.lock();
                 return state.still_good(Instant::now()).map(Held::current).ok_or(held_back);

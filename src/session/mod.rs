@@ -25,6 +25,7 @@ mod state;
 mod users;
 
 use std::{
+    future::ready,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, SystemTime},
 };
@@ -53,23 +54,17 @@ pub trait Login: Send + Sync + 'static {
     /// What a login yields.
     type Token: Send + Sync + 'static;
     /// What it takes besides the configuration.
-    type Secrets: Send + Sync;
+    type Secrets: Secrets;
 
-    /// The pause after the second refused login.
-    const LONGEST_HOLD_OFF: Duration;
+    /// The pause after the second refused login. A quarter of an hour stays below the lock-outs
+    /// that are documented for most systems.
+    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
 
     /// The secrets as they are now.
     ///
     /// # Errors
     /// A secret file that cannot be read.
     fn secrets(&self) -> impl Future<Output = Result<Self::Secrets, Failure>> + Send;
-
-    /// Who logs in where, and the secret that outlives token rotations: what the keyed hash of
-    /// conference ids depends on.
-    fn identity<'a>(&self, secrets: &'a Self::Secrets) -> (String, &'a SecretString);
-
-    /// Identifies the secrets without holding them.
-    fn fingerprint(secrets: &Self::Secrets) -> Fingerprint;
 
     /// Logs in.
     ///
@@ -91,10 +86,26 @@ pub trait Login: Send + Sync + 'static {
         api: &Api,
         token: &Self::Token,
         cause: Renewal,
-    ) -> impl Future<Output = Result<Option<Grant<Self::Token>>, Failure>> + Send;
+    ) -> impl Future<Output = Result<Option<Grant<Self::Token>>, Failure>> + Send {
+        let _ = (api, token, cause);
+        ready(Ok(None))
+    }
 
     /// Gives the token back.
     fn logout(&self, api: &Api, token: &Self::Token) -> impl Future<Output = ()> + Send;
+}
+
+/// The secrets of a login.
+pub trait Secrets: Send + Sync {
+    /// All of them. The first is the one that outlives token rotations: the keyed hash of
+    /// conference ids depends on it.
+    fn all(&self) -> Vec<&SecretString>;
+}
+
+impl Secrets for SecretString {
+    fn all(&self) -> Vec<&SecretString> {
+        vec![self]
+    }
 }
 
 /// Why a token is renewed.
@@ -138,6 +149,7 @@ pub const LOGOUT_TIME: Duration = Duration::from_secs(3);
 /// The session of one source.
 pub struct Session<L: Login> {
     login: L,
+    identity: String,
     state: Mutex<State<L::Token>>,
     users: Arc<Users>,
     /// Logins and logouts under way.
@@ -211,7 +223,7 @@ impl<L: Login> Access for Session<L> {
         async {
             let Some(last) = self.lock().fingerprint else { return false };
             let secrets = self.login.secrets().await;
-            secrets.is_ok_and(|secrets| L::fingerprint(&secrets) != last)
+            secrets.is_ok_and(|secrets| fingerprint(&secrets) != last)
         }
         .boxed()
     }
@@ -229,14 +241,16 @@ impl<L: Login> Access for Session<L> {
 }
 
 impl<L: Login> Session<L> {
-    /// A session that has not logged in yet.
-    pub fn new(login: L) -> Self {
-        Self::with_hold_off(login, HoldOff::new(L::LONGEST_HOLD_OFF))
+    /// A session that has not logged in yet. `identity` says where it logs in and as whom: the
+    /// keyed hash of conference ids depends on it.
+    pub fn new(login: L, identity: String) -> Self {
+        Self::with_hold_off(login, identity, HoldOff::new(L::LONGEST_HOLD_OFF))
     }
 
-    fn with_hold_off(login: L, hold_off: HoldOff) -> Self {
+    fn with_hold_off(login: L, identity: String, hold_off: HoldOff) -> Self {
         Self {
             login,
+            identity,
             state: Mutex::new(State::new(hold_off)),
             users: Arc::default(),
             tasks: TaskTracker::new(),
@@ -245,7 +259,7 @@ impl<L: Login> Session<L> {
 
     /// The session after a reload: the same one where nothing about the login changed, else a
     /// new one that counts its logins with those of this one. `same_way`: nothing about the connection changed.
-    pub fn succeeded_by(self: &Arc<Self>, login: L, same_way: bool) -> Arc<Self>
+    pub fn succeeded_by(self: &Arc<Self>, login: L, identity: String, same_way: bool) -> Arc<Self>
     where
         L: PartialEq,
     {
@@ -253,7 +267,7 @@ impl<L: Login> Session<L> {
             return Arc::clone(self);
         }
         let hold_off = self.lock().hold_off.reconfigured(L::LONGEST_HOLD_OFF);
-        Arc::new(Self::with_hold_off(login, hold_off))
+        Arc::new(Self::with_hold_off(login, identity, hold_off))
     }
 
     /// How this session logs in.
@@ -278,7 +292,7 @@ impl<L: Login> Session<L> {
             // All it would lead to is the next call of that kind.
             held.outlasts_hold_off = false;
         }
-        state.note_refusal(Some(L::fingerprint(&secrets)), &error.fault);
+        state.note_refusal(Some(fingerprint(&secrets)), &error.fault);
         Ok(())
     }
 
@@ -306,7 +320,7 @@ impl<L: Login> Session<L> {
             let _turn = in_time(&api, async { Ok(account.turn().await) }).await?;
             let api = api.for_login();
             let secrets = in_time(&api, session.login.secrets()).await?;
-            session.check_hold_off(L::fingerprint(&secrets))?;
+            session.check_hold_off(fingerprint(&secrets))?;
             in_time(&api, calls(api.clone())).await
         });
         task.await.unwrap_or(Err(Failure::Panic))
@@ -409,7 +423,7 @@ impl<L: Login> Session<L> {
         // The answer to a login that was sent is worth waiting for: it may be a token.
         let api = &api.for_login();
         let secrets = in_time(api, self.login.secrets()).await?;
-        let fingerprint = L::fingerprint(&secrets);
+        let fingerprint = fingerprint(&secrets);
         self.check_hold_off(fingerprint)?;
         let mut attempt = Attempt::new(&api.meters);
         let outcome = in_time(api, self.login.login(api, &secrets)).await;
@@ -420,7 +434,7 @@ impl<L: Login> Session<L> {
             Ok(grant) => {
                 attempt.has_succeeded = true;
                 state.hold_off.accepted();
-                state.hash_key = hash_key(self.login.identity(&secrets));
+                state.hash_key = hash_key(&self.identity, &secrets);
                 // Still good for the system: it would hold a place until it expires.
                 if let Some(old) = state.held.take().filter(|held| now < held.expires_at) {
                     state.discarded.push(old.token);
@@ -479,12 +493,14 @@ fn is_unanswered(error: &ApiError) -> bool {
     error.may_have_arrived && matches!(error.fault.reason, Reason::Timeout | Reason::Connect)
 }
 
-fn hash_key((identity, secret): (String, &SecretString)) -> HashKey {
+fn hash_key(identity: &str, secrets: &impl Secrets) -> HashKey {
     let mut hash = Sha256::new();
     hash.update(b"conferencing_exporter conference id\0");
     hash.update(identity.as_bytes());
     hash.update([0]);
-    hash.update(secret.expose_secret().as_bytes());
+    if let Some(lasting) = secrets.all().first() {
+        hash.update(lasting.expose_secret().as_bytes());
+    }
     Zeroizing::new(hash.finalize().into())
 }
 
@@ -496,10 +512,10 @@ pub async fn read(secret: &SecretSource) -> Result<SecretString, Failure> {
     secret.read().await.map_err(|error| Failure::Secret(error.to_string()))
 }
 
-/// The fingerprint of `secrets`.
-pub fn fingerprint<'a>(secrets: impl IntoIterator<Item = &'a SecretString>) -> Fingerprint {
+/// Identifies `secrets` without holding them.
+fn fingerprint(secrets: &impl Secrets) -> Fingerprint {
     let mut hash = Sha256::new();
-    for secret in secrets {
+    for secret in secrets.all() {
         let secret = secret.expose_secret().as_bytes();
         hash.update((secret.len() as u64).to_be_bytes());
         hash.update(secret);

@@ -15,7 +15,7 @@ use std::{
 use proptest::prelude::*;
 use tokio::{runtime::Runtime, task::JoinHandle, time::Instant};
 
-use super::{Access, Grant, Login, Renewal, Session, fingerprint, hold_off::Fingerprint};
+use super::{Access, Grant, Login, Session};
 use crate::{
     config::{self, Capacity, Conferences, Identify, OwnSettings, Profile, Tls},
     metrics::own::{Own, SourceMeters},
@@ -153,18 +153,8 @@ impl Login for Scripted {
     type Token = usize;
     type Secrets = SecretString;
 
-    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
-
     async fn secrets(&self) -> Result<SecretString, Failure> {
         Ok(SecretString::from(self.secret.load(Ordering::Relaxed).to_string()))
-    }
-
-    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
-        (String::new(), secrets)
-    }
-
-    fn fingerprint(secrets: &SecretString) -> Fingerprint {
-        fingerprint([secrets])
     }
 
     async fn login(&self, api: &Api, _: &SecretString) -> Result<Grant<usize>, Failure> {
@@ -177,10 +167,6 @@ impl Login for Scripted {
             valid_for: LIFE,
             renewable_for: LIFE,
         })
-    }
-
-    async fn renew(&self, _: &Api, _: &usize, _: Renewal) -> Result<Option<Grant<usize>>, Failure> {
-        Ok(None)
     }
 
     async fn logout(&self, _: &Api, token: &usize) {
@@ -233,7 +219,7 @@ impl Run {
             World { answer: Answer::Refused, tokens: vec![], refused: vec![], wrongs: vec![] };
         let login =
             Scripted { world: Arc::new(Mutex::new(world)), secret: Arc::default(), configured: 0 };
-        let session = Arc::new(Session::new(login.clone()));
+        let session = Arc::new(Session::new(login.clone(), String::new()));
         Self { api: api.clone(), login, session, under_way: vec![], closing: vec![] }
     }
 
@@ -284,13 +270,13 @@ impl Run {
                 tokio::time::sleep(IMPATIENCE).await;
             }
             Event::Rename => {
-                let renamed = Session::new(self.login.clone());
+                let renamed = Session::new(self.login.clone(), String::new());
                 renamed.count_with(self.session.account());
                 self.follow(Arc::new(renamed));
             }
             Event::Reconfigure => {
                 self.login.configured += 1;
-                let next = self.session.succeeded_by(self.login.clone(), true);
+                let next = self.session.succeeded_by(self.login.clone(), String::new(), true);
                 self.follow(next);
             }
             Event::NewSecret => {

@@ -38,13 +38,18 @@ pub(super) type Start = fn(&config::Source) -> Option<Arc<dyn Running>>;
 /// [`Start`] of the systems of the kind `S`.
 pub(super) fn start<S: System>(source: &config::Source) -> Option<Arc<dyn Running>> {
     let settings = settings::<S>(source)?;
-    let session = Arc::new(Session::new(S::login(source, settings)));
+    let session = Arc::new(Session::new(S::login(settings), identity(source)));
     Some(Arc::new(LoggedIn { system: S::new(source, settings), session }))
 }
 
 fn settings<S: System>(source: &config::Source) -> Option<&S::Settings> {
     // Two kinds may share a type of settings.
     if source.profile == S::PROFILE { source.settings.of() } else { None }
+}
+
+/// Where `source` logs in, and as whom.
+fn identity(source: &config::Source) -> String {
+    format!("{} {} {}", source.profile, source.base_url, source.settings.account())
 }
 
 struct LoggedIn<S: System> {
@@ -67,7 +72,7 @@ impl<S: System> Running for LoggedIn<S> {
 
     fn succeeded_by(&self, source: &config::Source, same_way: bool) -> Option<Arc<dyn Running>> {
         let settings = settings::<S>(source)?;
-        let session = self.session.succeeded_by(S::login(source, settings), same_way);
+        let session = self.session.succeeded_by(S::login(settings), identity(source), same_way);
         let same_session = Arc::ptr_eq(&session, &self.session);
         let system = S::succeeding(source, settings, &self.system, same_session);
         Some(Arc::new(Self { system, session }))

@@ -60,8 +60,8 @@ pub trait System: Sized + Send + Sync + 'static {
     /// How it logs in.
     type Login: Login + PartialEq;
 
-    /// The login of `source`.
-    fn login(source: &config::Source, settings: &Self::Settings) -> Self::Login;
+    /// The login of a source with these settings.
+    fn login(settings: &Self::Settings) -> Self::Login;
 
     /// A system that was never asked anything.
     fn new(source: &config::Source, settings: &Self::Settings) -> Self;

@@ -6,7 +6,12 @@
 #[path = "../fixtures/tinyconf/mod.rs"]
 mod tinyconf;
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Mutex},
+};
 
 use crate::common::exposition::Exposition;
 use conferencing_exporter::{
@@ -18,7 +23,10 @@ use conferencing_exporter::{
     systems::{Catalogue, System, advice, catalogue},
     web::render::{write_own, write_reports},
 };
-use tinyconf::{Tinyconf, simulated::Server};
+use tinyconf::{
+    Tinyconf,
+    simulated::{State, start},
+};
 
 fn extended() -> Catalogue {
     catalogue().with::<Tinyconf>()
@@ -31,20 +39,22 @@ fn load(keys: &str) -> Result<Loaded, LoadError> {
 
 /// A simulated server, and an engine with one source for it.
 struct Bench {
-    server: Server,
+    address: SocketAddr,
+    server: Arc<Mutex<State>>,
     engine: Engine,
 }
 
 impl Bench {
     async fn new(keys: &str) -> Self {
         let engine = Engine::new(Own::new().unwrap(), extended());
-        let bench = Self { server: Server::start().await, engine };
+        let (address, server) = start().await;
+        let bench = Self { address, server, engine };
         bench.apply(keys).await;
         bench
     }
 
     async fn apply(&self, keys: &str) {
-        let address = self.server.address;
+        let address = self.address;
         let keys = format!("base_url: http://{address}, user: u, secret: s{keys}");
         self.engine.apply(load(&keys).unwrap().config).unwrap();
     }
@@ -60,12 +70,12 @@ impl Bench {
 
     /// How many tokens are alive, and how many were ever given.
     fn tokens(&self) -> (usize, usize) {
-        let state = self.server.state.lock().unwrap();
+        let state = self.server.lock().unwrap();
         (state.tokens.len(), state.logins)
     }
 
     fn fail_with(&self, failure: &'static str) {
-        self.server.state.lock().unwrap().failure = Some(failure);
+        self.server.lock().unwrap().failure = Some(failure);
     }
 }
 
@@ -109,7 +119,7 @@ async fn its_session_is_kept_renewed_and_given_back() {
     let snapshot = bench.report().await.outcome.unwrap();
     assert_eq!(snapshot.observation.value(Measure::ParticipantsWaiting), Some(2));
     assert_eq!(bench.tokens(), (1, 1), "the same session after a reload");
-    bench.server.state.lock().unwrap().tokens.clear();
+    bench.server.lock().unwrap().tokens.clear();
     bench.report().await.outcome.unwrap();
     assert_eq!(bench.tokens(), (1, 2), "a new login where the token is no longer known");
     bench.engine.shutdown().await;

@@ -11,13 +11,12 @@ use super::{
     codes::{On, Reply, unwrap},
 };
 use crate::{
-    config,
     model::Reason,
     net::{
         Api, Call, Failure, Fault,
         lenient::{Count, Number, Text, present},
     },
-    session::{self, Grant, Renewal, hold_off::Fingerprint},
+    session::{self, Grant},
 };
 
 /// Lifetime where an answer does not say, as documented.
@@ -32,7 +31,6 @@ const EARLY: Duration = Duration::from_secs(5 * 60);
 /// How one organisation's token is asked for.
 #[derive(PartialEq)]
 pub struct Login {
-    identity: String,
     way: Credentials,
 }
 
@@ -57,12 +55,8 @@ pub struct Secrets {
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
-        let who = settings.login.who();
-        Self {
-            identity: format!("{} {} {who}", source.profile, source.base_url),
-            way: settings.login.clone(),
-        }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { way: settings.login.clone() }
     }
 
     fn call(&self, secrets: &Secrets) -> Call {
@@ -107,11 +101,16 @@ fn path_segment(text: &str) -> String {
     })
 }
 
+impl session::Secrets for Secrets {
+    /// A new ticket is worth a new try just as a new secret is.
+    fn all(&self) -> Vec<&SecretString> {
+        [&self.lasting].into_iter().chain(&self.ticket).collect()
+    }
+}
+
 impl session::Login for Login {
     type Token = SecretString;
     type Secrets = Secrets;
-
-    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
 
     async fn secrets(&self) -> Result<Secrets, Failure> {
         let (lasting, ticket) = match &self.way {
@@ -129,28 +128,9 @@ impl session::Login for Login {
         Ok(Secrets { lasting, ticket })
     }
 
-    fn identity<'a>(&self, secrets: &'a Secrets) -> (String, &'a SecretString) {
-        (self.identity.clone(), &secrets.lasting)
-    }
-
-    fn fingerprint(secrets: &Secrets) -> Fingerprint {
-        // A new ticket is worth a new try just as a new secret is.
-        session::fingerprint([&secrets.lasting].into_iter().chain(&secrets.ticket))
-    }
-
     async fn login(&self, api: &Api, secrets: &Secrets) -> Result<Grant<SecretString>, Failure> {
         api.send(self.call(secrets), |answer| unwrap::<Granted<'_>>(answer, On::Token)?.grant())
             .await
-    }
-
-    async fn renew(
-        &self,
-        _: &Api,
-        _: &SecretString,
-        _: Renewal,
-    ) -> Result<Option<Grant<SecretString>>, Failure> {
-        // There is no call for it: asking again within its lifetime prolongs the same token.
-        Ok(None)
     }
 
     async fn logout(&self, _: &Api, _: &SecretString) {

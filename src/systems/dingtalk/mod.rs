@@ -169,8 +169,8 @@ impl System for Dingtalk {
     type Settings = Settings;
     type Login = Login;
 
-    fn login(source: &config::Source, settings: &Settings) -> Login {
-        Login::new(source, settings)
+    fn login(settings: &Settings) -> Login {
+        Login::new(settings)
     }
 
     fn new(source: &config::Source, settings: &Settings) -> Self {

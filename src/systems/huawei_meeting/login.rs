@@ -19,13 +19,12 @@ use super::{
     codes::{self, Content},
 };
 use crate::{
-    config,
     model::{CallName, Reason},
     net::{
         Answer, Api, Call, Failure, Fault,
         lenient::{Count, Number, Object, Text},
     },
-    session::{self, Grant, Renewal, hold_off::Fingerprint},
+    session::{self, Grant},
 };
 
 pub(super) const APPAUTH: CallName = CallName("appauth");
@@ -68,22 +67,16 @@ pub struct Secrets {
     hosts: Vec<SecretString>,
 }
 
-/// The login of one tenant.
+/// The login of one tenant. There is a call to prolong a token; the vendor's own SDKs log in again instead.
 #[derive(PartialEq)]
 pub struct Login {
-    identity: String,
     way: Credentials,
     hosts: Vec<Host>,
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
-        let who = settings.login.who();
-        Self {
-            identity: format!("{} {} {who}", source.profile, source.base_url),
-            way: settings.login.clone(),
-            hosts: settings.hosts.clone(),
-        }
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { way: settings.login.clone(), hosts: settings.hosts.clone() }
     }
 }
 
@@ -103,11 +96,15 @@ fn filled(text: &Option<String>) -> &str {
     text.as_deref().unwrap_or_default()
 }
 
+impl session::Secrets for Secrets {
+    fn all(&self) -> Vec<&SecretString> {
+        std::iter::once(&self.credential).chain(&self.hosts).collect()
+    }
+}
+
 impl session::Login for Login {
     type Token = Token;
     type Secrets = Secrets;
-
-    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
 
     async fn secrets(&self) -> Result<Secrets, Failure> {
         let credential = match &self.way {
@@ -120,14 +117,6 @@ impl session::Login for Login {
             hosts.push(session::read(&host.password).await?);
         }
         Ok(Secrets { credential, hosts })
-    }
-
-    fn identity<'a>(&self, secrets: &'a Secrets) -> (String, &'a SecretString) {
-        (self.identity.clone(), &secrets.credential)
-    }
-
-    fn fingerprint(secrets: &Secrets) -> Fingerprint {
-        session::fingerprint(std::iter::once(&secrets.credential).chain(&secrets.hosts))
     }
 
     async fn login(&self, api: &Api, secrets: &Secrets) -> Result<Grant<Token>, Failure> {
@@ -148,16 +137,6 @@ impl session::Login for Login {
             }
         };
         api.send(call, |answer| granted(answer, now)).await
-    }
-
-    /// There is a call to prolong a token; the vendor's own SDKs log in again instead.
-    async fn renew(
-        &self,
-        _api: &Api,
-        _token: &Token,
-        _cause: Renewal,
-    ) -> Result<Option<Grant<Token>>, Failure> {
-        Ok(None)
     }
 
     async fn logout(&self, api: &Api, token: &Token) {

@@ -197,8 +197,8 @@ impl System for HuaweiMeeting {
     type Settings = Settings;
     type Login = Login;
 
-    fn login(source: &config::Source, settings: &Settings) -> Login {
-        Login::new(source, settings)
+    fn login(settings: &Settings) -> Login {
+        Login::new(settings)
     }
 
     fn new(source: &config::Source, settings: &Settings) -> Self {

@@ -59,8 +59,8 @@ impl System for OpenvoxUc {
     type Settings = pbx::Settings;
     type Login = Md5Login;
 
-    fn login(source: &config::Source, settings: &pbx::Settings) -> Md5Login {
-        Md5Login::new(&FLAVOUR, source, settings)
+    fn login(settings: &pbx::Settings) -> Md5Login {
+        Md5Login::new(&FLAVOUR, settings)
     }
 
     fn new(source: &config::Source, settings: &pbx::Settings) -> Self {

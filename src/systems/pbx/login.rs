@@ -17,10 +17,10 @@ use super::{
     codes::{Bare, Code, enveloped, unwrap},
 };
 use crate::{
-    config::{self, secret::SecretSource},
+    config::secret::SecretSource,
     model::{CallName, Reason},
     net::{Answer, Api, Call, Failure, Fault, lenient::Text},
-    session::{self, Grant, Renewal, hold_off::Fingerprint},
+    session::{self, Grant, Renewal},
 };
 
 pub(super) const LOGIN: CallName = CallName("login");
@@ -37,21 +37,15 @@ const HEARTBEAT_AFTER: Duration = Duration::from_secs(10 * 60);
 #[derive(PartialEq)]
 pub struct Md5Login {
     flavour: &'static Flavour,
-    identity: String,
     username: String,
     password: SecretSource,
     event_port: u16,
 }
 
 impl Md5Login {
-    pub(in crate::systems) fn new(
-        flavour: &'static Flavour,
-        source: &config::Source,
-        settings: &Settings,
-    ) -> Self {
+    pub(in crate::systems) fn new(flavour: &'static Flavour, settings: &Settings) -> Self {
         Self {
             flavour,
-            identity: format!("{} {} {}", source.profile, source.base_url, settings.username),
             username: settings.username.clone(),
             password: settings.password.clone(),
             event_port: settings.event_port,
@@ -75,18 +69,8 @@ impl session::Login for Md5Login {
     type Token = SecretString;
     type Secrets = SecretString;
 
-    const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
-
     async fn secrets(&self) -> Result<SecretString, Failure> {
         session::read(&self.password).await
-    }
-
-    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
-        (self.identity.clone(), secrets)
-    }
-
-    fn fingerprint(secrets: &SecretString) -> Fingerprint {
-        session::fingerprint([secrets])
     }
 
     async fn login(

@@ -11,13 +11,13 @@ use super::{
     codes::{Bare, Code, enveloped, unwrap},
 };
 use crate::{
-    config::{self, secret::SecretSource},
+    config::secret::SecretSource,
     model::{CallName, Reason},
     net::{
         Answer, Api, Call, Failure, Fault,
         lenient::{Number, Text},
     },
-    session::{self, Grant, Renewal, hold_off::Fingerprint},
+    session::{self, Grant, Renewal},
 };
 
 pub(super) const GET_TOKEN: CallName = CallName("get_token");
@@ -103,7 +103,6 @@ impl Granted<'_> {
 /// The login of one P-Series.
 #[derive(PartialEq)]
 pub struct Login {
-    identity: String,
     client_id: String,
     client_secret: SecretSource,
 }
@@ -116,14 +115,6 @@ impl session::Login for Login {
 
     async fn secrets(&self) -> Result<SecretString, Failure> {
         session::read(&self.client_secret).await
-    }
-
-    fn identity<'a>(&self, secrets: &'a SecretString) -> (String, &'a SecretString) {
-        (self.identity.clone(), secrets)
-    }
-
-    fn fingerprint(secrets: &SecretString) -> Fingerprint {
-        session::fingerprint([secrets])
     }
 
     async fn login(&self, api: &Api, secret: &SecretString) -> Result<Grant<Tokens>, Failure> {
@@ -163,9 +154,8 @@ impl session::Login for Login {
 }
 
 impl Login {
-    pub(super) fn new(source: &config::Source, settings: &Settings) -> Self {
+    pub(super) fn new(settings: &Settings) -> Self {
         Self {
-            identity: format!("{} {} {}", source.profile, source.base_url, settings.client_id),
             client_id: settings.client_id.clone(),
             client_secret: settings.client_secret.clone(),
         }
