@@ -25,7 +25,7 @@
 //! folder in `simulator/src/systems/` and one line in that folder's `mod.rs`, which says more. One that a test
 //! invents is added at run time:
 //!
-//! ```ignore
+//! ```text
 //! let vendor = Vendor::new(&INVENTED_DESCRIPTION);
 //! let registry = Registry::default().with(&Invented);
 //! let simulator = Simulator::start(Options { registry, ..Options::default() }).await?;
