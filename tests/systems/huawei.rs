@@ -610,3 +610,28 @@ impl io::Write for Log {
         Ok(())
     }
 }
+
+#[tokio::test]
+async fn every_spelling_of_nothing_is_none() {
+    let simulator = simulator().await;
+    let attendees = "online/conf-attendee";
+    for nothing in ["null", "[]", "\"\""] {
+        let body = format!("{{\"data\":{nothing}}}");
+        for call in ["conferences/online", "conferences"] {
+            simulator.inject(HUAWEI, "", Some(call), Fault::Body(body.clone().into()), None);
+        }
+        let scraped = Bench::new(&yaml(&simulator, &[])).await.scrape().await;
+        assert!(up(&scraped), "{nothing}");
+        assert_eq!(conferences(&scraped, "active"), Some(0.0), "{nothing}");
+        simulator.clear_faults();
+
+        simulator.inject(HUAWEI, "", Some(attendees), Fault::Body(body.clone().into()), None);
+        let scraped = Bench::new(&yaml(&simulator, &["attendees: true"])).await.scrape().await;
+        assert_eq!(scraped.value(MODERATORS.0, &[]), Some(0.0), "{nothing}");
+        simulator.clear_faults();
+    }
+    let one = br#"{"data":{"participant_id":"a","role":1}}"#.to_vec();
+    simulator.inject(HUAWEI, "", Some(attendees), Fault::Body(one), None);
+    let scraped = Bench::new(&yaml(&simulator, &["attendees: true"])).await.scrape().await;
+    assert_eq!(scraped.value(MODERATORS.0, &[]), Some(6.0));
+}

@@ -226,3 +226,80 @@ async fn a_room_name_in_another_encoding_changes_no_number() {
         assert_eq!(scraped.value("conferencing_rooms", &[]), None);
     }
 }
+
+/// What is shown of a PBX with these answers to its two lists, and why it is down, if it is.
+async fn lists(vendor: Vendor, rooms: &str, live: &str) -> (Option<&'static str>, Exposition) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let calls = if vendor == Vendor::YeastarP {
+        ["conference/list", "conference/query_ongoing_conference"]
+    } else {
+        ["conference/query", "conference/query_in_session"]
+    };
+    for (call, body) in calls.into_iter().zip([rooms, live]) {
+        simulator.inject(vendor, "", Some(call), Fault::Body(body.as_bytes().to_vec()), None);
+    }
+    let bench = Bench::new(&config(&[source(vendor, &simulator.base_url(vendor), &[])])).await;
+    let reports = bench.reports().await;
+    let failure = reports[0].outcome.as_ref().err().map(|failure| failure.reason().as_str());
+    (failure, bench.scrape().await)
+}
+
+#[tokio::test]
+async fn every_spelling_of_nothing_is_none() {
+    let joined = [("state", "joined")];
+    for vendor in PBXS {
+        let (head, rooms, live) = match vendor {
+            Vendor::YeastarP => (r#"{"errcode":0"#, "data", "data"),
+            _ => (r#"{"status":"Success""#, "conferences", "conference"),
+        };
+        let more: &[&str] = if vendor == Vendor::YeastarP { &["{}"] } else { &[] };
+        let mut answers: Vec<_> = ["null", "[]", "\"\"", "\" \""]
+            .iter()
+            .chain(more)
+            .map(|nothing| [rooms, live].map(|key| format!("{head},\"{key}\":{nothing}}}")))
+            .collect();
+        if vendor == Vendor::YeastarP {
+            answers.push([format!("{head}}}"), format!("{head}}}")]);
+            answers.push([format!("{head},\"total_number\":0}}"), format!("{head}}}")]);
+        }
+        for [rooms, live] in &answers {
+            let (failure, scraped) = lists(vendor, rooms, live).await;
+            assert_eq!(failure, None, "{vendor:?} {rooms} {live}");
+            assert_eq!(scraped.value("conferencing_rooms", &[]), Some(0.0), "{rooms}");
+            assert_eq!(scraped.value("conferencing_participants", &joined), Some(0.0), "{live}");
+        }
+    }
+    // What cannot be nothing.
+    for (vendor, rooms) in [
+        (Vendor::OpenvoxUc, r#"{"status":"Success"}"#),
+        (Vendor::YeastarS, r#"{"status":"Success"}"#),
+        (Vendor::YeastarS, r#"{"status":"Success","conferences":{}}"#),
+        (Vendor::YeastarP, r#"{"errcode":0,"total_number":2}"#),
+        (Vendor::YeastarP, r#"{"errcode":0,"data":"none"}"#),
+    ] {
+        assert_eq!(lists(vendor, rooms, "{}").await.0, Some("decode"), "{rooms}");
+    }
+}
+
+#[tokio::test]
+async fn one_object_stands_for_a_list_of_one() {
+    let joined = [("state", "joined")];
+    let pbx = [
+        r#"{"status":"Success","conferences":{"number":"6401","name":"A"}}"#,
+        r#"{"status":"Success","conference":{"conferencenumber":"6401","members":
+            {"channelid":"a","memberstatus":"Up"}}}"#,
+    ];
+    let p_series = [
+        r#"{"errcode":0,"data":{"id":7,"number":"6401"}}"#,
+        r#"{"errcode":0,"data":{"conference_number":"6401","members":
+            {"channel_id":"a","member_status":"ANSWERED"}}}"#,
+    ];
+    for (vendor, [rooms, live]) in
+        [(Vendor::OpenvoxUc, pbx), (Vendor::YeastarS, pbx), (Vendor::YeastarP, p_series)]
+    {
+        let (failure, scraped) = lists(vendor, rooms, live).await;
+        assert_eq!(failure, None, "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_rooms", &[]), Some(1.0), "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_participants", &joined), Some(1.0), "{vendor:?}");
+    }
+}

@@ -9,7 +9,7 @@ use crate::{
     model::{Measure, Observation, Reason},
     net::{
         Fault,
-        lenient::{Flag, IsSet, List, Name, OneOrMany, Text, present},
+        lenient::{Flag, IsSet, List, Name, Text, present},
     },
     systems::{
         Setting,
@@ -36,7 +36,7 @@ pub(super) struct Rooms<'a> {
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     conferences: Option<List<Room<'a>>>,
 }
 
@@ -86,11 +86,11 @@ struct Member<'a> {
     #[serde(default)]
     memberstatus: Presence,
     #[serde(borrow, default)]
-    ext: OneOrMany<Leg<'a>>,
+    ext: List<Leg<'a>>,
     #[serde(borrow, default)]
-    inbound: OneOrMany<Leg<'a>>,
+    inbound: List<Leg<'a>>,
     #[serde(borrow, default)]
-    outbound: OneOrMany<Leg<'a>>,
+    outbound: List<Leg<'a>>,
 }
 
 #[derive(Deserialize)]
