@@ -12,7 +12,7 @@ use crate::{
     model::Reason,
     net::{
         Answer, Consequence, Fault,
-        lenient::{Number, Text, present},
+        lenient::{Flag, Number, Object, Text, present},
     },
     systems::Refusal,
 };
@@ -224,11 +224,42 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Reply>(
 ) -> Result<T, Refusal<Code>> {
     if answer.status.is_success()
         && let Ok(reply) = answer.decode::<T>()
-        && reply.is_answer()
+        && (reply.is_answer() || (on == On::Data && says_nothing(answer)))
     {
         return Ok(reply);
     }
     Err(failure(answer, on))
+}
+
+/// An answer without the list it was asked for. Empty parts may be left out; a key that is none of
+/// these may be a failure in words that nobody documented.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {
+    #[serde(default)]
+    errcode: Number,
+    #[serde(default, rename = "errmsg")]
+    _errmsg: IgnoredAny,
+    #[serde(default, rename = "requestId", alias = "requestid", alias = "request_id")]
+    _request_id: IgnoredAny,
+    #[serde(default)]
+    success: Flag,
+    #[serde(default, rename = "totalCount")]
+    total: Number,
+    #[serde(default, rename = "hasMore")]
+    has_more: Flag,
+    #[serde(default, rename = "nextToken")]
+    _next_token: IgnoredAny,
+}
+
+/// Whether this is a success with nothing in it.
+fn says_nothing(answer: &Answer) -> bool {
+    answer.decode::<Object<Nothing>>().is_ok_and(|Object(nothing)| {
+        nothing.errcode.0.unwrap_or(0) == 0
+            && nothing.total.0.unwrap_or(0) == 0
+            && nothing.success.0 != Some(false)
+            && nothing.has_more.0 != Some(true)
+    })
 }
 
 fn failure(answer: &Answer, on: On) -> Refusal<Code> {
