@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, assert_truth, config, exposition::Exposition, source, wait::later};
+use crate::common::{
+    Bench, assert_truth, binary::Exporter, config, exposition::Exposition, source, wait::later,
+};
 
 const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
 const PCALL: [(&str, Option<&str>); 3] = [
@@ -73,34 +75,48 @@ async fn live_false_leaves_the_live_measures_absent() {
 
 #[tokio::test]
 async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let vendor = Vendor::YeastarP;
-    simulator.inject(
-        vendor,
-        "",
-        Some("conference/query_ongoing_conference"),
-        Fault::VendorError("10001".into()),
-        None,
-    );
-    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
-    let bench = Bench::new(&yaml).await;
-    for _ in 0..3 {
-        let scraped = bench.scrape().await;
-        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
-        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    for vendor in PBXS {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.edit(vendor, "", |population| population.behaviour.live_call = false);
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..3 {
+            let scraped = bench.scrape().await;
+            assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+            let absent: Vec<_> = LIVE.iter().chain(without_details(vendor)).copied().collect();
+            assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &absent);
+            let live = [("capability", "participants_joined")];
+            assert_eq!(scraped.value("conferencing_source_capability", &live), Some(0.0));
+        }
+        assert_eq!(bench.errors("vendor"), 0.0);
+        let asked = || {
+            let calls = ["conference/query_ongoing_conference", "conference/query_in_session"];
+            let live = |r: &&simulator::Request| calls.contains(&r.endpoint);
+            simulator.requests(vendor, "").iter().filter(live).count()
+        };
+        assert_eq!(asked(), 1, "{vendor:?}");
+        bench.apply(&yaml.replace("vendor:", "timeout: 20s\n    vendor:")).await;
+        bench.scrape().await;
+        assert_eq!(asked(), 1, "a reload does not update the firmware");
+        later(Duration::from_secs(60 * 60)).await;
+        bench.scrape().await;
+        assert_eq!(asked(), 2, "{vendor:?}");
     }
-    assert_eq!(bench.errors("vendor"), 0.0);
-    let asked = || {
-        let live = |r: &&simulator::Request| r.endpoint == "conference/query_ongoing_conference";
-        simulator.requests(vendor, "").iter().filter(live).count()
-    };
-    assert_eq!(asked(), 1);
-    bench.apply(&yaml).await;
-    bench.scrape().await;
-    assert_eq!(asked(), 1, "a reload does not update the firmware");
-    later(Duration::from_secs(60 * 60)).await;
-    bench.scrape().await;
-    assert_eq!(asked(), 2);
+}
+
+#[tokio::test]
+async fn firmware_without_the_live_call_is_logged_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let sources = PBXS.map(|vendor| {
+        simulator.edit(vendor, "", |population| population.behaviour.live_call = false);
+        source(vendor, &simulator.base_url(vendor), &[])
+    });
+    let exporter = Exporter::start(&config(&sources), &[]);
+    for _ in 0..2 {
+        exporter.scrape().await;
+    }
+    let (_, log) = exporter.stop();
+    assert_eq!(log.matches("this firmware has no such call").count(), PBXS.len(), "{log}");
 }
 
 #[tokio::test]

@@ -31,7 +31,9 @@ pub(in crate::systems) enum Code {
     AddressNotAllowed,
     /// 20010, 30001, 30003: the part of the PBX that answers API calls does not work.
     ApiDown,
-    /// 10002 to 10004, 20000, 20001, 20007 to 20009: the request is not one this PBX understands.
+    /// 10003, "unsupported API request": the firmware is older than the call.
+    NoSuchCall,
+    /// 10002, 10004, 20000, 20001, 20007 to 20009: the request is not one this PBX understands.
     BadRequest,
     /// Any other, and whether the vendors' tables have it. They were seen in parts only: the gaps
     /// count as documented.
@@ -48,7 +50,8 @@ impl Code {
             20_004..=20_006 => Self::TokenRefused,
             20_015 => Self::AddressNotAllowed,
             20_010 | 30_001 | 30_003 => Self::ApiDown,
-            10_002..=10_004 | 20_000 | 20_001 | 20_007..=20_009 => Self::BadRequest,
+            10_003 => Self::NoSuchCall,
+            10_002 | 10_004 | 20_000 | 20_001 | 20_007..=20_009 => Self::BadRequest,
             10_005..=10_109 | 20_011..=20_021 => Self::Other { documented: true },
             _ => Self::Other { documented: false },
         }
@@ -63,9 +66,11 @@ impl Code {
             Self::AddressNotAllowed => Fault::new(Reason::Forbidden),
             // After a restart, tokens that are no longer known are answered with 10001, 10002 and
             // 30003 as well.
-            Self::NoSuchConference | Self::ApiDown | Self::BadRequest | Self::Other { .. } => {
-                Fault::new(Reason::Vendor).then(Consequence::DoubtToken)
-            }
+            Self::NoSuchConference
+            | Self::ApiDown
+            | Self::NoSuchCall
+            | Self::BadRequest
+            | Self::Other { .. } => Fault::new(Reason::Vendor).then(Consequence::DoubtToken),
         }
     }
 
@@ -75,12 +80,15 @@ impl Code {
     pub(in crate::systems) const fn on_login(self, tells_other_faults: bool) -> Fault {
         match self {
             Self::LockedOut => locked_out(),
-            Self::ApiDown | Self::BadRequest if tells_other_faults => Fault::new(Reason::Vendor),
+            Self::ApiDown | Self::NoSuchCall | Self::BadRequest if tells_other_faults => {
+                Fault::new(Reason::Vendor)
+            }
             Self::NoSuchConference
             | Self::BadCredentials
             | Self::TokenRefused
             | Self::AddressNotAllowed
             | Self::ApiDown
+            | Self::NoSuchCall
             | Self::BadRequest
             | Self::Other { .. } => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
         }

@@ -132,6 +132,16 @@ impl<'a> Live<'a> {
         Ok(Some(&mut conference.members))
     }
 
+    /// The same, whatever becomes of the answer.
+    pub(in crate::systems) fn into_owned(self) -> Live<'static> {
+        let conferences = self.conferences.into_iter().map(|(id, conference)| {
+            let InSession { label, members: Members { joined, waiting, .. } } = conference;
+            let members = Members { channels: HashSet::new(), joined, waiting };
+            (Cow::Owned(id.into_owned()), InSession { label, members })
+        });
+        Live { settings: self.settings, seen: HashSet::new(), conferences: conferences.collect() }
+    }
+
     /// Sets the measures of the live query.
     pub(in crate::systems) fn report(self, observation: &mut Observation) {
         let mut sizes = Sizes::default();
