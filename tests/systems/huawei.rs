@@ -115,14 +115,46 @@ async fn hosts_see_everything() {
     assert_eq!(known.len(), 2);
     let yaml = yaml(&simulator, &[&hosts(&known), "details: true", "attendees: true"]);
     let bench = Bench::new(&yaml).await;
+    let mut truth = simulator.truth(HUAWEI, "");
+    assert!(truth.participants_moderators > truth.participants_moderators_hosts);
+    assert!(truth.participants_moderators > truth.participants_moderators_attendees);
+    truth.participants_moderators_hosts = truth.participants_moderators;
     for _ in 0..3 {
-        assert_truth(&bench.scrape().await, HUAWEI, &simulator.truth(HUAWEI, ""), &[]);
+        assert_truth(&bench.scrape().await, HUAWEI, &truth, &[]);
     }
     // One token a meeting serves all scrapes.
     assert_eq!(asked(&simulator, "control_token"), 2);
     assert_eq!(asked(&simulator, "realTimeInfo"), 6);
-    // The live views tell the moderators.
-    assert_eq!(asked(&simulator, "online/conf-attendee"), 0);
+    // The live views tell the moderators of their meetings.
+    assert_eq!(asked(&simulator, "online/conf-attendee"), 3 * (truth.conferences.len() - 2));
+}
+
+#[tokio::test]
+async fn one_host_does_not_hide_the_moderators_of_other_meetings() {
+    let simulator = simulator().await;
+    let known = simulator.host_passwords("");
+    let one = hosts(&known[..1]);
+    let bench = Bench::new(&yaml(&simulator, &[&one, "attendees: true"])).await;
+    let population = simulator.population(HUAWEI, "");
+    let count = |conference: &Conference| {
+        let is_known = conference.id == known[0].0;
+        let joined = conference.participants.iter().filter(|p| p.presence == Presence::Joined);
+        let moderates = |p: &&Participant| match p.role {
+            Role::Host => true,
+            Role::Member => false,
+            _ => is_known,
+        };
+        joined.filter(moderates).count()
+    };
+    let expected = population.conferences.iter().map(count).sum::<usize>() as f64;
+    assert_eq!(bench.scrape().await.value(MODERATORS.0, &[]), Some(expected));
+
+    // A host who is not told who moderates leaves it to the attendees.
+    let body = br#"{"participants":[{"pid":"a","state":0,"mute":1,"hand":0}]}"#.to_vec();
+    simulator.inject(HUAWEI, "", Some("realTimeInfo"), Fault::Body(body), None);
+    let expected = simulator.truth(HUAWEI, "").participants_moderators_attendees;
+    let moderators = bench.scrape().await.value(MODERATORS.0, &[]);
+    assert_eq!(moderators, expected.map(|count| count as f64));
 }
 
 #[tokio::test]

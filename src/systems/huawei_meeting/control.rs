@@ -86,6 +86,11 @@ impl Hosts {
         self.hosts.is_empty()
     }
 
+    /// Whether the host password of this meeting is known.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.hosts.iter().any(|host| host.conference_id == id)
+    }
+
     /// The live views of the active meetings with a known host password, by their ids. A meeting
     /// that ended meanwhile is left out.
     pub(super) async fn live(
