@@ -319,3 +319,64 @@ async fn one_object_stands_for_a_list_of_one() {
         assert_eq!(scraped.value("conferencing_participants", &joined), Some(1.0), "{vendor:?}");
     }
 }
+
+#[tokio::test]
+async fn an_empty_room_does_not_hide_the_others() {
+    // OpenVox is asked for a list of rooms, the S-Series for all.
+    for vendor in [Vendor::OpenvoxUc, Vendor::YeastarS] {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.edit(vendor, "", |population| {
+            let rooms: Vec<_> = population.rooms.iter().map(|room| room.number.clone()).collect();
+            population.conferences.retain(|conference| rooms.contains(&conference.number));
+            population.behaviour.idle_number_fails = true;
+        });
+        let truth = simulator.truth(vendor, "");
+        assert!(truth.participants_joined > Some(0));
+        assert!(truth.rooms > truth.conferences_active, "some room is empty");
+        let extra = ["max_concurrency: 2"];
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &extra)]);
+        let bench = Bench::new(&yaml).await;
+        let live = "conference/query_in_session";
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, Some(1));
+        assert_truth(&bench.scrape().await, vendor, &truth, &[]);
+        let asked = || {
+            let requests = simulator.requests(vendor, "");
+            simulator.clear_requests();
+            requests.iter().filter(|request| request.endpoint == live).count() as u64
+        };
+        assert_eq!(asked(), 1 + truth.rooms.unwrap(), "{vendor:?}");
+        assert_eq!(bench.errors("vendor"), 0.0);
+
+        // Where nobody is anywhere, that is what it says.
+        simulator.edit(vendor, "", |population| population.conferences.clear());
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, None);
+        assert_truth(&bench.scrape().await, vendor, &simulator.truth(vendor, ""), &[]);
+
+        // What any of the rooms fails with is a failure.
+        simulator.clear_faults();
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, Some(1));
+        simulator.inject(vendor, "", Some(live), Fault::Status(500), None);
+        let scraped = bench.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(0.0), "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    }
+}
+
+#[tokio::test]
+async fn the_only_room_is_asked_for_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::OpenvoxUc;
+    simulator.edit(vendor, "", |population| {
+        population.rooms.truncate(1);
+        population.conferences.clear();
+        population.behaviour.idle_number_fails = true;
+    });
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let scraped = Bench::new(&yaml).await.scrape().await;
+    assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &[]);
+    let live = |request: &&simulator::Request| request.endpoint == "conference/query_in_session";
+    assert_eq!(simulator.requests(vendor, "").iter().filter(live).count(), 1);
+}

@@ -114,7 +114,8 @@ impl System for OpenvoxUc {
             let answer = unwrap::<InSession<'_>>(answer, Code::on_query)?;
             Ok(in_session(answer, &known, self.conferences)?.into_owned())
         };
-        if let Some(live) = live.observe(authorized, &known.numbers.join(","), count).await? {
+        let numbers = known.numbers.join(",");
+        if let Some(live) = live.observe(authorized, &numbers, &known.numbers, count).await? {
             observation.merge(live);
         }
         Ok(observation)

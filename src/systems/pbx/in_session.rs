@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures_util::future::try_join_all;
 use serde_json::json;
 
 use super::{Flavour, IN_SESSION, codes::Code, live::Live, login::Md5Login};
@@ -51,12 +52,17 @@ impl LiveQuery {
     /// The measures of the conferences of `numbers`, counted in an answer by `count`. `None`: this
     /// firmware has no such call.
     ///
+    /// Older firmware refuses to answer for several rooms if the first of them is empty, as if none
+    /// of them were there. Then `rooms` are asked one by one; an instant conference, which is in
+    /// none of them, is not seen at such a time.
+    ///
     /// # Errors
     /// What the query failed with.
     pub(in crate::systems) async fn observe(
         &self,
         authorized: &Authorized<'_, Md5Login>,
         numbers: &str,
+        rooms: &[String],
         count: impl Fn(&Answer) -> Result<Live<'static>, Refusal<Code>>,
     ) -> Result<Option<Observation>, Failure> {
         if self.missing.is_known() {
@@ -64,8 +70,20 @@ impl LiveQuery {
         }
         let live = match self.ask(authorized, numbers, &count).await? {
             Asked::Live(live) => live,
-            // Nobody confers right now.
-            Asked::NoSuchConference => Live::new(self.conferences),
+            Asked::NoSuchConference => {
+                let rooms = rooms.iter().filter(|room| *room != numbers && !room.is_empty());
+                let asked = rooms.map(|room| self.ask(authorized, room, &count));
+                let mut all = Live::new(self.conferences);
+                for room in try_join_all(asked).await? {
+                    match room {
+                        Asked::Live(live) => all.absorb(live),
+                        // Nobody is in it.
+                        Asked::NoSuchConference => {}
+                        Asked::NoSuchCall => return Ok(None),
+                    }
+                }
+                all
+            }
             Asked::NoSuchCall => {
                 self.missing.note(&self.source, IN_SESSION);
                 return Ok(None);

@@ -142,6 +142,13 @@ impl<'a> Live<'a> {
         Live { settings: self.settings, seen: HashSet::new(), conferences: conferences.collect() }
     }
 
+    /// Adds the conferences of another answer, each once.
+    pub(in crate::systems) fn absorb(&mut self, other: Self) {
+        for (id, conference) in other.conferences {
+            self.conferences.entry(id).or_insert(conference);
+        }
+    }
+
     /// Sets the measures of the live query.
     pub(in crate::systems) fn report(self, observation: &mut Observation) {
         let mut sizes = Sizes::default();

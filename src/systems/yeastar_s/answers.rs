@@ -103,7 +103,8 @@ struct Leg<'a> {
 
 enveloped!(Rooms, InSession);
 
-pub(super) fn rooms(answer: Rooms<'_>) -> Result<Observation, Fault> {
+/// The measures of the rooms, and their numbers.
+pub(super) fn rooms(answer: Rooms<'_>) -> Result<(Observation, Vec<String>), Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
     let mut seen = HashSet::with_capacity(rooms.len());
     let mut settings = [Setting::default(); 6];
@@ -130,7 +131,7 @@ pub(super) fn rooms(answer: Rooms<'_>) -> Result<Observation, Fault> {
     for (setting, measure) in settings.into_iter().zip(SETTINGS) {
         setting.report(count, *measure, &mut observation);
     }
-    Ok(observation)
+    Ok((observation, seen.into_iter().map(str::to_owned).collect()))
 }
 
 pub(super) fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {

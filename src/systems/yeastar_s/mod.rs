@@ -92,7 +92,7 @@ impl System for YeastarS {
 
     async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
         let all = json!({ "number": "all" });
-        let mut observation = authorized
+        let (mut observation, numbers) = authorized
             .send(
                 |token| FLAVOUR.call(QUERY, token).json(&all),
                 |answer| rooms(unwrap(answer, Code::on_query)?),
@@ -103,7 +103,7 @@ impl System for YeastarS {
                 let answer = unwrap::<InSession<'_>>(answer, Code::on_query)?;
                 Ok(in_session(answer, self.conferences)?.into_owned())
             };
-            if let Some(live) = live.observe(authorized, "all", count).await? {
+            if let Some(live) = live.observe(authorized, "all", &numbers, count).await? {
                 observation.merge(live);
             }
         }
