@@ -667,3 +667,26 @@ async fn every_spelling_of_nothing_is_none() {
     let scraped = Bench::new(&yaml(&simulator, &["attendees: true"])).await.scrape().await;
     assert_eq!(scraped.value(MODERATORS.0, &[]), Some(6.0));
 }
+
+#[tokio::test]
+async fn a_meeting_that_is_not_found_is_over() {
+    let simulator = simulator().await;
+    let known = hosts(&simulator.host_passwords(""));
+    for (status, code) in
+        [(400, "MMC.111070005"), (404, "MMC.111070005"), (404, "CONF_DATA_NOT_FOUND")]
+    {
+        for call in ["confDetail", "online/conf-attendee", "control_token", "realTimeInfo"] {
+            let over = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(HUAWEI, "", Some(call), over, Some(1));
+            let all = ["details: true", "attendees: true", &known];
+            let bench = Bench::new(&yaml(&simulator, &all)).await;
+            assert!(up(&bench.scrape().await), "{call} {status} {code}");
+            assert_eq!(reasons(&bench), BTreeMap::new(), "{call} {status} {code}");
+        }
+        // No meeting is asked for in a list.
+        let over = Fault::VendorErrorStatus(status, code.to_owned());
+        simulator.inject(HUAWEI, "", Some("conferences"), over, None);
+        assert!(!up(&Bench::new(&yaml(&simulator, &[])).await.scrape().await), "{status} {code}");
+        simulator.clear_faults();
+    }
+}

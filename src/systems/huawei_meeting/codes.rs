@@ -77,6 +77,7 @@ impl Code {
             "111070005" | "111072005" => Self::Over,
             number if number.ends_with("100000429") => Self::FlowControl,
             _ if code.eq_ignore_ascii_case("APIG.0308") => Self::FlowControl,
+            _ if code.eq_ignore_ascii_case("CONF_DATA_NOT_FOUND") => Self::Over,
             number if number.len() == 9 => Self::Other,
             _ if code.get(..5).is_some_and(|api| api.eq_ignore_ascii_case("APIG.")) => Self::Other,
             _ => Self::Foreign,
@@ -247,7 +248,7 @@ impl Refused {
     }
 
     fn is_over(&self) -> bool {
-        self.status == 400 && self.is(&[Code::Over])
+        matches!(self.status, 400 | 404) && self.is(&[Code::Over])
     }
 
     fn throttled(&self) -> Option<Fault> {
@@ -471,6 +472,9 @@ mod tests {
     fn a_meeting_is_over_by_its_code_and_status() {
         assert!(refusal(400, "MMC.111070005").is_over());
         assert!(refusal(400, "111072005").is_over());
+        assert!(refusal(404, "MMC.111070005").is_over());
+        assert!(refusal(404, "CONF_DATA_NOT_FOUND").is_over());
+        assert!(!refusal(404, "").is_over());
         assert!(!refusal(400, "MMC.111070001").is_over());
         assert!(!refusal(500, "MMC.111070005").is_over());
         assert!(!refusal(400, "").is_over());
