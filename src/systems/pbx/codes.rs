@@ -16,6 +16,9 @@ use crate::{
 /// Five refused logins lock the caller's address out for that long.
 const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
 
+/// Digits of the longest error number.
+const LONGEST_NUMBER: usize = 5;
+
 /// An error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::systems) enum Code {
@@ -152,7 +155,7 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
 ) -> Result<T, Refusal<Code>> {
     let refusal = |errno: &str| {
         let code = Code::of(errno);
-        let fault = meaning(code).with_code(errno);
+        let fault = meaning(code).with_code_if(has_form(errno), errno);
         let advice = code.advice(fault.reason);
         Refusal { code: Some(code), fault: fault.advise(advice) }
     };
@@ -173,6 +176,11 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     } else {
         Err(Fault::new(Reason::Decode).into())
     }
+}
+
+/// Whether this is an error number by its form.
+fn has_form(errno: &str) -> bool {
+    errno.len() <= LONGEST_NUMBER && errno.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn failed(answer: &impl Enveloped) -> bool {
