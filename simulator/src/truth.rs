@@ -35,6 +35,8 @@ pub struct Truth {
     pub participants_moderators_hosts: Option<u64>,
     /// `conferencing_participants_moderators` with `attendees` alone: hosts present in any meeting.
     pub participants_moderators_attendees: Option<u64>,
+    /// `conferencing_participants_moderators` with both: by the host's word where it is known, else hosts present.
+    pub participants_moderators: Option<u64>,
     /// `conferencing_largest_conference_participants`.
     pub largest_conference_participants: Option<u64>,
     /// `conferencing_conferences_mute_on_join`.

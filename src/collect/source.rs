@@ -216,6 +216,11 @@ impl Source {
         Some((&back_off.failure, back_off.remaining(self.config.min_interval)?))
     }
 
+    /// What the source reports as configured, whether or not its system tells it.
+    pub fn configured(&self) -> MeasureSet {
+        self.system.configured()
+    }
+
     fn last_reported(&self) -> MeasureSet {
         let snapshot = self.memory().snapshot.clone();
         snapshot

@@ -38,6 +38,9 @@ pub enum Consequence {
     HoldRequests(Duration),
 }
 
+/// Stands for a code that has not the form of the vendor's.
+const UNKNOWN_CODE: &str = "unknown code";
+
 impl Fault {
     /// A fault without consequence.
     pub const fn new(reason: Reason) -> Self {
@@ -54,6 +57,18 @@ impl Fault {
             .collect();
         self.code = (!code.is_empty()).then_some(code);
         self
+    }
+
+    /// The same fault with the vendor's code if it `has_form`, the form and length of the vendor's
+    /// codes. What stands in its place otherwise may be anything, a token or a name, and is not
+    /// shown.
+    #[must_use]
+    pub fn with_code_if(self, has_form: bool, code: &str) -> Self {
+        if has_form || code.is_empty() {
+            self.with_code(code)
+        } else {
+            Self { code: Some(UNKNOWN_CODE.to_owned()), ..self }
+        }
     }
 
     /// The same fault with what a person should look at.
@@ -168,10 +183,11 @@ impl fmt::Display for ApiError {
         if let Some(detail) = self.detail {
             write!(f, " ({detail})")?;
         }
-        if let Some(code) = &self.fault.code {
-            write!(f, " (code {code})")?;
+        match self.fault.code.as_deref() {
+            Some(UNKNOWN_CODE) => write!(f, " ({UNKNOWN_CODE})"),
+            Some(code) => write!(f, " (code {code})"),
+            None => Ok(()),
         }
-        Ok(())
     }
 }
 

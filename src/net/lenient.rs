@@ -269,7 +269,8 @@ impl<'de> Deserialize<'de> for IsSet {
     }
 }
 
-/// A list that may be missing, `null` or `""` where there is nothing in it.
+/// A list that may be missing, `null` or `""` where there is nothing in it, and a single object
+/// where there is one item in it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
@@ -301,47 +302,15 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
                 }
             }
 
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<List<T>, A::Error> {
+                T::deserialize(MapAccessDeserializer::new(map)).map(|one| List(vec![one]))
+            }
+
             fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<List<T>, A::Error> {
                 Vec::deserialize(SeqAccessDeserializer::new(seq)).map(List)
             }
         }
         deserializer.deserialize_any(ListVisitor(PhantomData))
-    }
-}
-
-/// An object where a list of such objects may stand instead.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OneOrMany<T>(pub Vec<T>);
-
-impl<T> Default for OneOrMany<T> {
-    fn default() -> Self {
-        Self(Vec::new())
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EitherVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for EitherVisitor<T> {
-            type Value = OneOrMany<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object or a list of objects")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
-                Ok(OneOrMany::default())
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|one| OneOrMany(vec![one]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<Self::Value, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(OneOrMany)
-            }
-        }
-        deserializer.deserialize_any(EitherVisitor(PhantomData))
     }
 }
 
@@ -435,15 +404,9 @@ mod tests {
         struct Member {
             a: u8,
         }
-        assert_eq!(
-            decode::<OneOrMany<Member>>("{\"a\":1}"),
-            Some(OneOrMany(vec![Member { a: 1 }]))
-        );
-        assert_eq!(
-            decode::<OneOrMany<Member>>("[{\"a\":1}]"),
-            Some(OneOrMany(vec![Member { a: 1 }]))
-        );
-        assert_eq!(decode::<OneOrMany<Member>>("5"), None);
+        assert_eq!(decode::<List<Member>>("{\"a\":1}"), Some(List(vec![Member { a: 1 }])));
+        assert_eq!(decode::<List<Member>>("[{\"a\":1}]"), Some(List(vec![Member { a: 1 }])));
+        assert_eq!(decode::<List<Member>>("5"), None);
     }
 
     #[test]

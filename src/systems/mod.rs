@@ -15,6 +15,7 @@ mod advice;
 pub mod dingtalk;
 pub mod huawei_meeting;
 mod logged_in;
+mod missing;
 pub mod openvox_uc;
 pub mod pbx;
 mod setting;
@@ -35,6 +36,7 @@ use crate::{
     session::{Authorized, Login},
 };
 use logged_in::Start;
+use missing::Missing;
 
 /// The systems this exporter knows, in the order of the documentation.
 pub fn catalogue() -> Catalogue {

@@ -17,7 +17,7 @@ use conferencing_exporter::{
         text::{Labels, Writer},
     },
     model::{Conference, Measure, Observation, Reason, Sizes},
-    net::lenient::{Count, Flag, IsSet, List, Number, OneOrMany, Text},
+    net::lenient::{Count, Flag, IsSet, List, Number, Text},
     session::{HashKey, hold_off::HoldOff},
 };
 use proptest::{
@@ -116,8 +116,8 @@ proptest! {
         decode::<Flag>(&json);
         decode::<IsSet>(&json);
         decode::<List<Text<'_>>>(&json);
-        decode::<OneOrMany<Map<String, Value>>>(&json);
-        decode::<List<OneOrMany<std::collections::HashMap<String, Count>>>>(&json);
+        decode::<List<Map<String, Value>>>(&json);
+        decode::<List<List<std::collections::HashMap<String, Count>>>>(&json);
     }
 
     #[test]

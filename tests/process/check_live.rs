@@ -129,3 +129,17 @@ fn each_failure_says_what_to_look_at() {
         insta::assert_snapshot!(format!("check_live_failures_{}", vendor.as_str()), table(&output));
     }
 }
+
+#[test]
+fn firmware_without_the_live_call_is_said() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    for vendor in [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP] {
+        simulator.edit(vendor, "", |population| population.behaviour.live_call = false);
+        let output = check(&config(&[source(vendor, &simulator.base_url(vendor), &[])]), &[]);
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let table = table(&output);
+        let said =
+            "absent  conferences: active; participants: joined, waiting (an older firmware?)";
+        assert!(table.contains(said), "{table}");
+    }
+}

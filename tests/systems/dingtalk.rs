@@ -584,7 +584,7 @@ async fn failures_have_their_reasons() {
             Fault::StatusJson(200, r#"{"errcode":404,"errmsg":"m"}"#.to_owned()),
             Reason::Vendor,
         ),
-        (QUERY, Fault::StatusJson(200, "{}".to_owned()), Reason::Decode),
+        (QUERY, Fault::StatusJson(200, r#"{"state":1}"#.to_owned()), Reason::Decode),
         (QUERY, Fault::HugeNumbers, Reason::Decode),
         (QUERY, Fault::NegativeNumbers, Reason::Decode),
         (LIST, Fault::NegativeNumbers, Reason::Decode),
@@ -690,4 +690,49 @@ async fn rows_carry_what_the_configuration_asks_for() {
             }
         }
     }
+}
+
+#[tokio::test]
+async fn an_idle_organisation_may_leave_its_lists_out() {
+    let bench = Bench::new(settings()).await;
+    let answer = |call, body: &str| bench.inject(call, Fault::Body(body.as_bytes().to_vec()));
+    for idle in [
+        "{}",
+        r#"{"hasMore":false,"totalCount":0,"nextToken":""}"#,
+        r#"{"requestId":"r","success":true,"errcode":"0","errmsg":"ok"}"#,
+        r#"{"onGoingConfList":null}"#,
+        r#"{"onGoingConfList":""}"#,
+    ] {
+        answer(LIST, idle);
+        let active = bench.observe().await.value(Measure::ConferencesActive);
+        assert_eq!(active, Some(0), "{idle}");
+    }
+    for idle in ["{}", r#"{"infos":null}"#, r#"{"infos":""}"#] {
+        answer(QUERY, idle);
+        let active = bench.observe().await.value(Measure::ConferencesActive);
+        assert_eq!(active, Some(0), "{idle}");
+    }
+    assert_eq!(bench.errors(), []);
+    bench.simulator.clear_faults();
+    for (call, other, reason) in [
+        (LIST, r#"{"totalCount":2,"hasMore":false}"#, Reason::Decode),
+        (LIST, r#"{"success":false}"#, Reason::Decode),
+        (LIST, r#"{"code":"systemError","message":"m"}"#, Reason::Vendor),
+        (QUERY, r#"{"error":"maintenance"}"#, Reason::Decode),
+        (QUERY, r#"{"errcode":33012,"errmsg":"m"}"#, Reason::Vendor),
+    ] {
+        answer(call, other);
+        assert_eq!(bench.fail().await.reason(), reason, "{other}");
+        bench.simulator.clear_faults();
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_promises_no_more_is_the_last() {
+    let bench = Bench::new(settings()).await;
+    let id = bench.simulator.population(Vendor::Dingtalk, "").conferences[0].id.clone();
+    let page = format!(r#"{{"onGoingConfList":[{{"conferenceId":"{id}"}}],"nextToken":"7"}}"#);
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(LIST), Fault::Body(page.into()), None);
+    assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(1));
+    assert_eq!(bench.asked().lists, 1, "calls are metered");
 }

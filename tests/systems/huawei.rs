@@ -115,14 +115,46 @@ async fn hosts_see_everything() {
     assert_eq!(known.len(), 2);
     let yaml = yaml(&simulator, &[&hosts(&known), "details: true", "attendees: true"]);
     let bench = Bench::new(&yaml).await;
+    let mut truth = simulator.truth(HUAWEI, "");
+    assert!(truth.participants_moderators > truth.participants_moderators_hosts);
+    assert!(truth.participants_moderators > truth.participants_moderators_attendees);
+    truth.participants_moderators_hosts = truth.participants_moderators;
     for _ in 0..3 {
-        assert_truth(&bench.scrape().await, HUAWEI, &simulator.truth(HUAWEI, ""), &[]);
+        assert_truth(&bench.scrape().await, HUAWEI, &truth, &[]);
     }
     // One token a meeting serves all scrapes.
     assert_eq!(asked(&simulator, "control_token"), 2);
     assert_eq!(asked(&simulator, "realTimeInfo"), 6);
-    // The live views tell the moderators.
-    assert_eq!(asked(&simulator, "online/conf-attendee"), 0);
+    // The live views tell the moderators of their meetings.
+    assert_eq!(asked(&simulator, "online/conf-attendee"), 3 * (truth.conferences.len() - 2));
+}
+
+#[tokio::test]
+async fn one_host_does_not_hide_the_moderators_of_other_meetings() {
+    let simulator = simulator().await;
+    let known = simulator.host_passwords("");
+    let one = hosts(&known[..1]);
+    let bench = Bench::new(&yaml(&simulator, &[&one, "attendees: true"])).await;
+    let population = simulator.population(HUAWEI, "");
+    let count = |conference: &Conference| {
+        let is_known = conference.id == known[0].0;
+        let joined = conference.participants.iter().filter(|p| p.presence == Presence::Joined);
+        let moderates = |p: &&Participant| match p.role {
+            Role::Host => true,
+            Role::Member => false,
+            _ => is_known,
+        };
+        joined.filter(moderates).count()
+    };
+    let expected = population.conferences.iter().map(count).sum::<usize>() as f64;
+    assert_eq!(bench.scrape().await.value(MODERATORS.0, &[]), Some(expected));
+
+    // A host who is not told who moderates leaves it to the attendees.
+    let body = br#"{"participants":[{"pid":"a","state":0,"mute":1,"hand":0}]}"#.to_vec();
+    simulator.inject(HUAWEI, "", Some("realTimeInfo"), Fault::Body(body), None);
+    let expected = simulator.truth(HUAWEI, "").participants_moderators_attendees;
+    let moderators = bench.scrape().await.value(MODERATORS.0, &[]);
+    assert_eq!(moderators, expected.map(|count| count as f64));
 }
 
 #[tokio::test]
@@ -608,5 +640,53 @@ impl io::Write for Log {
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[tokio::test]
+async fn every_spelling_of_nothing_is_none() {
+    let simulator = simulator().await;
+    let attendees = "online/conf-attendee";
+    for nothing in ["null", "[]", "\"\""] {
+        let body = format!("{{\"data\":{nothing}}}");
+        for call in ["conferences/online", "conferences"] {
+            simulator.inject(HUAWEI, "", Some(call), Fault::Body(body.clone().into()), None);
+        }
+        let scraped = Bench::new(&yaml(&simulator, &[])).await.scrape().await;
+        assert!(up(&scraped), "{nothing}");
+        assert_eq!(conferences(&scraped, "active"), Some(0.0), "{nothing}");
+        simulator.clear_faults();
+
+        simulator.inject(HUAWEI, "", Some(attendees), Fault::Body(body.clone().into()), None);
+        let scraped = Bench::new(&yaml(&simulator, &["attendees: true"])).await.scrape().await;
+        assert_eq!(scraped.value(MODERATORS.0, &[]), Some(0.0), "{nothing}");
+        simulator.clear_faults();
+    }
+    let one = br#"{"data":{"participant_id":"a","role":1}}"#.to_vec();
+    simulator.inject(HUAWEI, "", Some(attendees), Fault::Body(one), None);
+    let scraped = Bench::new(&yaml(&simulator, &["attendees: true"])).await.scrape().await;
+    assert_eq!(scraped.value(MODERATORS.0, &[]), Some(6.0));
+}
+
+#[tokio::test]
+async fn a_meeting_that_is_not_found_is_over() {
+    let simulator = simulator().await;
+    let known = hosts(&simulator.host_passwords(""));
+    for (status, code) in
+        [(400, "MMC.111070005"), (404, "MMC.111070005"), (404, "CONF_DATA_NOT_FOUND")]
+    {
+        for call in ["confDetail", "online/conf-attendee", "control_token", "realTimeInfo"] {
+            let over = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(HUAWEI, "", Some(call), over, Some(1));
+            let all = ["details: true", "attendees: true", &known];
+            let bench = Bench::new(&yaml(&simulator, &all)).await;
+            assert!(up(&bench.scrape().await), "{call} {status} {code}");
+            assert_eq!(reasons(&bench), BTreeMap::new(), "{call} {status} {code}");
+        }
+        // No meeting is asked for in a list.
+        let over = Fault::VendorErrorStatus(status, code.to_owned());
+        simulator.inject(HUAWEI, "", Some("conferences"), over, None);
+        assert!(!up(&Bench::new(&yaml(&simulator, &[])).await.scrape().await), "{status} {code}");
+        simulator.clear_faults();
     }
 }

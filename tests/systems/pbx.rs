@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, assert_truth, config, exposition::Exposition, source, wait::later};
+use crate::common::{
+    Bench, assert_truth, binary::Exporter, config, exposition::Exposition, source, wait::later,
+};
 
 const PBXS: [Vendor; 3] = [Vendor::OpenvoxUc, Vendor::YeastarS, Vendor::YeastarP];
 const PCALL: [(&str, Option<&str>); 3] = [
@@ -73,34 +75,48 @@ async fn live_false_leaves_the_live_measures_absent() {
 
 #[tokio::test]
 async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let vendor = Vendor::YeastarP;
-    simulator.inject(
-        vendor,
-        "",
-        Some("conference/query_ongoing_conference"),
-        Fault::VendorError("10001".into()),
-        None,
-    );
-    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
-    let bench = Bench::new(&yaml).await;
-    for _ in 0..3 {
-        let scraped = bench.scrape().await;
-        assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));
-        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    for vendor in PBXS {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.edit(vendor, "", |population| population.behaviour.live_call = false);
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        for _ in 0..3 {
+            let scraped = bench.scrape().await;
+            assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{vendor:?}");
+            let absent: Vec<_> = LIVE.iter().chain(without_details(vendor)).copied().collect();
+            assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &absent);
+            let live = [("capability", "participants_joined")];
+            assert_eq!(scraped.value("conferencing_source_capability", &live), Some(0.0));
+        }
+        assert_eq!(bench.errors("vendor"), 0.0);
+        let asked = || {
+            let calls = ["conference/query_ongoing_conference", "conference/query_in_session"];
+            let live = |r: &&simulator::Request| calls.contains(&r.endpoint);
+            simulator.requests(vendor, "").iter().filter(live).count()
+        };
+        assert_eq!(asked(), 1, "{vendor:?}");
+        bench.apply(&yaml.replace("vendor:", "timeout: 20s\n    vendor:")).await;
+        bench.scrape().await;
+        assert_eq!(asked(), 1, "a reload does not update the firmware");
+        later(Duration::from_secs(60 * 60)).await;
+        bench.scrape().await;
+        assert_eq!(asked(), 2, "{vendor:?}");
     }
-    assert_eq!(bench.errors("vendor"), 0.0);
-    let asked = || {
-        let live = |r: &&simulator::Request| r.endpoint == "conference/query_ongoing_conference";
-        simulator.requests(vendor, "").iter().filter(live).count()
-    };
-    assert_eq!(asked(), 1);
-    bench.apply(&yaml).await;
-    bench.scrape().await;
-    assert_eq!(asked(), 1, "a reload does not update the firmware");
-    later(Duration::from_secs(60 * 60)).await;
-    bench.scrape().await;
-    assert_eq!(asked(), 2);
+}
+
+#[tokio::test]
+async fn firmware_without_the_live_call_is_logged_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let sources = PBXS.map(|vendor| {
+        simulator.edit(vendor, "", |population| population.behaviour.live_call = false);
+        source(vendor, &simulator.base_url(vendor), &[])
+    });
+    let exporter = Exporter::start(&config(&sources), &[]);
+    for _ in 0..2 {
+        exporter.scrape().await;
+    }
+    let (_, log) = exporter.stop();
+    assert_eq!(log.matches("this firmware has no such call").count(), PBXS.len(), "{log}");
 }
 
 #[tokio::test]
@@ -225,4 +241,142 @@ async fn a_room_name_in_another_encoding_changes_no_number() {
         assert_eq!(failure, Some("decode"), "{}", String::from_utf8_lossy(&rooms));
         assert_eq!(scraped.value("conferencing_rooms", &[]), None);
     }
+}
+
+/// What is shown of a PBX with these answers to its two lists, and why it is down, if it is.
+async fn lists(vendor: Vendor, rooms: &str, live: &str) -> (Option<&'static str>, Exposition) {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let calls = if vendor == Vendor::YeastarP {
+        ["conference/list", "conference/query_ongoing_conference"]
+    } else {
+        ["conference/query", "conference/query_in_session"]
+    };
+    for (call, body) in calls.into_iter().zip([rooms, live]) {
+        simulator.inject(vendor, "", Some(call), Fault::Body(body.as_bytes().to_vec()), None);
+    }
+    let bench = Bench::new(&config(&[source(vendor, &simulator.base_url(vendor), &[])])).await;
+    let reports = bench.reports().await;
+    let failure = reports[0].outcome.as_ref().err().map(|failure| failure.reason().as_str());
+    (failure, bench.scrape().await)
+}
+
+#[tokio::test]
+async fn every_spelling_of_nothing_is_none() {
+    let joined = [("state", "joined")];
+    for vendor in PBXS {
+        let (head, rooms, live) = match vendor {
+            Vendor::YeastarP => (r#"{"errcode":0"#, "data", "data"),
+            _ => (r#"{"status":"Success""#, "conferences", "conference"),
+        };
+        let more: &[&str] = if vendor == Vendor::YeastarP { &["{}"] } else { &[] };
+        let mut answers: Vec<_> = ["null", "[]", "\"\"", "\" \""]
+            .iter()
+            .chain(more)
+            .map(|nothing| [rooms, live].map(|key| format!("{head},\"{key}\":{nothing}}}")))
+            .collect();
+        if vendor == Vendor::YeastarP {
+            answers.push([format!("{head}}}"), format!("{head}}}")]);
+            answers.push([format!("{head},\"total_number\":0}}"), format!("{head}}}")]);
+        }
+        for [rooms, live] in &answers {
+            let (failure, scraped) = lists(vendor, rooms, live).await;
+            assert_eq!(failure, None, "{vendor:?} {rooms} {live}");
+            assert_eq!(scraped.value("conferencing_rooms", &[]), Some(0.0), "{rooms}");
+            assert_eq!(scraped.value("conferencing_participants", &joined), Some(0.0), "{live}");
+        }
+    }
+    // What cannot be nothing.
+    for (vendor, rooms) in [
+        (Vendor::OpenvoxUc, r#"{"status":"Success"}"#),
+        (Vendor::YeastarS, r#"{"status":"Success"}"#),
+        (Vendor::YeastarS, r#"{"status":"Success","conferences":{}}"#),
+        (Vendor::YeastarP, r#"{"errcode":0,"total_number":2}"#),
+        (Vendor::YeastarP, r#"{"errcode":0,"data":"none"}"#),
+    ] {
+        assert_eq!(lists(vendor, rooms, "{}").await.0, Some("decode"), "{rooms}");
+    }
+}
+
+#[tokio::test]
+async fn one_object_stands_for_a_list_of_one() {
+    let joined = [("state", "joined")];
+    let pbx = [
+        r#"{"status":"Success","conferences":{"number":"6401","name":"A"}}"#,
+        r#"{"status":"Success","conference":{"conferencenumber":"6401","members":
+            {"channelid":"a","memberstatus":"Up"}}}"#,
+    ];
+    let p_series = [
+        r#"{"errcode":0,"data":{"id":7,"number":"6401"}}"#,
+        r#"{"errcode":0,"data":{"conference_number":"6401","members":
+            {"channel_id":"a","member_status":"ANSWERED"}}}"#,
+    ];
+    for (vendor, [rooms, live]) in
+        [(Vendor::OpenvoxUc, pbx), (Vendor::YeastarS, pbx), (Vendor::YeastarP, p_series)]
+    {
+        let (failure, scraped) = lists(vendor, rooms, live).await;
+        assert_eq!(failure, None, "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_rooms", &[]), Some(1.0), "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_participants", &joined), Some(1.0), "{vendor:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_room_does_not_hide_the_others() {
+    // OpenVox is asked for a list of rooms, the S-Series for all.
+    for vendor in [Vendor::OpenvoxUc, Vendor::YeastarS] {
+        let simulator = Simulator::start(Options::default()).await.unwrap();
+        simulator.edit(vendor, "", |population| {
+            let rooms: Vec<_> = population.rooms.iter().map(|room| room.number.clone()).collect();
+            population.conferences.retain(|conference| rooms.contains(&conference.number));
+            population.behaviour.idle_number_fails = true;
+        });
+        let truth = simulator.truth(vendor, "");
+        assert!(truth.participants_joined > Some(0));
+        assert!(truth.rooms > truth.conferences_active, "some room is empty");
+        let extra = ["max_concurrency: 2"];
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &extra)]);
+        let bench = Bench::new(&yaml).await;
+        let live = "conference/query_in_session";
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, Some(1));
+        assert_truth(&bench.scrape().await, vendor, &truth, &[]);
+        let asked = || {
+            let requests = simulator.requests(vendor, "");
+            simulator.clear_requests();
+            requests.iter().filter(|request| request.endpoint == live).count() as u64
+        };
+        assert_eq!(asked(), 1 + truth.rooms.unwrap(), "{vendor:?}");
+        assert_eq!(bench.errors("vendor"), 0.0);
+
+        // Where nobody is anywhere, that is what it says.
+        simulator.edit(vendor, "", |population| population.conferences.clear());
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, None);
+        assert_truth(&bench.scrape().await, vendor, &simulator.truth(vendor, ""), &[]);
+
+        // What any of the rooms fails with is a failure.
+        simulator.clear_faults();
+        let refused = Fault::VendorError("10110".to_owned());
+        simulator.inject(vendor, "", Some(live), refused, Some(1));
+        simulator.inject(vendor, "", Some(live), Fault::Status(500), None);
+        let scraped = bench.scrape().await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(0.0), "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_conferences", &[]), None);
+    }
+}
+
+#[tokio::test]
+async fn the_only_room_is_asked_for_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::OpenvoxUc;
+    simulator.edit(vendor, "", |population| {
+        population.rooms.truncate(1);
+        population.conferences.clear();
+        population.behaviour.idle_number_fails = true;
+    });
+    let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+    let scraped = Bench::new(&yaml).await.scrape().await;
+    assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &[]);
+    let live = |request: &&simulator::Request| request.endpoint == "conference/query_in_session";
+    assert_eq!(simulator.requests(vendor, "").iter().filter(live).count(), 1);
 }

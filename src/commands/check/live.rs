@@ -196,7 +196,15 @@ fn below(report: &Report) -> Vec<String> {
     let reported = report.reported();
     let (can, cannot): (Vec<_>, Vec<_>) =
         Measure::capabilities().partition(|capability| reported.contains(*capability));
-    vec![format!("reports {}", grouped(&can)), format!("not     {}", grouped(&cannot))]
+    let configured = report.source.configured();
+    let (untold, cannot): (Vec<_>, Vec<_>) =
+        cannot.into_iter().partition(|capability| configured.contains(*capability));
+    let mut lines = vec![format!("reports {}", grouped(&can))];
+    if !untold.is_empty() {
+        lines.push(format!("absent  {} (an older firmware?)", grouped(&untold)));
+    }
+    lines.push(format!("not     {}", grouped(&cannot)));
+    lines
 }
 
 /// Capabilities by what they are about: `participants: joined, waiting; rooms: number, moderated`.

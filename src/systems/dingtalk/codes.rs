@@ -12,7 +12,7 @@ use crate::{
     model::Reason,
     net::{
         Answer, Consequence, Fault,
-        lenient::{Number, Text, present},
+        lenient::{Flag, Number, Object, Text, present},
     },
     systems::Refusal,
 };
@@ -31,6 +31,10 @@ const QUOTA_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// An address that is not allowed stays so until somebody changes it.
 const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
+
+/// Letters of the longest code with a name, and digits of the longest number.
+const LONGEST_NAME: usize = 64;
+const LONGEST_NUMBER: usize = 6;
 
 /// The kind of call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -224,11 +228,42 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Reply>(
 ) -> Result<T, Refusal<Code>> {
     if answer.status.is_success()
         && let Ok(reply) = answer.decode::<T>()
-        && reply.is_answer()
+        && (reply.is_answer() || (on == On::Data && says_nothing(answer)))
     {
         return Ok(reply);
     }
     Err(failure(answer, on))
+}
+
+/// An answer without the list it was asked for. Empty parts may be left out; a key that is none of
+/// these may be a failure in words that nobody documented.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {
+    #[serde(default)]
+    errcode: Number,
+    #[serde(default, rename = "errmsg")]
+    _errmsg: IgnoredAny,
+    #[serde(default, rename = "requestId", alias = "requestid", alias = "request_id")]
+    _request_id: IgnoredAny,
+    #[serde(default)]
+    success: Flag,
+    #[serde(default, rename = "totalCount")]
+    total: Number,
+    #[serde(default, rename = "hasMore")]
+    has_more: Flag,
+    #[serde(default, rename = "nextToken")]
+    _next_token: IgnoredAny,
+}
+
+/// Whether this is a success with nothing in it.
+fn says_nothing(answer: &Answer) -> bool {
+    answer.decode::<Object<Nothing>>().is_ok_and(|Object(nothing)| {
+        nothing.errcode.0.unwrap_or(0) == 0
+            && nothing.total.0.unwrap_or(0) == 0
+            && nothing.success.0 != Some(false)
+            && nothing.has_more.0 != Some(true)
+    })
 }
 
 fn failure(answer: &Answer, on: On) -> Refusal<Code> {
@@ -275,7 +310,7 @@ impl Body<'_> {
         });
         match documented {
             Some((code, fault)) => {
-                Refusal { code: Some(code), fault: fault.with_code(&text) }.with_status(by_status)
+                Refusal { code: Some(code), fault: coded(fault, &text) }.with_status(by_status)
             }
             // A code that is not documented of such a call may still say what is wrong.
             None => Refusal { code: known, ..undocumented(&text, status, by_status, on) },
@@ -297,7 +332,24 @@ fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Refusal<Co
         On::Data if status == 400 && !code.is_empty() => by_status.then(Consequence::DoubtToken),
         On::Token | On::Data => by_status,
     };
-    if code.is_empty() { fault.into() } else { fault.with_code(code).into() }
+    coded(fault, code).into()
+}
+
+/// The fault with its code: a number, or a name that is documented. Where there is none, the code
+/// of the status stays.
+fn coded(fault: Fault, code: &str) -> Fault {
+    if code.is_empty() {
+        return fault;
+    }
+    let is_name = |code: &str| {
+        code.len() <= LONGEST_NAME
+            && code.bytes().all(|b| b.is_ascii_alphabetic() || b == b'.')
+            && Code::of(code).is_some()
+    };
+    let is_number = |code: &str| {
+        code.len() <= LONGEST_NUMBER && code.bytes().all(|b| b.is_ascii_digit() || b == b'-')
+    };
+    fault.with_code_if(is_name(code) || is_number(code), code)
 }
 
 const fn throttled(pause: Duration) -> Fault {

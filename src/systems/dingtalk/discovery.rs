@@ -112,8 +112,9 @@ impl Page<'_> {
                 if shown.enabled { entry.listed(shown.identify) } else { Listed::default() };
             meetings.push((entry.id.0.into_owned(), listed));
         }
-        // "0" asks for the first page.
-        let more = self.has_more.0 != Some(false) && !matches!(self.next_token.as_str(), "" | "0");
+        // Where nothing is said, a token is left over, and each call is metered. "0" asks for the
+        // first page.
+        let more = self.has_more.0 == Some(true) && !matches!(self.next_token.as_str(), "" | "0");
         Ok(Kept { meetings, next: more.then(|| self.next_token.0.into_owned()) })
     }
 }
@@ -206,7 +207,8 @@ mod tests {
             keep(&format!(r#"{{"onGoingConfList":null{rest}}}"#)).expect("a page").next
         };
         assert_eq!(next(r#","hasMore":true,"nextToken":"7""#).as_deref(), Some("7"));
-        assert_eq!(next(r#","nextToken":7"#).as_deref(), Some("7"));
+        assert_eq!(next(r#","hasMore":1,"nextToken":7"#).as_deref(), Some("7"));
+        assert_eq!(next(r#","nextToken":7"#), None);
         assert_eq!(next(r#","hasMore":false,"nextToken":"7""#), None);
         assert_eq!(next(r#","hasMore":true,"nextToken":"0""#), None);
         assert_eq!(next(r#","hasMore":true,"nextToken":"""#), None);

@@ -23,6 +23,9 @@ const USER_LOCK: Duration = Duration::from_secs(60);
 /// For how long the control login of a meeting is locked is not documented.
 const HOST_LOCK: Duration = Duration::from_secs(15 * 60);
 
+/// The one code in words: the meeting is not found.
+const NOT_FOUND: &str = "CONF_DATA_NOT_FOUND";
+
 /// A code, whatever its prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Code {
@@ -77,6 +80,7 @@ impl Code {
             "111070005" | "111072005" => Self::Over,
             number if number.ends_with("100000429") => Self::FlowControl,
             _ if code.eq_ignore_ascii_case("APIG.0308") => Self::FlowControl,
+            _ if code.eq_ignore_ascii_case(NOT_FOUND) => Self::Over,
             number if number.len() == 9 => Self::Other,
             _ if code.get(..5).is_some_and(|api| api.eq_ignore_ascii_case("APIG.")) => Self::Other,
             _ => Self::Foreign,
@@ -109,6 +113,17 @@ impl Code {
             | Self::Foreign => None,
         }
     }
+}
+
+/// Whether this is a code by its form: up to nine digits, after a short prefix of letters or none
+/// (`MMC.111070005`, `APIG.0308`, `13`), or a code in words that is known.
+fn has_form(code: &str) -> bool {
+    let (prefix, number) = code.split_once('.').unwrap_or(("", code));
+    let is_numbered = prefix.len() <= 5
+        && prefix.bytes().all(|letter| letter.is_ascii_alphabetic())
+        && (1..=9).contains(&number.len())
+        && number.bytes().all(|digit| digit.is_ascii_digit());
+    is_numbered || code.eq_ignore_ascii_case(NOT_FOUND)
 }
 
 /// An answer without what was asked for.
@@ -247,7 +262,7 @@ impl Refused {
     }
 
     fn is_over(&self) -> bool {
-        self.status == 400 && self.is(&[Code::Over])
+        matches!(self.status, 400 | 404) && self.is(&[Code::Over])
     }
 
     fn throttled(&self) -> Option<Fault> {
@@ -287,7 +302,7 @@ impl Refused {
 
     fn coded(&self, fault: Fault) -> Fault {
         match &self.code {
-            Some(code) => fault.with_code(code).advise(Code::of(code).advice()),
+            Some(code) => fault.with_code_if(has_form(code), code).advise(Code::of(code).advice()),
             None => fault,
         }
     }
@@ -368,7 +383,7 @@ mod tests {
         for &(status, code, reason, consequence) in table {
             let fault = meaning(&refusal(status, code));
             assert_eq!((fault.reason, fault.consequence), (reason, consequence), "{status} {code}");
-            if !code.is_empty() {
+            if has_form(code) {
                 assert_eq!(fault.code.as_deref(), Some(code));
             }
         }
@@ -471,6 +486,9 @@ mod tests {
     fn a_meeting_is_over_by_its_code_and_status() {
         assert!(refusal(400, "MMC.111070005").is_over());
         assert!(refusal(400, "111072005").is_over());
+        assert!(refusal(404, "MMC.111070005").is_over());
+        assert!(refusal(404, "CONF_DATA_NOT_FOUND").is_over());
+        assert!(!refusal(404, "").is_over());
         assert!(!refusal(400, "MMC.111070001").is_over());
         assert!(!refusal(500, "MMC.111070005").is_over());
         assert!(!refusal(400, "").is_over());

@@ -17,7 +17,7 @@ use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::{
     Deserialize, Deserializer,
-    de::{self, Error as _, SeqAccess},
+    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
 };
 use tokio::{sync::Mutex, time::Instant};
 
@@ -84,6 +84,11 @@ impl Hosts {
 
     pub(super) fn is_empty(&self) -> bool {
         self.hosts.is_empty()
+    }
+
+    /// Whether the host password of this meeting is known.
+    pub(super) fn knows(&self, id: &str) -> bool {
+        self.hosts.iter().any(|host| host.conference_id == id)
     }
 
     /// The live views of the active meetings with a known host password, by their ids. A meeting
@@ -272,11 +277,12 @@ struct Participant<'a> {
 
 impl<'a> Participants<'a> {
     /// Adds a participant; the same account on two devices is two of them.
-    fn add(&mut self, state: i64, participant: Participant<'a>) {
+    fn add<E: de::Error>(&mut self, participant: Participant<'a>) -> Result<(), E> {
+        let state = participant.state.0.ok_or_else(|| E::custom("no state"))?;
         let pid = participant.pid.0;
         if !pid.is_empty() {
             if self.pids.contains_key(&pid) {
-                return;
+                return Ok(());
             }
             self.pids.insert(pid, state == 0);
         }
@@ -291,6 +297,7 @@ impl<'a> Participants<'a> {
             // No other state is documented: whatever it is, it is not being in.
             _ => {}
         }
+        Ok(())
     }
 }
 
@@ -308,13 +315,26 @@ impl<'de: 'a, 'a> Deserialize<'de> for Participants<'a> {
                 Ok(Participants::default())
             }
 
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
+                if value.trim().is_empty() {
+                    Ok(Participants::default())
+                } else {
+                    Err(E::custom("not a list of participants"))
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                let mut participants = Participants::default();
+                participants.add(Participant::deserialize(MapAccessDeserializer::new(map))?)?;
+                Ok(participants)
+            }
+
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
                 let mut participants = Participants::default();
                 while let Some(Object(participant)) =
                     seq.next_element::<Object<Participant<'de>>>()?
                 {
-                    let state = participant.state.0.ok_or_else(|| A::Error::custom("no state"))?;
-                    participants.add(state, participant);
+                    participants.add(participant)?;
                 }
                 Ok(participants)
             }

@@ -15,7 +15,7 @@ use jiff::{civil::DateTime, tz::TimeZone};
 use secrecy::ExposeSecret;
 use serde::{
     Deserialize, Deserializer,
-    de::{self, SeqAccess},
+    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
 };
 
 use super::{
@@ -207,6 +207,22 @@ struct Person<'a> {
     role: Number,
 }
 
+impl People {
+    fn add(&mut self, person: &Person<'_>) {
+        self.received += 1;
+        let mut hasher = DefaultHasher::new();
+        person.participant_id.as_str().hash(&mut hasher);
+        if person.participant_id.is_empty() {
+            // Without an id, everybody is somebody else.
+            self.received.hash(&mut hasher);
+        }
+        let id = hasher.finish();
+        if self.known.insert(id) && person.role.0 == Some(1) {
+            self.hosts.insert(id);
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for People {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Visitor;
@@ -221,20 +237,28 @@ impl<'de> Deserialize<'de> for People {
                 Ok(People::default())
             }
 
+            fn visit_str<E: de::Error>(self, value: &str) -> Result<People, E> {
+                if value.trim().is_empty() {
+                    Ok(People::default())
+                } else {
+                    Err(E::custom("not a list of people"))
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<People, A::Error> {
+                let person = Person::deserialize(MapAccessDeserializer::new(map))?;
+                if person.participant_id.is_empty() {
+                    return Err(de::Error::custom("neither a list of people nor a person"));
+                }
+                let mut people = People::default();
+                people.add(&person);
+                Ok(people)
+            }
+
             fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<People, A::Error> {
                 let mut people = People::default();
                 while let Some(Object(person)) = seq.next_element::<Object<Person<'de>>>()? {
-                    people.received += 1;
-                    let mut hasher = DefaultHasher::new();
-                    person.participant_id.as_str().hash(&mut hasher);
-                    if person.participant_id.is_empty() {
-                        // Without an id, everybody is somebody else.
-                        people.received.hash(&mut hasher);
-                    }
-                    let id = hasher.finish();
-                    if people.known.insert(id) && person.role.0 == Some(1) {
-                        people.hosts.insert(id);
-                    }
+                    people.add(&person);
                 }
                 Ok(people)
             }

@@ -228,28 +228,25 @@ impl System for HuaweiMeeting {
         // First and alone: this is where an expired token shows.
         let active = self.active(authorized).await?;
         // What the live views are to tell is not asked for twice.
-        let attendees = self.attendees && self.hosts.is_empty();
-        let (scheduled, invited, moderators, views) = try_join!(
+        let others = active.keys().filter(|id| self.attendees && !self.hosts.knows(id));
+        let (scheduled, invited, hosts, views) = try_join!(
             self.scheduled(authorized, &active),
             invited(authorized, &active, self.details),
-            hosts_present(authorized, &active, attendees),
-            self.views(authorized, &active),
+            hosts_present(authorized, others),
+            self.hosts.live(authorized.api(), authorized.session(), &active),
         )?;
         let mut observation = Observation::new();
         observation.set(Measure::ConferencesScheduled, scheduled);
         observation.set_if_reported(Measure::Invitees, invited);
-        observation.set_if_reported(Measure::ParticipantsModerators, moderators);
-        let views = match views {
-            Some(views) => {
-                let told = report_live(&views, &mut observation);
-                if !told && self.attendees {
-                    let moderators = hosts_present(authorized, &active, true).await?;
-                    observation.set_if_reported(Measure::ParticipantsModerators, moderators);
-                }
-                views
-            }
-            None => HashMap::new(),
+        let told = if self.hosts.is_empty() { None } else { report_live(&views, &mut observation) };
+        let moderators = if self.attendees {
+            let untold = views.iter().filter(|(_, live)| live.moderators.is_none());
+            let untold = hosts_present(authorized, untold.map(|(id, _)| *id)).await?;
+            Some(hosts + untold + told.unwrap_or(0))
+        } else {
+            told
         };
+        observation.set_if_reported(Measure::ParticipantsModerators, moderators);
         self.report_lists(active, &views, &mut observation);
         Ok(observation)
     }
@@ -352,18 +349,6 @@ impl HuaweiMeeting {
         Ok(listed.iter().filter(to_come).count() as u64)
     }
 
-    /// The live views by meeting; `None`: no host password is configured.
-    async fn views(
-        &self,
-        authorized: &Authorized<'_, Login>,
-        active: &Active,
-    ) -> Result<Option<HashMap<&str, Live>>, Failure> {
-        if self.hosts.is_empty() {
-            return Ok(None);
-        }
-        self.hosts.live(authorized.api(), authorized.session(), active).await.map(Some)
-    }
-
     fn report_lists(
         &self,
         active: Active,
@@ -409,23 +394,20 @@ async fn invited(
     Ok(Some(counts.into_iter().sum()))
 }
 
-/// How many people host the active meetings and are in; `None`: not asked.
+/// How many people host these meetings and are in.
 async fn hosts_present(
     authorized: &Authorized<'_, Login>,
-    active: &Active,
-    asked: bool,
-) -> Result<Option<u64>, Failure> {
-    if !asked {
-        return Ok(None);
-    }
-    let counts =
-        try_join_all(active.keys().map(|id| meetings::hosts_present(authorized, id))).await?;
-    Ok(Some(counts.into_iter().sum()))
+    ids: impl Iterator<Item = impl AsRef<str>>,
+) -> Result<u64, Failure> {
+    let ids: Vec<_> = ids.collect();
+    let ask = |id| meetings::hosts_present(authorized, id);
+    let counts = try_join_all(ids.iter().map(|id| ask(id.as_ref()))).await?;
+    Ok(counts.into_iter().sum())
 }
 
-/// Sets the measures of the live views and tells whether the moderators are among them: where no
-/// answer says who they are, they are not.
-fn report_live(views: &HashMap<&str, Live>, observation: &mut Observation) -> bool {
+/// Sets the measures of the live views but for the moderators, and tells how many of these the
+/// hosts know of; `None`: no answer says who they are.
+fn report_live(views: &HashMap<&str, Live>, observation: &mut Observation) -> Option<u64> {
     let sum = |of: fn(&Live) -> u64| views.values().map(of).sum();
     observation.set(Measure::ParticipantsJoining, sum(|live| live.joining));
     observation.set(Measure::ParticipantsInvited, sum(|live| live.ringing));
@@ -433,7 +415,5 @@ fn report_live(views: &HashMap<&str, Live>, observation: &mut Observation) -> bo
     observation.set(Measure::ParticipantsMuteReported, sum(|live| live.mute_reported));
     observation.set(Measure::ParticipantsHandRaised, sum(|live| live.hand_raised));
     let told = views.is_empty() || views.values().any(|live| live.moderators.is_some());
-    let moderators = sum(|live| live.moderators.unwrap_or(0));
-    observation.set_if_reported(Measure::ParticipantsModerators, told.then_some(moderators));
-    told
+    told.then(|| sum(|live| live.moderators.unwrap_or(0)))
 }

@@ -29,7 +29,7 @@ pub(super) struct Rooms<'a> {
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     conferences: Option<List<Room<'a>>>,
 }
 

@@ -9,10 +9,11 @@ mod answers;
 use serde_json::json;
 
 use super::{
-    Refusal, System,
+    System,
     pbx::{
-        self, Flavour, IN_SESSION, QUERY,
+        self, Flavour, QUERY,
         codes::{Code, unwrap},
+        in_session::LiveQuery,
         live::{self, Live},
         login::Md5Login,
     },
@@ -35,7 +36,8 @@ const FLAVOUR: Flavour = Flavour {
 
 /// One OpenVox UC.
 pub struct OpenvoxUc {
-    live: bool,
+    /// `None`: it is not asked what goes on right now.
+    live: Option<LiveQuery>,
     conferences: Conferences,
 }
 
@@ -64,7 +66,23 @@ impl System for OpenvoxUc {
     }
 
     fn new(source: &config::Source, settings: &pbx::Settings) -> Self {
-        Self { live: settings.live, conferences: source.conferences }
+        Self {
+            live: settings.live.then(|| LiveQuery::new(source, &FLAVOUR)),
+            conferences: source.conferences,
+        }
+    }
+
+    fn succeeding(
+        source: &config::Source,
+        settings: &pbx::Settings,
+        old: &Self,
+        same_session: bool,
+    ) -> Self {
+        let mut new = Self::new(source, settings);
+        if let Some(old) = old.live.as_ref().filter(|_| same_session) {
+            new.live = new.live.map(|live| live.succeeding(old));
+        }
+        new
     }
 
     fn configured(&self) -> MeasureSet {
@@ -73,8 +91,8 @@ impl System for OpenvoxUc {
             Measure::RoomsWaitForModerator,
             Measure::RoomsPinProtected,
         ])
-        .with_if(self.live, Sizes::MEASURES)
-        .with_if(self.live, live::WAITING)
+        .with_if(self.live.is_some(), Sizes::MEASURES)
+        .with_if(self.live.is_some(), live::WAITING)
     }
 
     async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
@@ -87,34 +105,19 @@ impl System for OpenvoxUc {
             )
             .await?;
         known.report(&mut observation);
-        if !self.live {
-            return Ok(observation);
-        }
+        let Some(live) = &self.live else { return Ok(observation) };
         if known.numbers.is_empty() {
             Live::new(self.conferences).report(&mut observation);
             return Ok(observation);
         }
-        let body = json!({ "number": known.numbers.join(",") });
-        let live = authorized
-            .send(
-                |token| FLAVOUR.call(IN_SESSION, token).json(&body),
-                |answer| {
-                    let mut live = Observation::new();
-                    match unwrap::<InSession<'_>>(answer, Code::on_query) {
-                        Ok(entries) => {
-                            in_session(entries, &known, self.conferences)?.report(&mut live);
-                        }
-                        // Firmware of this family denies rooms that nobody is in.
-                        Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {
-                            Live::new(self.conferences).report(&mut live);
-                        }
-                        Err(refusal) => return Err(refusal.into()),
-                    }
-                    Ok(live)
-                },
-            )
-            .await?;
-        observation.merge(live);
+        let count = |answer: &_| {
+            let answer = unwrap::<InSession<'_>>(answer, Code::on_query)?;
+            Ok(in_session(answer, &known, self.conferences)?.into_owned())
+        };
+        let numbers = known.numbers.join(",");
+        if let Some(live) = live.observe(authorized, &numbers, &known.numbers, count).await? {
+            observation.merge(live);
+        }
         Ok(observation)
     }
 }

@@ -16,6 +16,9 @@ use crate::{
 /// Five refused logins lock the caller's address out for that long.
 const LOCK_OUT: Duration = Duration::from_secs(10 * 60);
 
+/// Digits of the longest error number.
+const LONGEST_NUMBER: usize = 5;
+
 /// An error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::systems) enum Code {
@@ -31,7 +34,9 @@ pub(in crate::systems) enum Code {
     AddressNotAllowed,
     /// 20010, 30001, 30003: the part of the PBX that answers API calls does not work.
     ApiDown,
-    /// 10002 to 10004, 20000, 20001, 20007 to 20009: the request is not one this PBX understands.
+    /// 10003, "unsupported API request": the firmware is older than the call.
+    NoSuchCall,
+    /// 10002, 10004, 20000, 20001, 20007 to 20009: the request is not one this PBX understands.
     BadRequest,
     /// Any other, and whether the vendors' tables have it. They were seen in parts only: the gaps
     /// count as documented.
@@ -48,7 +53,8 @@ impl Code {
             20_004..=20_006 => Self::TokenRefused,
             20_015 => Self::AddressNotAllowed,
             20_010 | 30_001 | 30_003 => Self::ApiDown,
-            10_002..=10_004 | 20_000 | 20_001 | 20_007..=20_009 => Self::BadRequest,
+            10_003 => Self::NoSuchCall,
+            10_002 | 10_004 | 20_000 | 20_001 | 20_007..=20_009 => Self::BadRequest,
             10_005..=10_109 | 20_011..=20_021 => Self::Other { documented: true },
             _ => Self::Other { documented: false },
         }
@@ -63,9 +69,11 @@ impl Code {
             Self::AddressNotAllowed => Fault::new(Reason::Forbidden),
             // After a restart, tokens that are no longer known are answered with 10001, 10002 and
             // 30003 as well.
-            Self::NoSuchConference | Self::ApiDown | Self::BadRequest | Self::Other { .. } => {
-                Fault::new(Reason::Vendor).then(Consequence::DoubtToken)
-            }
+            Self::NoSuchConference
+            | Self::ApiDown
+            | Self::NoSuchCall
+            | Self::BadRequest
+            | Self::Other { .. } => Fault::new(Reason::Vendor).then(Consequence::DoubtToken),
         }
     }
 
@@ -75,12 +83,15 @@ impl Code {
     pub(in crate::systems) const fn on_login(self, tells_other_faults: bool) -> Fault {
         match self {
             Self::LockedOut => locked_out(),
-            Self::ApiDown | Self::BadRequest if tells_other_faults => Fault::new(Reason::Vendor),
+            Self::ApiDown | Self::NoSuchCall | Self::BadRequest if tells_other_faults => {
+                Fault::new(Reason::Vendor)
+            }
             Self::NoSuchConference
             | Self::BadCredentials
             | Self::TokenRefused
             | Self::AddressNotAllowed
             | Self::ApiDown
+            | Self::NoSuchCall
             | Self::BadRequest
             | Self::Other { .. } => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
         }
@@ -144,7 +155,7 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
 ) -> Result<T, Refusal<Code>> {
     let refusal = |errno: &str| {
         let code = Code::of(errno);
-        let fault = meaning(code).with_code(errno);
+        let fault = meaning(code).with_code_if(has_form(errno), errno);
         let advice = code.advice(fault.reason);
         Refusal { code: Some(code), fault: fault.advise(advice) }
     };
@@ -165,6 +176,11 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     } else {
         Err(Fault::new(Reason::Decode).into())
     }
+}
+
+/// Whether this is an error number by its form.
+fn has_form(errno: &str) -> bool {
+    errno.len() <= LONGEST_NUMBER && errno.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn failed(answer: &impl Enveloped) -> bool {

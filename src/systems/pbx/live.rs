@@ -132,6 +132,23 @@ impl<'a> Live<'a> {
         Ok(Some(&mut conference.members))
     }
 
+    /// The same, whatever becomes of the answer.
+    pub(in crate::systems) fn into_owned(self) -> Live<'static> {
+        let conferences = self.conferences.into_iter().map(|(id, conference)| {
+            let InSession { label, members: Members { joined, waiting, .. } } = conference;
+            let members = Members { channels: HashSet::new(), joined, waiting };
+            (Cow::Owned(id.into_owned()), InSession { label, members })
+        });
+        Live { settings: self.settings, seen: HashSet::new(), conferences: conferences.collect() }
+    }
+
+    /// Adds the conferences of another answer, each once.
+    pub(in crate::systems) fn absorb(&mut self, other: Self) {
+        for (id, conference) in other.conferences {
+            self.conferences.entry(id).or_insert(conference);
+        }
+    }
+
     /// Sets the measures of the live query.
     pub(in crate::systems) fn report(self, observation: &mut Observation) {
         let mut sizes = Sizes::default();

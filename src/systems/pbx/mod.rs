@@ -1,8 +1,9 @@
 //! What the PBXs share: conferences with members who are in or wait (`live`), and for OpenVox UC
 //! and the Yeastar S-Series, whose API is the same at heart, also the MD5 login, the heartbeat, the
-//! envelope of an answer and its error numbers.
+//! envelope of an answer and its error numbers, and the live query.
 
 pub(super) mod codes;
+pub(super) mod in_session;
 pub(super) mod live;
 pub(super) mod login;
 

@@ -25,8 +25,37 @@ pub(super) struct Page {
     errcode: Number,
     #[serde(default)]
     total_number: Number,
-    #[serde(default, deserialize_with = "present")]
-    data: Option<List<Room>>,
+    #[serde(default)]
+    data: Data<Room>,
+}
+
+/// The list of an answer. Sibling calls of an idle PBX were seen to leave it out, and an empty object
+/// is a spelling of nothing as well.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Data<T> {
+    List(List<T>),
+    Nothing(Empty),
+}
+
+/// An object with nothing in it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Empty {}
+
+impl<T> Default for Data<T> {
+    fn default() -> Self {
+        Self::Nothing(Empty {})
+    }
+}
+
+impl<T> Data<T> {
+    fn into_items(self) -> Vec<T> {
+        match self {
+            Self::Nothing(Empty {}) => Vec::new(),
+            Self::List(List(items)) => items,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -53,7 +82,7 @@ pub(super) struct DetailData {
 pub(super) struct Ongoing<'a> {
     errcode: Number,
     #[serde(borrow, default)]
-    data: List<Entry<'a>>,
+    data: Data<Entry<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -87,7 +116,10 @@ pub(super) struct RoomPage {
 impl Page {
     pub(super) fn rooms(self) -> Result<RoomPage, Fault> {
         let decode = Fault::new(Reason::Decode);
-        let rooms = self.data.ok_or_else(|| decode.clone())?.0.into_iter().map(|room| {
+        if matches!(self.data, Data::Nothing(_)) && self.total_number.0.is_some_and(|n| n > 0) {
+            return Err(decode);
+        }
+        let rooms = self.data.into_items().into_iter().map(|room| {
             let id = room.id.0.ok_or_else(|| decode.clone())?;
             Ok((id, room.moderator_list.map(|moderators| moderators.0)))
         });
@@ -125,7 +157,7 @@ impl RoomSettings {
 
 pub(super) fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {
     let mut live = Live::new(settings);
-    for entry in answer.data.0 {
+    for entry in answer.data.into_items() {
         let (call, number) = (entry.call_id.0, entry.conference_number.0);
         let Some(members) = live.entry(call, number, entry.conference_name.as_str())? else {
             continue;

@@ -26,6 +26,9 @@ const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
 /// An address that is not allowed stays so until somebody changes it.
 const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
 
+/// No error code is larger, with or without its sign.
+const LARGEST_CODE: u64 = 99_999;
+
 /// An error code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Code {
@@ -198,7 +201,9 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     let refusal = |errcode: i64| {
         let code = Code::of(errcode);
         let fault = until_unblocked(meaning(code), answer);
-        let fault = fault.with_code(&errcode.to_string()).advise(code.advice());
+        let fault = fault
+            .with_code_if(errcode.unsigned_abs() <= LARGEST_CODE, &errcode.to_string())
+            .advise(code.advice());
         Refusal { code: Some(code), fault }
     };
     if let Err(status) = answer.check_status() {

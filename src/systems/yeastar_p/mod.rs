@@ -20,7 +20,7 @@ use secrecy::ExposeSecret;
 use tokio::time::Instant;
 
 use super::{
-    Refusal, Setting, System,
+    Missing, Refusal, Setting, System,
     pbx::{
         LIVE,
         live::{self, Live},
@@ -43,9 +43,6 @@ use login::Login;
 const LIST: CallName = CallName("conference/list");
 const ONGOING: CallName = CallName("conference/query_ongoing_conference");
 const GET: CallName = CallName("conference/get");
-
-/// How long a call that the firmware does not have is not tried again.
-const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
 /// More pages than any PBX has rooms for: the end of a list that never ends.
 const MOST_PAGES: u32 = 10_000;
@@ -82,6 +79,7 @@ pub struct Settings {
 
 /// One Yeastar P-Series.
 pub struct YeastarP {
+    source: String,
     page_size: u32,
     live: bool,
     room_details: Option<Duration>,
@@ -96,22 +94,6 @@ struct Learnt {
     no_live: Missing,
     no_details: Missing,
     details: Mutex<Option<Details>>,
-}
-
-/// A call that the firmware was found not to have. After an hour it is tried again: an update may
-/// have brought it.
-#[derive(Default)]
-struct Missing(Mutex<Option<Instant>>);
-
-impl Missing {
-    fn is_known(&self) -> bool {
-        let noted = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        noted.is_some_and(|noted| noted.elapsed() < REMEMBERED)
-    }
-
-    fn note(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
-    }
 }
 
 /// Room settings, asked for rarely: one call a room.
@@ -165,6 +147,7 @@ impl System for YeastarP {
 
     fn new(source: &config::Source, settings: &Settings) -> Self {
         Self {
+            source: source.name.clone(),
             page_size: settings.page_size,
             live: settings.live,
             room_details: settings.room_details,
@@ -305,7 +288,7 @@ impl YeastarP {
                 RoomAnswer::Settings(room) => settings.add(&room),
                 RoomAnswer::Gone => {}
                 RoomAnswer::NoSuchCall => {
-                    self.learnt.no_details.note();
+                    self.learnt.no_details.note(&self.source, GET);
                     return Ok(None);
                 }
             }
@@ -373,7 +356,7 @@ impl YeastarP {
             )
             .await?;
         if live.is_none() {
-            self.learnt.no_live.note();
+            self.learnt.no_live.note(&self.source, ONGOING);
         }
         Ok(live)
     }

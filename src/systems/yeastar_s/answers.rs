@@ -9,7 +9,7 @@ use crate::{
     model::{Measure, Observation, Reason},
     net::{
         Fault,
-        lenient::{Flag, IsSet, List, Name, OneOrMany, Text, present},
+        lenient::{Flag, IsSet, List, Name, Text, present},
     },
     systems::{
         Setting,
@@ -36,7 +36,7 @@ pub(super) struct Rooms<'a> {
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
-    #[serde(borrow)]
+    #[serde(borrow, default, deserialize_with = "present")]
     conferences: Option<List<Room<'a>>>,
 }
 
@@ -86,11 +86,11 @@ struct Member<'a> {
     #[serde(default)]
     memberstatus: Presence,
     #[serde(borrow, default)]
-    ext: OneOrMany<Leg<'a>>,
+    ext: List<Leg<'a>>,
     #[serde(borrow, default)]
-    inbound: OneOrMany<Leg<'a>>,
+    inbound: List<Leg<'a>>,
     #[serde(borrow, default)]
-    outbound: OneOrMany<Leg<'a>>,
+    outbound: List<Leg<'a>>,
 }
 
 #[derive(Deserialize)]
@@ -103,7 +103,8 @@ struct Leg<'a> {
 
 enveloped!(Rooms, InSession);
 
-pub(super) fn rooms(answer: Rooms<'_>) -> Result<Observation, Fault> {
+/// The measures of the rooms, and their numbers.
+pub(super) fn rooms(answer: Rooms<'_>) -> Result<(Observation, Vec<String>), Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
     let mut seen = HashSet::with_capacity(rooms.len());
     let mut settings = [Setting::default(); 6];
@@ -130,7 +131,7 @@ pub(super) fn rooms(answer: Rooms<'_>) -> Result<Observation, Fault> {
     for (setting, measure) in settings.into_iter().zip(SETTINGS) {
         setting.report(count, *measure, &mut observation);
     }
-    Ok(observation)
+    Ok((observation, seen.into_iter().map(str::to_owned).collect()))
 }
 
 pub(super) fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {

@@ -8,11 +8,12 @@ mod answers;
 use serde_json::json;
 
 use super::{
-    Refusal, System,
+    System,
     pbx::{
-        self, Flavour, IN_SESSION, QUERY,
+        self, Flavour, QUERY,
         codes::{Code, unwrap},
-        live::{self, Live},
+        in_session::LiveQuery,
+        live,
         login::Md5Login,
     },
 };
@@ -33,7 +34,8 @@ const FLAVOUR: Flavour = Flavour {
 
 /// One Yeastar S-Series.
 pub struct YeastarS {
-    live: bool,
+    /// `None`: it is not asked what goes on right now.
+    live: Option<LiveQuery>,
     conferences: Conferences,
 }
 
@@ -62,44 +64,49 @@ impl System for YeastarS {
     }
 
     fn new(source: &config::Source, settings: &pbx::Settings) -> Self {
-        Self { live: settings.live, conferences: source.conferences }
+        Self {
+            live: settings.live.then(|| LiveQuery::new(source, &FLAVOUR)),
+            conferences: source.conferences,
+        }
+    }
+
+    fn succeeding(
+        source: &config::Source,
+        settings: &pbx::Settings,
+        old: &Self,
+        same_session: bool,
+    ) -> Self {
+        let mut new = Self::new(source, settings);
+        if let Some(old) = old.live.as_ref().filter(|_| same_session) {
+            new.live = new.live.map(|live| live.succeeding(old));
+        }
+        new
     }
 
     fn configured(&self) -> MeasureSet {
         let mut set = MeasureSet::of(SETTINGS);
         set.insert(Measure::Rooms);
-        set.with_if(self.live, Sizes::MEASURES).with_if(self.live, live::WAITING)
+        set.with_if(self.live.is_some(), Sizes::MEASURES)
+            .with_if(self.live.is_some(), live::WAITING)
     }
 
     async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
         let all = json!({ "number": "all" });
-        let mut observation = authorized
+        let (mut observation, numbers) = authorized
             .send(
                 |token| FLAVOUR.call(QUERY, token).json(&all),
                 |answer| rooms(unwrap(answer, Code::on_query)?),
             )
             .await?;
-        if !self.live {
-            return Ok(observation);
+        if let Some(live) = &self.live {
+            let count = |answer: &_| {
+                let answer = unwrap::<InSession<'_>>(answer, Code::on_query)?;
+                Ok(in_session(answer, self.conferences)?.into_owned())
+            };
+            if let Some(live) = live.observe(authorized, "all", &numbers, count).await? {
+                observation.merge(live);
+            }
         }
-        let live = authorized
-            .send(
-                |token| FLAVOUR.call(IN_SESSION, token).json(&all),
-                |answer| {
-                    let mut live = Observation::new();
-                    match unwrap::<InSession<'_>>(answer, Code::on_query) {
-                        Ok(entries) => in_session(entries, self.conferences)?.report(&mut live),
-                        // "Conference number does not exist": nobody confers right now.
-                        Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {
-                            Live::new(self.conferences).report(&mut live);
-                        }
-                        Err(refusal) => return Err(refusal.into()),
-                    }
-                    Ok(live)
-                },
-            )
-            .await?;
-        observation.merge(live);
         Ok(observation)
     }
 }

@@ -99,6 +99,10 @@ pub(super) fn truth(population: &Population) -> Truth {
         Some(people(&hosted, |p| joined(p) && p.role != Role::Member));
     truth.participants_moderators_attendees =
         Some(people(&live, |p| joined(p) && p.role == Role::Host));
+    let others: Vec<_> = live.iter().copied().filter(|c| c.host_password.is_none()).collect();
+    truth.participants_moderators = truth
+        .participants_moderators_hosts
+        .map(|hosted| hosted + people(&others, |p| joined(p) && p.role == Role::Host));
     truth.conferences_mute_on_join = Some(live.iter().filter(|c| c.mute_on_join).count() as u64);
     let muted = |c: &Conference| if c.host_password.is_some() { muted(c) } else { None };
     truth.conferences = listed(&live, muted, |c| Some(c.start_unix));
