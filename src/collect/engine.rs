@@ -217,7 +217,7 @@ impl Engine {
             let gone = Arc::clone(gone);
             self.closing.spawn(async move {
                 let session = gone.system.session();
-                session.users().drop_out().await;
+                session.users().drain().await;
                 session.close(&gone.api).await;
             });
         }

@@ -1,10 +1,14 @@
-//! One source at run time: one collection at a time, snapshots, and what is remembered for people.
+//! One source at run time: one collection at a time, snapshots, and what the status page shows.
 //!
-//! All who scrape a source at the same time wait for the same collection. It belongs to them: it is
-//! a shared future that runs as long as one of them waits, and is cancelled with the last one,
-//! and with it its sockets and permits. What only concerns one of them, its deadline above all, does
-//! not change what the others see: a collection that was cut off before the source had the time
-//! its configuration grants says nothing about the source.
+//! All scrapes of a source at the same time wait for the same collection. It is a shared future that
+//! runs as long as one of them waits. When the last one stops waiting the future is dropped, and
+//! with it its sockets and permits. The source keeps only a weak reference, which does not keep the
+//! collection alive.
+//!
+//! The deadline of one scrape does not change what the others get: a scrape that joins with more
+//! time extends the collection, and one with less time leaves it. A collection that ended before
+//! the source had most of its configured `timeout` is no failure of the source: neither log, status
+//! page nor back-off take notice of it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -100,8 +104,8 @@ struct UnderWay {
     started: Instant,
 }
 
-/// After a failed collection, a source with a `min_interval` is left alone for a while: its calls
-/// are metered, and a failed one costs as much as one that works.
+/// After a failed collection, a source with a `min_interval` is not asked for a while: its calls
+/// are limited or cost money, and one that fails costs as much as one that works.
 #[derive(Clone)]
 struct BackOff {
     failure: Arc<Failure>,
@@ -262,7 +266,7 @@ impl Source {
         let backing_off = self.backing_off(&self.memory()).map(|(failure, remaining)| {
             Failure::BackingOff { failure: Arc::clone(failure), remaining }
         });
-        // A new secret is worth trying at once.
+        // A new secret ends the back-off.
         if let Some(failure) = backing_off
             && !self.has_new_secrets(end).await
         {
@@ -302,11 +306,11 @@ impl Source {
         (collection, end)
     }
 
-    /// A scrape gave up waiting. Others may have more time; only the last one to leave ends the
-    /// collection, and only if it had most of the configured `timeout` the source is to blame. Not
-    /// all of it: Prometheus' own default leaves 9.5 s of the default of 10 s, and a source that
-    /// is silent for that long has failed. In one step: meanwhile another scrape may start the next
-    /// collection.
+    /// Notes that a scrape stopped waiting. If others still wait, the collection goes on. Otherwise
+    /// it has ended, and it counts as a failure of the source if it had three quarters of the
+    /// configured `timeout`: of the default of 10 s, Prometheus' own default leaves 9.5 s, and a
+    /// source that does not answer for that long has failed. The lock is held from the check to the
+    /// note, because another scrape may start the next collection at any time.
     fn note_cut_off(&self) {
         let mut memory = self.memory();
         if memory.is_under_way() {

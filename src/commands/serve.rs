@@ -1,4 +1,4 @@
-//! The life of the serving process: start, reload, stop.
+//! The serving process: start, reload, stop.
 
 use std::{io, num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
 
@@ -37,13 +37,14 @@ pub fn serve(options: &Options) -> Exit {
         Ok(collector) => collector,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let exit = runtime.block_on(life(options, &collector));
+    let exit = runtime.block_on(run(options, &collector));
     // What is still blocked in a system call must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-/// Threads that serve. A text of megabytes takes one for some milliseconds; the health checks go on meanwhile.
+/// Most threads that serve HTTP. A text of several megabytes occupies one of them for some milliseconds; the other one
+/// answers health checks meanwhile.
 const MOST_SERVING: usize = 2;
 
 fn runtime() -> io::Result<Runtime> {
@@ -54,7 +55,7 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn life(options: &Options, collector: &CollectorThread) -> Exit {
+async fn run(options: &Options, collector: &CollectorThread) -> Exit {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = env!("BUILD_REVISION"),
@@ -98,7 +99,7 @@ async fn life(options: &Options, collector: &CollectorThread) -> Exit {
     let follower = tokio::spawn(security.follow());
     tell_systemd(&[NotifyState::Ready]);
     while signals.next().await == Demand::Reload {
-        // Where one waits already, that one will find what is there now.
+        // If the channel is full, a reload is waiting already and will read the present file.
         let _ = reload.try_send(oneshot::channel().0);
     }
     info!("stopping");
@@ -195,7 +196,7 @@ enum Demand {
     Reload,
 }
 
-/// The signals of the life cycle.
+/// The signals that stop or reload the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

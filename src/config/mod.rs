@@ -1,10 +1,10 @@
-//! The configuration: `exporter.yaml` to [`Config`], once. Nobody else parses or validates.
+//! The configuration: `exporter.yaml` to [`Config`], once. No other module parses or validates it.
 //!
 //! ```text
 //! file     bytes -> YAML tree with the place of every node
 //! keys     every key: name, kind, default, meaning; drives the reader and the schema
 //! profile  what a kind of system has of its own; a list of them is given to the reader
-//! section  typed reading of one mapping; complains to the report and goes on
+//! section  typed reading of one mapping; reports problems and goes on
 //! source, login, tls    sections -> the types below
 //! error    the problems found, and excerpts that show no secret
 //! ```

@@ -215,7 +215,8 @@ fn build(
         .referer(false)
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
-        // As in the vendors' samples: not every embedded server knows that the case is all one.
+        // As in the vendors' samples: not every embedded server treats header names as
+        // case-insensitive.
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
         .pool_max_idle_per_host(if source.profile.keeps_connections { MOST_IDLE } else { 0 })

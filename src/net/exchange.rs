@@ -1,4 +1,4 @@
-//! One request and its answer, in bounds.
+//! One request and its answer, within bounds of size and time.
 
 use std::{
     error::Error as StdError,
@@ -33,12 +33,13 @@ use crate::{
 /// How we name ourselves to systems that do not demand another name.
 const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
 
-/// Room made for an answer before it is there: an announcement is not trusted further.
+/// Most bytes that are reserved for an answer because of its `Content-Length`, which may be wrong.
 const LARGEST_ROOM: usize = 64 * 1024;
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
-/// It only ever moves outwards: a scrape that joins may have more time than the one that started.
+/// It is only ever moved to a later time: a scrape that joins may have more time than the one that
+/// started.
 #[derive(Debug)]
 pub struct Deadline(Mutex<Instant>);
 
@@ -300,9 +301,9 @@ impl Api {
 
     /// A handle for a login that this handle's collection needs, and that goes on without it.
     ///
-    /// It ends within the configured `timeout`, and if it was begun early, a moment before the
-    /// collection could: then those who wait for it are told what became of it. One that is begun
-    /// late still gets half of the `timeout`, or it would be cut off for nothing.
+    /// It ends within the configured `timeout`, and if it was started early, shortly before the
+    /// collection would: then the scrapes that wait still get its result. One that is started
+    /// late gets half of the `timeout`, because it would otherwise be cut off without need.
     #[must_use]
     pub fn for_login(&self) -> Self {
         let timeout = self.way.timeout;
@@ -331,7 +332,7 @@ impl Api {
         }
     }
 
-    /// The local address the source was last reached from: the PBXs want to be told.
+    /// The local address the source was last reached from: the login of the PBXs carries it.
     pub async fn local_address(&self) -> Option<IpAddr> {
         let peer = (*self.way.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
         let any: SocketAddr = if peer.is_ipv4() {

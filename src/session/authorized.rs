@@ -183,7 +183,8 @@ impl<'a, L: Login> Authorized<'a, L> {
             if let Some(old) = &old
                 && error.fault.code.is_none()
             {
-                // Something before the system may have refused it, which keeps its place.
+                // A proxy may have refused it; the token is still valid for the system then, and
+                // is given back.
                 state.discarded.push(Arc::clone(&old.token));
             }
             if self.has_replaced.swap(true, Ordering::Relaxed) && state.change.is_none() {
@@ -198,7 +199,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         }
     }
 
-    /// The call was refused again, with the token that was to help.
+    /// The call was refused again, although the token was replaced.
     fn give_up(&self, current: &Current<L::Token>, fault: &Fault) {
         let mut state = self.session.lock();
         state.note_lock_out(fault);

@@ -1,13 +1,13 @@
 //! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
 //!
-//! Four things hold, whatever callers, reloads and answers do:
+//! Four invariants hold, whatever callers, reloads and answers do (`orders.rs` tests them):
 //!
 //! - **Every login is accounted for.** A login is a task of its own, one at a time for each
 //!   session, that ends by itself within the source's `timeout`. Whoever asked for it may leave
 //!   before the answer comes: if the login went with them, a system that refuses it after they
-//!   left would have counted a refusal that we had not, and one that accepts it would have issued a
-//!   token that nobody gives back. This is the one exception to "nothing is detached"; such a task
-//!   ends with the process at the latest.
+//!   left would have counted a refusal that the exporter had not, and one that accepts it would have
+//!   issued a token that is never given back. This is the one exception to the rule that dropping a future
+//!   ends all it started; such a task ends with the process at the latest.
 //! - **Every refusal is known to all.** Logins with one [`Account`] take turns and are counted together,
 //!   whatever the sources are called that make them.
 //! - **Every token is given back once,** where the system has a call for that: the one held when the
@@ -113,7 +113,7 @@ pub struct Grant<T> {
     pub token: T,
     /// Renew it from then on.
     pub renew_after: Duration,
-    /// It is worthless from then on.
+    /// It has expired from then on.
     pub valid_for: Duration,
     /// It can still be renewed until then.
     pub renewable_for: Duration,
@@ -123,7 +123,7 @@ pub struct Grant<T> {
 /// thousand possible conference numbers cannot simply be tried.
 pub type HashKey = Zeroizing<[u8; 32]>;
 
-/// What is known about the login without asking anybody: for metrics and the status page.
+/// What is known about the login without a request: for metrics and the status page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginState {
     /// Logins are held back until then.
@@ -275,7 +275,7 @@ impl<L: Login> Session<L> {
         let secrets = self.login.secrets().await?;
         let mut state = self.lock();
         if let Some(held) = &mut state.held {
-            // All it would lead to is the next call of that kind.
+            // It would only allow the next call of that kind.
             held.outlasts_hold_off = false;
         }
         state.note_refusal(Some(L::fingerprint(&secrets)), &error.fault);
@@ -319,7 +319,7 @@ impl<L: Login> Session<L> {
     fn check_hold_off(&self, fingerprint: Fingerprint) -> Result<(), Failure> {
         let mut state = self.lock();
         if state.is_closed {
-            // Nobody waits for it any more.
+            // The task that waited for it was dropped.
             return Err(Failure::Timeout);
         }
         match state.hold_off.remaining(fingerprint, Instant::now()) {
@@ -352,7 +352,7 @@ impl<L: Login> Session<L> {
                 state.change = None;
                 state.take_discarded()
             };
-            // Only where everybody has left: else the last collection does it.
+            // Only when no collection uses the session: otherwise the last one does it.
             session.give_back(&api, unused).await;
             outcome
         });

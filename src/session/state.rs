@@ -119,7 +119,7 @@ impl<T> State<T> {
     }
 
     /// The tokens that are to be given back now: none while a collection may still use them, nor
-    /// while the system has locked us out and is to be sent nothing.
+    /// while the system has locked the exporter out and nothing may be sent.
     pub(super) fn take_discarded(&mut self) -> Vec<Arc<T>> {
         if self.visits > 0 || self.hold_off.is_locked_out(Instant::now()) {
             return Vec::new();

@@ -132,7 +132,7 @@ pub(super) fn encoded_headers(request: &HeaderMap, content_type: &'static str) -
     if accepts_gzip(request) {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // It would say how long the body is that a GET gets, and nobody knows.
+    // It would have to be the length of a GET's body, which is not known without making it.
     answer.headers_mut().remove(CONTENT_LENGTH);
     answer
 }

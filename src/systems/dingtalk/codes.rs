@@ -313,8 +313,8 @@ fn banned() -> Refusal<Code> {
     Refusal { code: Some(code), fault: throttled(BAN).advise(code.advice()) }
 }
 
-/// Whether this is the page a banned address gets. JSON never is, not even half of it: somebody
-/// may be called Punish.
+/// Whether this is the page a banned address gets. JSON never is, even cut short: the word may be
+/// part of a person's name.
 fn is_ban_page(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
     !matches!(body.first(), Some(b'{' | b'[')) && body.windows(6).any(|word| word == b"punish")

@@ -298,7 +298,7 @@ impl Queries<'_> {
         self.give_up(fault, "every listed meeting was refused")
     }
 
-    /// After all, a refusal was a failure.
+    /// Counts a refusal that turned out to be a failure of the request.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
         self.authorized.api().meters.request_failed(fault.reason);
         ApiError { endpoint: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()

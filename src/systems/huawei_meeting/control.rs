@@ -43,7 +43,7 @@ pub(super) const REAL_TIME_INFO: CallName = CallName("realTimeInfo");
 /// clock is wrong.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// A control token is not used in the last minutes of its life.
+/// A control token is not used in the last minutes before it expires.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// The meetings with a known host password, and their control tokens.

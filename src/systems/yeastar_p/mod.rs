@@ -47,7 +47,7 @@ const GET: CallName = CallName("conference/get");
 /// How long a call that the firmware does not have is not tried again.
 const REMEMBERED: Duration = Duration::from_secs(60 * 60);
 
-/// More pages than any PBX has rooms for: the end of a list that never ends.
+/// Most pages that are read. No PBX has rooms for more; it ends a list whose last page never comes.
 const MOST_PAGES: u32 = 10_000;
 
 const CLIENT_ID: Key = Key::new("client_id", Kind::Text, "Client ID of the API application.");

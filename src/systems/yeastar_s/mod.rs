@@ -89,7 +89,7 @@ impl System for YeastarS {
                     let mut live = Observation::new();
                     match unwrap::<InSession<'_>>(answer, Code::on_query) {
                         Ok(entries) => in_session(entries, self.conferences)?.report(&mut live),
-                        // "Conference number does not exist": nobody confers right now.
+                        // "Conference number does not exist": no conference is active.
                         Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {
                             Live::new(self.conferences).report(&mut live);
                         }
