@@ -132,7 +132,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Whether somebody waits for a collection.
+    /// Whether a scrape waits for a collection.
     fn is_under_way(&self) -> bool {
         self.under_way.as_ref().is_some_and(|under_way| under_way.collection.upgrade().is_some())
     }
@@ -146,7 +146,7 @@ pub struct Source {
     pub labels: Labels,
     /// Its own counters.
     pub meters: Arc<SourceMeters>,
-    /// The way to it.
+    /// The handle for requests to it.
     pub api: Api,
     /// How it is asked, its session, and what was learnt about it.
     pub system: Arc<dyn Running>,
@@ -179,8 +179,8 @@ impl Source {
         })
     }
 
-    /// What is remembered, for the source that follows this one. Whoever changed the configuration
-    /// wants to see what comes of it: a failed source is asked again at once.
+    /// What is remembered, for the source that follows this one. The back-off is
+    /// not among it: after a change of the configuration a failed source is asked again at once.
     pub(super) fn handed_over(&self) -> Arc<Mutex<Memory>> {
         self.memory().back_off = None;
         Arc::clone(&self.memory)
@@ -213,8 +213,9 @@ impl Source {
         }
     }
 
-    /// Why the source is left alone, and for how much longer. By this source's own `min_interval`:
-    /// the collection that failed may be one of the source before a reload.
+    /// Why the source is not asked at present, and for how much longer. This source's own
+    /// `min_interval` counts, because the collection that failed may have been made before a reload
+    /// that changed it.
     fn backing_off<'a>(&self, memory: &'a Memory) -> Option<(&'a Arc<Failure>, Duration)> {
         let back_off = memory.back_off.as_ref()?;
         Some((&back_off.failure, back_off.remaining(self.config.min_interval)?))
@@ -228,7 +229,7 @@ impl Source {
 
     /// Collects the source within `budget`, joins the collection under way, or serves the last
     /// snapshot while it is young enough. Nothing is left running when the budget ends or the
-    /// future is dropped, unless somebody else waits for the same collection; but a login under
+    /// future is dropped, unless another scrape waits for the same collection; but a login under
     /// way ends by itself (see [`crate::session`]).
     pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
         let started = Instant::now();
@@ -323,7 +324,7 @@ impl Source {
         } else {
             drop(memory);
             let (source, lasted) = (self.name(), lasted.as_secs_f64());
-            debug!(source, lasted, "nobody waits for this collection any more");
+            debug!(source, lasted, "no scrape waits for this collection any more");
         }
     }
 
@@ -374,7 +375,7 @@ impl Source {
         drop(memory);
         let (source, vendor, reason) =
             (self.name(), self.profile().name, failure.reason().as_str());
-        // The first failure is news; a source that stays down would fill the log.
+        // Only the first failure is a warning: a source that stays down would fill the log.
         if first {
             warn!(source, vendor, reason, error = %failure, "source failed");
         } else if before != Some(failure.reason()) {

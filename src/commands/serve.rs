@@ -134,7 +134,7 @@ fn bind(options: &Options) -> Result<Vec<TcpListener>, listen::ListenError> {
     }
 }
 
-/// One reload after the other.
+/// Carries out reloads one after the other.
 async fn reload_on_demand(configuration: Arc<Configuration>, mut reloads: mpsc::Receiver<Reload>) {
     while let Some(reply) = reloads.recv().await {
         let mut states = vec![NotifyState::Reloading];
@@ -147,12 +147,12 @@ async fn reload_on_demand(configuration: Arc<Configuration>, mut reloads: mpsc::
                 error!(problem, "configuration not loaded, the old one stays");
             }
         }
-        // A client that has left does not change what was done.
+        // The client may have disconnected; the reload is done all the same.
         let _ = reply.send(outcome);
     }
 }
 
-/// The configuration file and what it is for.
+/// The configuration file, and the engine that it configures.
 struct Configuration {
     path: PathBuf,
     engine: Arc<Engine>,
@@ -161,8 +161,8 @@ struct Configuration {
 }
 
 impl Configuration {
-    /// Loads both files and puts them to work, or says all that is wrong. The sources then stay
-    /// as they were, and a broken web configuration is not used.
+    /// Loads both files and puts them into effect, or returns all that is wrong. The sources then
+    /// stay unchanged, and an invalid web configuration is not used.
     async fn load(&self) -> Result<(), String> {
         let outcome = self.try_load().await;
         self.own.config_loaded(outcome.is_ok());

@@ -1,4 +1,4 @@
-//! What the configuration, and whoever reads it, must know of a kind of system. The modules of
+//! What the configuration, and the code that uses it, must know of a kind of system. The modules of
 //! the systems stand above this one; they pass their profiles in as a list.
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
@@ -18,8 +18,8 @@ pub struct Profile {
     pub name: &'static str,
     /// The name people use for the system.
     pub title: &'static str,
-    /// Address of the cloud, the default of `base_url`; `None`: somebody runs it, and the address
-    /// must be given.
+    /// Address of the cloud, the default of `base_url`; `None`: the user runs the system,
+    /// and must give its address.
     pub base_url: Option<&'static str>,
     /// The TCP port it usually answers on, for advice.
     pub usual_port: u16,

@@ -158,7 +158,7 @@ struct Material {
     /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
     identity: Option<[Zeroizing<Vec<u8>>; 2]>,
     /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
-    /// the others that nobody is trusted.
+    /// the others that no certificate is trusted.
     meets_tls: bool,
 }
 

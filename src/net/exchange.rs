@@ -239,7 +239,7 @@ impl Answer {
 }
 
 impl Api {
-    /// The way to `source`.
+    /// The handle for requests to `source`.
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let mut base = source.base_url.clone();
         if let Some(host) = &client.url_host {
@@ -272,7 +272,7 @@ impl Api {
         }
     }
 
-    /// The same way, which never leaves the process.
+    /// The same handle, with answers from within the process.
     #[cfg(any(test, feature = "fuzzing"))]
     #[must_use]
     pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
@@ -280,8 +280,7 @@ impl Api {
         self
     }
 
-    /// The same way, with whatever pause the source asked `old` for, or will: a reload does not
-    /// end it.
+    /// The same handle, which shares its pauses with `old`: a reload does not end one.
     #[must_use]
     pub fn succeeding(mut self, old: &Self) -> Self {
         self.pause = Arc::clone(&old.pause);

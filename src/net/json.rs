@@ -22,7 +22,7 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 /// The answer as UTF-8 where only the contents of its texts are not: one room whose name is in
 /// another encoding must not fail the whole source. Bytes that are not UTF-8 become U+FFFD.
 ///
-/// The structure stays as it is, for no ASCII character is ever replaced. A broken key would be
+/// The structure does not change, because no ASCII character is ever replaced. A broken key would be
 /// taken for an unknown one and skipped, so such an answer is left as it is, and is refused.
 /// Outside of texts, U+FFFD is no JSON and is refused as well.
 pub(super) fn readable(answer: Wiped) -> Wiped {

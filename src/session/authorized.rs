@@ -93,7 +93,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         outcome
     }
 
-    /// A token that is good as far as is known, logging in or renewing where that is due.
+    /// A token that is valid as far as is known; logs in or renews it where that is due.
     async fn token(&self) -> Result<Current<L::Token>, Failure> {
         let session = self.session;
         let is_blocked = session.lock().hold_off.blocked_until(Instant::now()).is_some();
@@ -114,7 +114,7 @@ impl<'a, L: Login> Authorized<'a, L> {
                 if now < held.renew_at {
                     return Ok(held.current());
                 }
-                // At once: whoever comes while it is renewed uses the old one.
+                // Set before the renewal: calls that are made meanwhile use the old token.
                 held.renew_at = (now + NEXT_RENEWAL).min(held.expires_at);
                 if now < held.renewable_until {
                     old = Some((Arc::clone(&held.token), Renewal::Due));
@@ -122,7 +122,7 @@ impl<'a, L: Login> Authorized<'a, L> {
             }
             session.change(&mut state, self.api, old)
         };
-        // Closed: whoever asked is no longer waited for.
+        // The session is closed: no scrape waits for this call any more.
         let Some(change) = change else { return Err(Failure::Timeout) };
         let failure = match change.await {
             Ok(current) => return Ok(current),

@@ -284,7 +284,7 @@ impl<L: Login> Session<L> {
 
     /// Makes `calls` with other credentials of this login's configuration, which count towards a
     /// lock-out as a login does: as a task that ends by itself within the source's `timeout`, so
-    /// that their outcome is noted even if whoever asked for it has left, and not at the same time
+    /// that their outcome is noted even if the collection that asked for it was dropped, and not at the same time
     /// as a login with this account.
     ///
     /// # Errors
@@ -406,7 +406,7 @@ impl<L: Login> Session<L> {
     async fn log_in(&self, api: &Api) -> Result<Current<L::Token>, Failure> {
         let account = self.account();
         let _turn = in_time(api, async { Ok(account.turn().await) }).await?;
-        // The answer to a login that was sent is worth waiting for: it may be a token.
+        // A login that was sent is waited for: its answer may be a token, which must be given back.
         let api = &api.for_login();
         let secrets = in_time(api, self.login.secrets()).await?;
         let fingerprint = L::fingerprint(&secrets);

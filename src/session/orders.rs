@@ -198,7 +198,7 @@ impl Login for Scripted {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// A scrape that waits for what comes of it.
+    /// A scrape that waits for its result.
     Scrape,
     /// One that gives up while the login is under way.
     GiveUp,
@@ -311,7 +311,7 @@ impl Run {
         }
     }
 
-    /// Where nobody asks any more, and no login is under way, one token is held at most.
+    /// When no scrape and no login is under way, one token is held at most.
     async fn look(&self) {
         tokio::task::yield_now().await;
         let mut all = self.under_way.iter().chain(&self.closing);

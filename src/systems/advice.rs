@@ -23,7 +23,7 @@ pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
             "make the secret file readable for the exporter, with the secret in it".into()
         }
         Failure::File(_) => "make the file readable for the exporter".into(),
-        Failure::Panic => "a defect of the exporter: please report it with the log".into(),
+        Failure::Panic => "a defect of the exporter: report it with the log".into(),
     }
 }
 

@@ -125,7 +125,7 @@ pub(super) async fn encoded(
     answer
 }
 
-/// The headers of an encoded answer whose body is not worth making: the answer to HEAD.
+/// The headers of an encoded answer to HEAD, for which no body is made.
 pub(super) fn encoded_headers(request: &HeaderMap, content_type: &'static str) -> Answer {
     let mut answer = answer(StatusCode::OK, content_type, Bytes::new());
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));

@@ -53,7 +53,7 @@ const COLUMNS: [&str; 10] = [
     "Login",
 ];
 
-/// `/`: every source as it is known.
+/// `/`: what is known of every source.
 pub(super) async fn status(site: &Site, headers: &HeaderMap) -> Answer {
     let mut rows: Vec<_> = site.engine.sources().iter().map(Row::new).collect();
     // Stable: equals stay in the order of the configuration.

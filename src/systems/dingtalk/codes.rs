@@ -26,7 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How long an address is banned.
 const BAN: Duration = Duration::from_secs(5 * 60);
 
-/// The quota is monthly; now and then somebody buys more of it.
+/// The quota is monthly, but more of it can be bought at any time.
 const QUOTA_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// An address that is not allowed stays so until somebody changes it.

@@ -164,7 +164,7 @@ pub(super) async fn discover(
         for (id, listed) in page.meetings {
             listing.add(id, listed);
         }
-        // A token that comes back, or a page without news, would go on for ever.
+        // A page token that repeats, or a page without new meetings, would make this endless.
         let Some(next) = page.next.filter(|next| asked.insert(next.clone())) else { break };
         if listing.ids.len() == before {
             break;

@@ -176,7 +176,7 @@ impl<'a> Found<'a> {
 pub(super) struct Queries<'a> {
     pub(super) authorized: &'a Authorized<'a, Login>,
     pub(super) learnt: &'a Learnt,
-    /// Ids somebody configured: these are tried again sooner.
+    /// The configured ids: these are tried again sooner than listed ones.
     pub(super) configured: &'a HashSet<&'a str>,
     /// How soon.
     pub(super) pause: Duration,

@@ -145,8 +145,8 @@ impl Hosts {
         tokens.remove(&id);
         let password = session::read(&host.password).await?;
         let noting = Arc::clone(session);
-        // To its end, and under the lock: a refusal is noted before the next password is tried,
-        // whoever has left meanwhile.
+        // Completed in any case, and under the lock: a refusal is noted before the next password is
+        // tried, even if the collection was dropped meanwhile.
         let calls = |api: Api| async move {
             let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
                 .query("conferenceID", &id)

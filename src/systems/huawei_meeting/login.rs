@@ -48,7 +48,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Renew a token that long before it expires, or a tenth of its life where that is shorter.
 const MARGIN: Duration = Duration::from_secs(10 * 60);
 
-/// `adminType` of somebody who administers nothing.
+/// `adminType` of an ordinary user.
 const ORDINARY_USER: i64 = 2;
 
 const JSON: &str = "application/json; charset=UTF-8";
@@ -300,7 +300,7 @@ impl LoggedIn<'_> {
         })
     }
 
-    /// When to log in again, and how long the token is good. `expireTime` is the server's clock:
+    /// When to log in again, and how long the token is valid. `expireTime` is the server's clock:
     /// it only ever shortens, and where it lies in our past our clock is wrong.
     fn lifetime(&self, now: u64) -> (Duration, Duration) {
         let life =

@@ -104,7 +104,7 @@ impl System for OpenvoxUc {
                         Ok(entries) => {
                             in_session(entries, &known, self.conferences)?.report(&mut live);
                         }
-                        // Firmware of this family denies rooms that nobody is in.
+                        // Firmware of this family answers for an empty room that it does not exist.
                         Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {
                             Live::new(self.conferences).report(&mut live);
                         }
