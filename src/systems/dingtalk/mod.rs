@@ -57,7 +57,7 @@ const AUTH_CORP_ID: Key =
 const SUITE_TICKET: Key = Key::new(
     "suite_ticket",
     Kind::Secret,
-    "Ticket DingTalk pushes every few hours; best kept current in a file.",
+    "Ticket that DingTalk pushes every few hours; best kept current in a file.",
 );
 const CONFERENCE_IDS: Key =
     Key::new("conference_ids", Kind::Ids(ID_MARKS, 128), "Conferences to watch.");

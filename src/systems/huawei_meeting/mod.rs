@@ -41,7 +41,7 @@ const APP_KEY: Key = Key::new("app_key", Kind::Secret, "Key of the App ID.");
 const USER_ID: Key = Key::new(
     "user_id",
     Kind::Text,
-    "Act as this user; without it as the enterprise's default administrator. An unknown one is created by the vendor!",
+    "Act as this user; without it as the enterprise's default administrator. The vendor creates a user that it does not know.",
 );
 const CORP_ID: Key =
     Key::new("corp_id", Kind::Text, "Enterprise to act for; for service providers only.");
