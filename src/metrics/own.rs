@@ -81,7 +81,7 @@ impl Own {
         self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
     }
 
-    /// Notes how a load of the configuration ended.
+    /// Records how a load of the configuration ended.
     pub fn config_loaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
         if successful {
@@ -129,8 +129,8 @@ impl Counter {
     }
 }
 
-/// The counters of one source. They live as long as the source is configured under its name,
-/// over reloads that change it.
+/// The counters of one source. They are kept as long as a source is configured under its name,
+/// over reloads that change it too.
 pub struct SourceMeters {
     requests: Vec<(CallName, Counter, Histogram)>,
     errors: [Counter; Reason::ALL.len()],

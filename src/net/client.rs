@@ -1,5 +1,5 @@
-//! HTTP clients, one for all sources with equal TLS and proxy settings: a root store is not
-//! parsed a thousand times.
+//! HTTP clients, one for all sources with equal TLS and proxy settings, so that a root store
+//! is parsed once and not for each source.
 
 use std::{
     collections::{HashMap, HashSet},

@@ -30,7 +30,7 @@ use crate::{
     model::{CallName, Reason},
 };
 
-/// How we name ourselves to systems that do not demand another name.
+/// `User-Agent` for systems that do not demand another one.
 const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
 
 /// Most bytes that are reserved for an answer because of its `Content-Length`, which may be wrong.
@@ -123,7 +123,7 @@ impl Call {
         Self::new(endpoint, Method::POST, path)
     }
 
-    /// A DELETE: only ever of our own token.
+    /// A DELETE, only ever of the exporter's own token.
     pub fn delete(endpoint: CallName, path: impl Into<String>) -> Self {
         Self::new(endpoint, Method::DELETE, path)
     }
@@ -493,7 +493,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Whether the operating system gave up on the connection, and not our own limit.
+/// Whether the operating system ended the connection, and not a limit of the exporter.
 fn is_from_the_system(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

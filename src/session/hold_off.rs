@@ -127,7 +127,7 @@ impl HoldOff {
         }
     }
 
-    /// The configuration of the login changed: a new beginning, except that the refused logins of
+    /// The configuration of the login changed: the state is reset, except that the refused logins of
     /// the last ten minutes still count (the system does not know of the change).
     #[must_use]
     pub fn reconfigured(&self, longest: Duration) -> Self {

@@ -100,7 +100,7 @@ pub trait Login: Send + Sync + 'static {
 /// Why a token is renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// Its time has come.
+    /// It is about to expire.
     Due,
     /// The system no longer accepts it, or seems not to.
     Refused,
@@ -111,11 +111,11 @@ pub enum Renewal {
 pub struct Grant<T> {
     /// The token.
     pub token: T,
-    /// Renew it from then on.
+    /// Time from now after which it is renewed.
     pub renew_after: Duration,
-    /// It has expired from then on.
+    /// Time from now after which it has expired and is not used.
     pub valid_for: Duration,
-    /// It can still be renewed until then.
+    /// Time from now for which it can be renewed, which may be longer than it is valid.
     pub renewable_for: Duration,
 }
 
@@ -126,13 +126,13 @@ pub type HashKey = Zeroizing<[u8; 32]>;
 /// What is known about the login without a request: for metrics and the status page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginState {
-    /// Logins are held back until then.
+    /// When the next login may be tried, while logins are held back.
     pub blocked_until: Option<Instant>,
-    /// The token held expires then.
+    /// When the token that is held expires.
     pub token_expiry: Option<SystemTime>,
 }
 
-/// Longest it may take to give a token back: it expires by itself.
+/// Longest time for giving a token back; one that is not given back expires by itself.
 pub const LOGOUT_TIME: Duration = Duration::from_secs(3);
 
 /// The session of one source.
@@ -146,7 +146,7 @@ pub struct Session<L: Login> {
 
 /// What the rest of the exporter needs of a session, however it logs in.
 pub trait Access: Send + Sync {
-    /// Who uses the session.
+    /// The scrapes that use the session.
     fn users(&self) -> &Arc<Users>;
 
     /// What is known about the login.

@@ -1,4 +1,4 @@
-//! The two ways to log in: a signed App ID, or a human's account.
+//! The two ways to log in: a signed App ID, or the account of a person.
 //!
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0311` (App ID), `meeting_21_0306`
 //! (account), `meeting_21_0307` (tokens), and the vendor's Python SDK for what they leave open.
@@ -33,7 +33,7 @@ pub(super) const ACCOUNT_LOGIN: CallName = CallName("account_login");
 pub(super) const TOKEN_LOGOUT: CallName = CallName("token_logout");
 
 /// `clientType` of a program that calls the API. With this one 64 tokens of a user may be alive;
-/// with those of human clients only one, and the human would be logged out.
+/// with those of the vendor's client programs only one, and the person would be logged out.
 const API_CLIENT: u8 = 72;
 
 /// How long a signature may be used: what the vendor's SDK takes.

@@ -106,7 +106,7 @@ pub enum Credentials {
         /// Corporation, for service providers only.
         corp_id: Option<String>,
     },
-    /// A human's account.
+    /// The account of a person.
     Account {
         /// Account.
         account: String,
@@ -147,7 +147,7 @@ pub struct HuaweiMeeting {
     details: bool,
     hosts: Hosts,
     conferences: Conferences,
-    /// The scope asks for more than the login may see, and the log says so.
+    /// Whether the log has been told that the scope asks for more than the login may see.
     warned: AtomicBool,
 }
 
@@ -225,7 +225,7 @@ impl System for HuaweiMeeting {
     }
 
     async fn collect(&self, authorized: &Authorized<'_, Login>) -> Result<Observation, Failure> {
-        // First and alone: this is where an expired token shows.
+        // Sent before the others: if the token has expired, only this call fails for it.
         let active = self.active(authorized).await?;
         // What the live views are to tell is not asked for twice.
         let attendees = self.attendees && self.hosts.is_empty();

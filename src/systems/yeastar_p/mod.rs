@@ -360,7 +360,7 @@ impl YeastarP {
                     match unwrap::<Ongoing<'_>>(answer, Code::on_query) {
                         Ok(entries) => ongoing(entries, self.conferences)?.report(&mut live),
                         Err(refusal) => match refusal.code {
-                            // Nothing is going on.
+                            // No conference is active.
                             Some(Code::NotFound) => {
                                 Live::new(self.conferences).report(&mut live);
                             }
