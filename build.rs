@@ -1,4 +1,4 @@
-//! Tells the binary what it was built from: the commit, where there is one, and the compiler.
+//! Gives the binary its build information: the commit, where there is one, and the compiler.
 
 use std::{env, path::Path, process::Command};
 

@@ -259,7 +259,7 @@ async fn small(exporter: &Path, scrapes: usize) -> Outcome<()> {
 
 /// One line of the table.
 async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
-    // Enough of the few small ones for the clock of /proc, which ticks every 10 ms.
+    // Few sources are scraped more often: CPU time in /proc has a resolution of 10 ms.
     let scrapes = if size >= 10_000 { scrapes.min(20) } else { scrapes };
     let options = Options { latency: LATENCY, record_limit: 16, ..Options::default() };
     let simulator = Simulator::start(options).await?;

@@ -1,4 +1,4 @@
-//! The command line: what an operator of Prometheus exporters expects, and nothing else.
+//! The command line, with the options that Prometheus exporters usually have.
 
 use std::{
     ffi::OsString,
@@ -36,7 +36,7 @@ pub struct Cli {
     /// Options of all commands.
     #[command(flatten)]
     pub options: Options,
-    /// What to do; `serve` where nothing is said.
+    /// What to do; `serve` by default.
     #[command(subcommand)]
     pub command: Option<Command>,
 }
@@ -117,8 +117,8 @@ pub struct Options {
     )]
     pub telemetry_path: String,
 
-    /// Web configuration file with TLS, basic authentication and HTTP headers, as Prometheus'
-    /// exporters have it
+    /// Web configuration file with TLS, basic authentication and HTTP headers, in the format
+    /// of Prometheus' exporter-toolkit
     #[arg(
         long = "web.config.file",
         value_name = "PATH",
@@ -140,7 +140,7 @@ pub struct Options {
     )]
     pub external_url: ExternalUrl,
 
-    /// Prefix of all paths; the path of --web.external-url where nothing is said
+    /// Prefix of all paths; by default the path of --web.external-url
     #[arg(
         long = "web.route-prefix",
         value_name = "PATH",
@@ -157,7 +157,7 @@ pub struct Options {
     )]
     pub enable_lifecycle: bool,
 
-    /// Scrapes in flight; beyond it they are answered 503
+    /// Maximum number of scrapes in flight; further ones are answered with 503
     #[arg(
         long = "web.max-requests",
         value_name = "N",
@@ -175,7 +175,7 @@ pub struct Options {
     )]
     pub systemd_socket: bool,
 
-    /// Taken off Prometheus' own timeout
+    /// Subtracted from Prometheus' scrape timeout
     #[arg(
         long = "scrape.timeout-offset",
         value_name = "DURATION",
@@ -220,13 +220,13 @@ impl Options {
 /// Least severe messages to log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum LogLevel {
-    /// What needs a person.
+    /// Failures of the exporter itself.
     Error,
-    /// What probably does.
+    /// Failures of sources, and what may need attention.
     Warn,
-    /// What a person would like to know.
+    /// Changes of state, such as a start, a reload or a recovery.
     Info,
-    /// Everything.
+    /// Details, among them each repeated failure.
     Debug,
 }
 

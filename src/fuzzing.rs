@@ -14,7 +14,7 @@ use crate::{
 
 pub use crate::web::fuzzing::{query, web_config};
 
-/// The one source of a configuration, and the way to it.
+/// The one source of a configuration, and the handle to send requests to it.
 pub struct Target {
     config: crate::config::Source,
     client: client::SharedClient,

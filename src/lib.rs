@@ -1,20 +1,21 @@
 //! Prometheus exporter for conferencing systems.
 //!
-//! A scrape comes in at the top and goes down through these modules; the answer is built on the way
-//! back. Each of them uses only those that stand below it.
+//! A scrape enters at the top of this table, passes down through the modules, and the answer is
+//! built on the way back. Each module uses only those that stand below it. ARCHITECTURE.md has the
+//! whole table.
 //!
 //! | Module | Does |
 //! |---|---|
 //! | [`commands`] | `serve`, `check`, `schema`, `healthcheck` |
-//! | [`web`] | accepts, routes, authenticates: HTTP in, text out |
-//! | [`collect`] | every source at once, each in its budget; one collection a source at a time; young snapshots served again |
-//! | [`systems`] | a folder a system: which calls, what their answers mean, what to do about a failure |
+//! | [`web`] | the HTTP server: connections, authentication, handlers, the text of a scrape |
+//! | [`collect`] | sources at run time: one collection of a source at a time, snapshots, deadlines, reload |
+//! | [`systems`] | one folder for each system: which calls, what their answers mean, what to do about a failure |
 //! | [`session`] | token, renewal, login hold-off |
 //! | [`net`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
-//! | [`config`] | file to configuration, once; nobody else parses or validates |
+//! | [`config`] | from the file to the configuration, once; no other module parses or validates it |
 //! | `pem` | certificates and keys, for both sides of TLS |
-//! | [`model`] | the vendor-neutral vocabulary; knows nobody |
+//! | [`model`] | the vendor-neutral vocabulary; imports no other module |
 
 pub mod cli;
 pub mod collect;

@@ -1,4 +1,5 @@
-//! What the operating system lets the process open, and how many requests that allows at once.
+//! How many files the operating system allows the process to open, and how many requests at once
+//! follow from that.
 
 use std::sync::LazyLock;
 
@@ -8,8 +9,9 @@ use tracing::debug;
 
 /// Requests to all sources in flight at once, where the operating system does not allow fewer.
 ///
-/// Besides the limit of each source. Whoever has to wait is served in the order of asking, and a
-/// source asks for its few at a time only: none can get in front of the others with many.
+/// This comes on top of the limit of each source. Permits are granted in the order of asking, and a
+/// source waits for `max_concurrency` permits at most, so a source with many requests does not delay
+/// the others.
 const MOST_IN_FLIGHT: usize = 4096;
 
 /// Descriptors kept for everything but requests to sources: clients, files, the runtime.
@@ -28,8 +30,8 @@ pub fn raise_open_files() {
     }
 }
 
-/// Waits until one more request may be in flight. It is for as long as the permit is kept; nobody
-/// ever takes back what is allowed, so there always is one.
+/// Waits until one more request may be in flight, which it is as long as the permit is kept. The
+/// semaphore is never closed, so the result is always a permit.
 pub async fn request() -> Option<SemaphorePermit<'static>> {
     static IN_FLIGHT: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(in_flight()));
     IN_FLIGHT.acquire().await.ok()

@@ -1,4 +1,4 @@
-//! Log messages, to standard error.
+//! Log messages, which go to standard error.
 
 use std::{
     fmt::{self, Write},

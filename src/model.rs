@@ -1,5 +1,5 @@
 //! The vendor-neutral vocabulary: what a conferencing system can be asked for, under which metric it is shown, and what one
-//! collection found. Knows no system and no wire format.
+//! collection found. It depends on no system and no wire format.
 
 use std::fmt;
 
@@ -333,7 +333,8 @@ impl Sizes {
 
 /// What one successful collection of one source found.
 ///
-/// A measure the system does not report is absent; one it reports as none is 0.
+/// A measure the system does not report is absent; one it reports as none is 0. There are no partial observations: if a
+/// required call fails the collection is a failure, because a sum that lacks some conferences looks valid and is wrong.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Observation {
     values: [Option<u64>; Measure::COUNT],

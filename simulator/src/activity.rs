@@ -2,7 +2,7 @@
 //! moderator.
 //!
 //! Time is counted in ticks since the instance was first asked, so that a seed gives the same course each time. An
-//! instance nobody asks stands still and catches up on the next request.
+//! instance that is not asked does not change; it catches up on the next request.
 
 use crate::instance::unix;
 use crate::model::{Conference, Population, Presence, Role, Room};
@@ -25,7 +25,7 @@ pub struct Activity {
     pub conferences: RangeInclusive<usize>,
     /// The largest conference there can be; each has a size of its own between 2 and this.
     pub largest: usize,
-    /// The system lists people who are invited, on the way or gone, and conferences without anybody, as clouds do.
+    /// The system lists people who are invited, on the way or gone, and conferences without participants, as clouds do.
     /// Else people are in or not, and a conference ends when its last participant leaves, as on a PBX.
     pub lists_absent: bool,
 }
@@ -41,7 +41,7 @@ impl Default for Activity {
 #[derive(Debug)]
 pub(crate) struct Timeline {
     random: Rng,
-    /// Part of a day by which this instance is ahead: not everybody has lunch at the same time.
+    /// Part of a day by which this instance is ahead: the instances do not all have their quiet hours at once.
     ahead: f64,
     started: Instant,
     ticks: u64,

@@ -47,7 +47,7 @@ const FAULTS: [&str; 15] = [
     "late",
 ];
 
-/// How much later `late` judges a call.
+/// How much later the fault `late` decides a call.
 const LATE: Duration = Duration::from_secs(3);
 
 fn help(shared: &Shared) -> String {

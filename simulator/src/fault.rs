@@ -96,7 +96,7 @@ pub enum Fault {
     /// The system's own answer for a token it does not accept, however new the token is. Without an endpoint it
     /// concerns the calls that need what a login gave, and neither logins nor log-outs.
     TokenRefused,
-    /// HTTP 401 with a plain text body, as from a proxy. Without an endpoint it concerns the same calls as
+    /// HTTP 401 with a plain text body, as a proxy sends it. Without an endpoint it concerns the same calls as
     /// [`Fault::TokenRefused`].
     Unauthorized,
 }
@@ -315,7 +315,7 @@ fn bomb(size: usize) -> Vec<u8> {
     static BLOCK: [u8; 65_536] = [b'0'; 65_536];
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     let mut left = size.saturating_sub(HEAD.len() + TAIL.len());
-    // Writing to a Vec cannot fail; a shorter bomb would show in the test that uses it.
+    // Writing to a Vec cannot fail; a body that is too short would fail the test that uses it.
     let _ = encoder.write_all(HEAD);
     while left > 0 {
         let part = left.min(BLOCK.len());

@@ -4,8 +4,8 @@
 //! with its own [`Population`], tokens, faults and recorded requests; no prefix is the instance `""`. A system that
 //! speaks a text protocol instead of HTTP has no paths: there each instance but `""` gets a free port of its own when
 //! its address is first asked for.
-//! [`Simulator::truth`] counts the model, so that a test compares the exporter with what there is and not with what
-//! was sent. Calls the exporter must never make get the system's own refusal and are recorded as
+//! [`Simulator::truth`] counts the model, so that a test compares the exporter with the model and not with
+//! what was sent. Calls the exporter must never make get the system's own refusal and are recorded as
 //! [`Request::forbidden`].
 //!
 //! ```no_run
@@ -155,7 +155,7 @@ pub struct Simulator {
     control: SocketAddr,
     /// Where connections are served.
     handle: Handle,
-    /// Of a simulator that was not started inside somebody else's.
+    /// The runtime, unless the simulator was started inside the caller's.
     runtime: Option<Runtime>,
 }
 
@@ -304,7 +304,7 @@ impl Simulator {
         lock(&instance).sessions.lock(LOGIN, time, Instant::now());
     }
 
-    /// Access tokens that are good now: none after an orderly goodbye.
+    /// Access tokens that are valid now: none after every session has logged out.
     pub fn live_tokens(&self, vendor: Vendor, instance: &str) -> usize {
         lock(&self.shared.instance(vendor, instance)).live_tokens()
     }

@@ -1,7 +1,7 @@
 //! What a simulated system holds: rooms, live conferences, the people in them, meetings still to come.
 //!
 //! One vocabulary for all systems. A system's folder turns it into that system's answers; [`crate::Truth`] counts it
-//! without looking at the answers, so that a test compares the exporter with the model and not with an echo.
+//! without looking at the answers, so that a test compares the exporter with the model and not with what the simulator sent.
 
 use crate::registry::{Registry, Vendor};
 use crate::rng;
@@ -72,11 +72,11 @@ pub struct Conference {
     pub mute_on_join: bool,
     /// Everyone is muted by force (DingTalk `mediaStatus` bit 4).
     pub all_muted: bool,
-    /// Nobody else is let in.
+    /// It is locked: no further participants are let in.
     pub locked: bool,
     /// It is being recorded.
     pub recorded: bool,
-    /// The host password that buys a control token (Huawei); `None`: nobody configured one.
+    /// The host password that buys a control token (Huawei); `None`: none is configured.
     pub host_password: Option<String>,
     /// Belongs to the account that logs in (Huawei, `queryAll=false`).
     pub own: bool,
@@ -107,7 +107,7 @@ pub struct Participant {
     pub role: Role,
     /// How a PBX reaches this person.
     pub line: Line,
-    /// Invited, rather than come by himself.
+    /// Invited, and did not join without an invitation.
     pub invited: bool,
 }
 
@@ -339,7 +339,7 @@ impl Conference {
 }
 
 impl Participant {
-    /// An ordinary participant at an extension, microphone open, camera off, who came by himself.
+    /// An ordinary participant at an extension, microphone open, camera off, who joined without an invitation.
     pub fn new(name: &str, number: &str, presence: Presence) -> Self {
         Self {
             id: format!("{:016x}", rng::hash(2, &[name, number])),

@@ -33,7 +33,7 @@ const SUBJECTS: [&str; 12] = [
     "Retro",
     "1:1",
 ];
-/// A name nobody else has.
+/// A name that is used only once.
 pub fn person(rng: &mut Rng) -> String {
     format!("{} {} {}", rng.pick(&FIRST_NAMES), rng.pick(&LAST_NAMES), rng.hex(8))
 }

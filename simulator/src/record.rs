@@ -1,4 +1,4 @@
-//! What was asked, for tests that care how the exporter asks.
+//! The recorded requests, for tests that check how the exporter asks.
 
 use std::collections::VecDeque;
 use std::time::SystemTime;

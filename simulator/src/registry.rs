@@ -168,7 +168,7 @@ pub trait Conversation: Send {
     /// The system's failure answer with this code; the message may hold an id that has to come back with it.
     fn failure(&self, code: &str, message: &Message) -> Answer;
 
-    /// The connection has ended, whoever ended it.
+    /// The connection has ended, from either side.
     fn closed(&mut self, _instance: &mut Instance) {}
 }
 

@@ -8,13 +8,13 @@ use std::time::Duration;
 pub struct Budget {
     /// Prometheus' own timeout, from `X-Prometheus-Scrape-Timeout-Seconds`.
     pub scrape_timeout: Option<Duration>,
-    /// Taken off that, so that the answer still arrives.
+    /// Subtracted from that, so that the answer still arrives in time.
     pub offset: Duration,
 }
 
 impl Budget {
     /// The budget that follows from the header `X-Prometheus-Scrape-Timeout-Seconds`. A value
-    /// that is no positive number of seconds is as good as none.
+    /// that is not a positive number of seconds is ignored.
     pub fn from_header(header: Option<&str>, offset: Duration) -> Self {
         let scrape_timeout = header
             .and_then(|value| value.trim().parse::<f64>().ok())

@@ -30,7 +30,7 @@ use crate::{
     systems::{Catalogue, Running},
 };
 
-/// Why a configuration cannot be put to work.
+/// Why a configuration cannot take effect.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
     /// No HTTP client can be made for a source.
@@ -85,7 +85,7 @@ struct Changing {
     accounts: HashMap<AccountKey, Arc<Account>>,
 }
 
-/// Where somebody logs in, and as whom.
+/// An account: the kind of system, its address, and the user of the login.
 type AccountKey = (&'static str, Url, String);
 
 /// All sources.
@@ -93,7 +93,7 @@ pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
     own: Arc<Own>,
     catalogue: Catalogue,
-    /// Where sources are collected; `None`: on the runtime of whoever asks.
+    /// Where sources are collected; `None`: on the runtime of the caller.
     runtime: Option<Handle>,
     /// One change at a time.
     changing: Mutex<Changing>,
@@ -170,16 +170,17 @@ impl Engine {
             match collection.await.map_err(JoinError::try_into_panic) {
                 Ok(report) => reports.push(report),
                 Err(Ok(panic)) => resume_unwind(panic),
-                // The process is about to end: better no answer than one without this source.
+                // The runtime stops because the process ends: an answer without this source would
+                // look complete.
                 Err(Err(_)) => return pending().await,
             }
         }
         reports
     }
 
-    /// Puts `config` to work: unchanged sources stay as they are, changed ones keep their
+    /// Puts `config` into effect: unchanged sources stay as they are, changed ones keep their
     /// counters and, where their login did not change, their session; where nothing changed about
-    /// what is asked of whom, their snapshot as well. Waits for nobody: scrapes under way finish on
+    /// what is asked of whom, their snapshot as well. It does not wait: scrapes under way finish on
     /// the sources they started with, and sessions that were dropped are closed after them.
     ///
     /// # Errors
@@ -217,7 +218,7 @@ impl Engine {
             let gone = Arc::clone(gone);
             self.closing.spawn(async move {
                 let session = gone.system.session();
-                session.users().drop_out().await;
+                session.users().drain().await;
                 session.close(&gone.api).await;
             });
         }

@@ -74,7 +74,8 @@ fn labelled(mut conferences: Vec<Conference>, key: &HashKey) -> Vec<(String, Con
             }
         }
     }
-    // Once all names are taken as they are: one that is called `name #2` keeps that, whoever else bears the name.
+    // Once all names are taken as they are: one that is called `name #2` keeps that name,
+    // and the numbering skips it.
     for (label, conference) in later {
         done.push((numbered(&mut taken, label), conference));
     }

@@ -1,10 +1,14 @@
-//! One source at run time: one collection at a time, snapshots, and what is remembered for people.
+//! One source at run time: one collection at a time, snapshots, and what the status page shows.
 //!
-//! All who scrape a source at the same time wait for the same collection. It belongs to them: it is
-//! a shared future that runs as long as one of them waits, and is cancelled with the last one,
-//! and with it its sockets and permits. What only concerns one of them, its deadline above all, does
-//! not change what the others see: a collection that was cut off before the source had the time
-//! its configuration grants says nothing about the source.
+//! All scrapes of a source at the same time wait for the same collection. It is a shared future that
+//! runs as long as one of them waits. When the last one stops waiting the future is dropped, and
+//! with it its sockets and permits. The source keeps only a weak reference, which does not keep the
+//! collection alive.
+//!
+//! The deadline of one scrape does not change what the others get: a scrape that joins with more
+//! time extends the collection, and one with less time leaves it. A collection that ended before
+//! the source had most of its configured `timeout` is no failure of the source: neither log, status
+//! page nor back-off take notice of it.
 
 use std::{
     panic::AssertUnwindSafe,
@@ -100,8 +104,8 @@ struct UnderWay {
     started: Instant,
 }
 
-/// After a failed collection, a source with a `min_interval` is left alone for a while: its calls
-/// are metered, and a failed one costs as much as one that works.
+/// After a failed collection, a source with a `min_interval` is not asked for a while: its calls
+/// are limited or cost money, and one that fails costs as much as one that works.
 #[derive(Clone)]
 struct BackOff {
     failure: Arc<Failure>,
@@ -128,7 +132,7 @@ pub(super) struct Memory {
 }
 
 impl Memory {
-    /// Whether somebody waits for a collection.
+    /// Whether a scrape waits for a collection.
     fn is_under_way(&self) -> bool {
         self.under_way.as_ref().is_some_and(|under_way| under_way.collection.upgrade().is_some())
     }
@@ -142,7 +146,7 @@ pub struct Source {
     pub labels: Labels,
     /// Its own counters.
     pub meters: Arc<SourceMeters>,
-    /// The way to it.
+    /// The handle for requests to it.
     pub api: Api,
     /// How it is asked, its session, and what was learnt about it.
     pub system: Arc<dyn Running>,
@@ -175,8 +179,8 @@ impl Source {
         })
     }
 
-    /// What is remembered, for the source that follows this one. Whoever changed the configuration
-    /// wants to see what comes of it: a failed source is asked again at once.
+    /// What is remembered, for the source that follows this one. The back-off is
+    /// not among it: after a change of the configuration a failed source is asked again at once.
     pub(super) fn handed_over(&self) -> Arc<Mutex<Memory>> {
         self.memory().back_off = None;
         Arc::clone(&self.memory)
@@ -209,8 +213,9 @@ impl Source {
         }
     }
 
-    /// Why the source is left alone, and for how much longer. By this source's own `min_interval`:
-    /// the collection that failed may be one of the source before a reload.
+    /// Why the source is not asked at present, and for how much longer. This source's own
+    /// `min_interval` counts, because the collection that failed may have been made before a reload
+    /// that changed it.
     fn backing_off<'a>(&self, memory: &'a Memory) -> Option<(&'a Arc<Failure>, Duration)> {
         let back_off = memory.back_off.as_ref()?;
         Some((&back_off.failure, back_off.remaining(self.config.min_interval)?))
@@ -229,7 +234,7 @@ impl Source {
 
     /// Collects the source within `budget`, joins the collection under way, or serves the last
     /// snapshot while it is young enough. Nothing is left running when the budget ends or the
-    /// future is dropped, unless somebody else waits for the same collection; but a login under
+    /// future is dropped, unless another scrape waits for the same collection; but a login under
     /// way ends by itself (see [`crate::session`]).
     pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
         let started = Instant::now();
@@ -267,7 +272,7 @@ impl Source {
         let backing_off = self.backing_off(&self.memory()).map(|(failure, remaining)| {
             Failure::BackingOff { failure: Arc::clone(failure), remaining }
         });
-        // A new secret is worth trying at once.
+        // A new secret ends the back-off.
         if let Some(failure) = backing_off
             && !self.has_new_secrets(end).await
         {
@@ -307,11 +312,11 @@ impl Source {
         (collection, end)
     }
 
-    /// A scrape gave up waiting. Others may have more time; only the last one to leave ends the
-    /// collection, and only if it had most of the configured `timeout` the source is to blame. Not
-    /// all of it: Prometheus' own default leaves 9.5 s of the default of 10 s, and a source that
-    /// is silent for that long has failed. In one step: meanwhile another scrape may start the next
-    /// collection.
+    /// Notes that a scrape stopped waiting. If others still wait, the collection goes on. Otherwise
+    /// it has ended, and it counts as a failure of the source if it had three quarters of the
+    /// configured `timeout`: of the default of 10 s, Prometheus' own default leaves 9.5 s, and a
+    /// source that does not answer for that long has failed. The lock is held from the check to the
+    /// note, because another scrape may start the next collection at any time.
     fn note_cut_off(&self) {
         let mut memory = self.memory();
         if memory.is_under_way() {
@@ -324,7 +329,7 @@ impl Source {
         } else {
             drop(memory);
             let (source, lasted) = (self.name(), lasted.as_secs_f64());
-            debug!(source, lasted, "nobody waits for this collection any more");
+            debug!(source, lasted, "no scrape waits for this collection any more");
         }
     }
 
@@ -375,7 +380,7 @@ impl Source {
         drop(memory);
         let (source, vendor, reason) =
             (self.name(), self.profile().name, failure.reason().as_str());
-        // The first failure is news; a source that stays down would fill the log.
+        // Only the first failure is a warning: a source that stays down would fill the log.
         if first {
             warn!(source, vendor, reason, error = %failure, "source failed");
         } else if before != Some(failure.reason()) {

@@ -1,16 +1,16 @@
 //! The thread that collects.
 //!
-//! One is enough for thousands of sources a second, and all that is allocated and freed for a
-//! collection stays with it. On a runtime of several threads tasks move between them at each
-//! answer, and the threads wait for each other's heaps.
+//! One thread is enough for thousands of sources a second, and it allocates and frees all memory of
+//! a collection itself. On a runtime of several threads tasks move between them at each answer, and
+//! the threads contend for the allocator.
 
 use std::{io, thread};
 
 use tokio::runtime::{Builder, Handle};
 use tokio_util::sync::CancellationToken;
 
-/// Threads that wait for name servers, of whom there are 64 at most, and for files, which are not
-/// to wait for those.
+/// Most threads for blocking calls. Up to 64 of them wait for name servers; the others are left for
+/// reading files, which must not wait behind lookups.
 const MOST_BLOCKED: usize = 80;
 
 /// A thread with a runtime of its own. It ends when this is dropped.

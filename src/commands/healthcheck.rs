@@ -1,4 +1,4 @@
-//! `healthcheck`: is the exporter on this machine healthy. For containers without curl.
+//! `healthcheck`: whether the exporter on this machine is healthy. For containers without curl.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -58,7 +58,7 @@ async fn status(host: &str, port: u16, prefix: &str, over_tls: bool) -> io::Resu
         .with_safe_default_protocol_versions()
         .map_err(io::Error::other)?
         .dangerous()
-        // The connection does not leave the machine, and nothing secret is said.
+        // The connection does not leave the machine and carries nothing secret.
         .with_custom_certificate_verifier(Arc::new(Trusting))
         .with_no_client_auth();
     let name = ServerName::try_from(host.to_owned()).map_err(io::Error::other)?;

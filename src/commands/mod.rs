@@ -11,7 +11,7 @@ use crate::cli::Exit;
 
 /// Says why on standard error.
 fn fail(problem: &str, exit: Exit) -> Exit {
-    // Where standard error is closed, nobody listens.
+    // If standard error is closed there is nowhere left to report to.
     let _ = writeln!(io::stderr().lock(), "{problem}");
     exit
 }

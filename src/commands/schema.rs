@@ -11,7 +11,7 @@ pub fn print() -> Exit {
     let text = format!("{:#}", config::schema(systems::catalogue().profiles()));
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => Exit::Done,
-        // `schema | head` has seen enough.
+        // The reader, `head` for example, closed the pipe: that is no failure.
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(error) => fail(&format!("cannot print: {error}"), Exit::Failed),
     }

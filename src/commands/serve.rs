@@ -1,4 +1,4 @@
-//! The life of the serving process: start, reload, stop.
+//! The serving process: start, reload, stop.
 
 use std::{io, num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
 
@@ -37,13 +37,14 @@ pub fn serve(options: &Options) -> Exit {
         Ok(collector) => collector,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let exit = runtime.block_on(life(options, &collector));
+    let exit = runtime.block_on(run(options, &collector));
     // What is still blocked in a system call must not keep the process.
     runtime.shutdown_background();
     exit
 }
 
-/// Threads that serve. A text of megabytes takes one for some milliseconds; the health checks go on meanwhile.
+/// Most threads that serve HTTP. A text of several megabytes occupies one of them for some milliseconds; the other one
+/// answers health checks meanwhile.
 const MOST_SERVING: usize = 2;
 
 fn runtime() -> io::Result<Runtime> {
@@ -54,7 +55,7 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn life(options: &Options, collector: &CollectorThread) -> Exit {
+async fn run(options: &Options, collector: &CollectorThread) -> Exit {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = env!("BUILD_REVISION"),
@@ -98,7 +99,7 @@ async fn life(options: &Options, collector: &CollectorThread) -> Exit {
     let follower = tokio::spawn(security.follow());
     tell_systemd(&[NotifyState::Ready]);
     while signals.next().await == Demand::Reload {
-        // Where one waits already, that one will find what is there now.
+        // If the channel is full, a reload is waiting already and will read the present file.
         let _ = reload.try_send(oneshot::channel().0);
     }
     info!("stopping");
@@ -133,7 +134,7 @@ fn bind(options: &Options) -> Result<Vec<TcpListener>, listen::ListenError> {
     }
 }
 
-/// One reload after the other.
+/// Carries out reloads one after the other.
 async fn reload_on_demand(configuration: Arc<Configuration>, mut reloads: mpsc::Receiver<Reload>) {
     while let Some(reply) = reloads.recv().await {
         let mut states = vec![NotifyState::Reloading];
@@ -146,12 +147,12 @@ async fn reload_on_demand(configuration: Arc<Configuration>, mut reloads: mpsc::
                 error!(problem, "configuration not loaded, the old one stays");
             }
         }
-        // A client that has left does not change what was done.
+        // The client may have disconnected; the reload is done all the same.
         let _ = reply.send(outcome);
     }
 }
 
-/// The configuration file and what it is for.
+/// The configuration file, and the engine that it configures.
 struct Configuration {
     path: PathBuf,
     engine: Arc<Engine>,
@@ -160,8 +161,8 @@ struct Configuration {
 }
 
 impl Configuration {
-    /// Loads both files and puts them to work, or says all that is wrong. The sources then stay
-    /// as they were, and a broken web configuration is not used.
+    /// Loads both files and puts them into effect, or returns all that is wrong. The sources then
+    /// stay unchanged, and an invalid web configuration is not used.
     async fn load(&self) -> Result<(), String> {
         let outcome = self.try_load().await;
         self.own.config_loaded(outcome.is_ok());
@@ -195,7 +196,7 @@ enum Demand {
     Reload,
 }
 
-/// The signals of the life cycle.
+/// The signals that stop or reload the process.
 struct Signals {
     terminate: Signal,
     interrupt: Signal,

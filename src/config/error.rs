@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, said so that a person can act on it, without a secret.
+//! Problems of a configuration, with their places and corrections, and without any secret.
 
 use std::{fmt, path::Path};
 
@@ -11,7 +11,7 @@ use super::{
 /// One problem: where, what, and what would be right. Holds no value that could be a secret.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The file, as it was named to us.
+    /// The file, as it was named on the command line or in the configuration.
     pub file: String,
     /// The place; `None` if the file as a whole is meant.
     pub position: Option<Position>,

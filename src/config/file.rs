@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// Collections nested deeper than this are no configuration; the reader recurses.
 const MAX_DEPTH: usize = 32;
 
-/// Nodes after the expansion of aliases: stops alias bombs before anybody walks them.
+/// Nodes after the expansion of aliases: refuses an expansion of aliases that would exhaust memory before it is walked.
 const MAX_NODES: usize = 200_000;
 
 /// A place in a text: line and column, in characters, both from 1.

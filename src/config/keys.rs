@@ -96,7 +96,7 @@ keys! {
     LABELS = "labels" Kind::Labels, None,
         "Static labels for all series of the source; not one the exporter sets itself.";
     TIMEOUT = "timeout" Kind::Duration(Duration::from_millis(1), DAY), Some("10s"),
-        "Longest a collection of this source may take.";
+        "Longest time a collection of this source may take.";
     MIN_INTERVAL = "min_interval" Kind::Duration(Duration::ZERO, Duration::from_secs(31 * 24 * 3600)), None,
         "A younger snapshot is served instead of asking again; `0s` asks at every scrape.";
     MAX_CONCURRENCY = "max_concurrency" Kind::Integer(1, 256), Some("4"),
@@ -104,12 +104,12 @@ keys! {
     MAX_RESPONSE_BYTES = "max_response_bytes" Kind::Size(1, 1 << 30), Some("8MiB"),
         "A larger answer, after decompression, is an error.";
     TLS = "tls" Kind::Section(TLS_KEYS), None,
-        "How to verify the system and how to present ourselves; without it the system's roots are trusted.";
+        "How to verify the system's certificate, and the client certificate; without it this machine's root certificates are trusted.";
     PROXY_URL = "proxy_url" Kind::ProxyUrl, None,
         "Proxy to use, http, https or socks5; may carry credentials. Without it the usual environment variables hold.";
     CAPACITY = "capacity" Kind::Section(CAPACITY_KEYS), None,
         "What the system is licensed or sized for; shown as metrics, for panels and alerts that tell how full it is.";
-    CONFERENCES = "conferences" Kind::Section(CONFERENCE_KEYS), None, "Series of their own for each conference.";
+    CONFERENCES = "conferences" Kind::Section(CONFERENCE_KEYS), None, "Per-conference series.";
 
     CA_FILE = "ca_file" Kind::File, None,
         "PEM certificates to trust instead of the system's roots, for a private CA or a self-signed certificate.";
@@ -118,13 +118,13 @@ keys! {
     SERVER_NAME = "server_name" Kind::Id("._:-", 253), None,
         "Name to verify and to announce instead of the host of `base_url`.";
     INSECURE_SKIP_VERIFY = "insecure_skip_verify" Kind::Flag, Some("false"),
-        "Accept any certificate. Anybody on the way can then read the credentials; prefer `ca_file`.";
+        "Accept any certificate. Whoever intercepts the connection can then read the credentials; prefer `ca_file`.";
 
     CAPACITY_CONFERENCES = "conferences" Kind::Integer(1, 1_000_000_000), None, "Conferences at once.";
     CAPACITY_PARTICIPANTS = "participants" Kind::Integer(1, 1_000_000_000), None, "People in all conferences together.";
 
-    ENABLED = "enabled" Kind::Flag, Some("false"), "Whether there are any.";
-    LIMIT = "limit" Kind::Integer(1, 10_000), Some("100"), "Only that many, the largest, are shown.";
+    ENABLED = "enabled" Kind::Flag, Some("false"), "Whether there are per-conference series.";
+    LIMIT = "limit" Kind::Integer(1, 10_000), Some("100"), "Most conferences that have series of their own; the largest are shown.";
     IDENTIFY = "identify" Kind::Choice(&["hash", "number", "name"]), Some("hash"),
         "What the `conference` label shows: a keyed hash of the vendor's id, the number, or the name.";
 }

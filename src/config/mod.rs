@@ -1,10 +1,10 @@
-//! The configuration: `exporter.yaml` to [`Config`], once. Nobody else parses or validates.
+//! The configuration: `exporter.yaml` to [`Config`], once. No other module parses or validates it.
 //!
 //! ```text
 //! file     bytes -> YAML tree with the place of every node
 //! keys     every key: name, kind, default, meaning; drives the reader and the schema
 //! profile  what a kind of system has of its own; a list of them is given to the reader
-//! section  typed reading of one mapping; complains to the report and goes on
+//! section  typed reading of one mapping; reports problems and goes on
 //! source, login, tls    sections -> the types below
 //! error    the problems found, and excerpts that show no secret
 //! ```
@@ -60,7 +60,7 @@ pub struct Source {
     pub api_path: String,
     /// Static labels for all series of the source.
     pub labels: BTreeMap<String, String>,
-    /// Longest a collection may take.
+    /// Longest time a collection may take.
     pub timeout: Duration,
     /// A younger snapshot is served instead of asking again.
     pub min_interval: Duration,
@@ -68,7 +68,7 @@ pub struct Source {
     pub max_concurrency: usize,
     /// Longest answer accepted, in bytes after decompression.
     pub max_response_bytes: u64,
-    /// How to verify the system and how to present ourselves.
+    /// How to verify the system's certificate, and the client certificate.
     pub tls: Tls,
     /// Explicit proxy; may carry credentials, so it is kept as a secret.
     pub proxy_url: Option<ProxyUrl>,
@@ -138,7 +138,7 @@ pub struct Capacity {
 /// Per-conference series of a source.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Conferences {
-    /// Whether there are any.
+    /// Whether there are per-conference series.
     pub enabled: bool,
     /// The largest that many are shown.
     pub limit: usize,

@@ -1,5 +1,5 @@
-//! What the configuration, and whoever reads it, must know of a kind of system. The systems
-//! themselves are above: they hand their profiles down as a list.
+//! What the configuration, and the code that uses it, must know of a kind of system. The modules of
+//! the systems stand above this one; they pass their profiles in as a list.
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -18,8 +18,8 @@ pub struct Profile {
     pub name: &'static str,
     /// The name people use for the system.
     pub title: &'static str,
-    /// Address of the cloud, the default of `base_url`; `None`: somebody runs it, and the address
-    /// must be given.
+    /// Address of the cloud, the default of `base_url`; `None`: the user runs the system,
+    /// and must give its address.
     pub base_url: Option<&'static str>,
     /// The TCP port it usually answers on, for advice.
     pub usual_port: u16,
@@ -33,15 +33,16 @@ pub struct Profile {
     pub keys: &'static [&'static Key],
     /// Makes settings of the keys; `None` if a problem was reported.
     pub read: fn(&Reading<'_, '_>) -> Option<OwnSettings>,
-    /// Every call that is ever made: the values of the label `endpoint`. All of them only read.
+    /// Every call that is ever made: the values of the label `call`. None of them changes
+    /// anything but the exporter's own session.
     pub calls: &'static [CallName],
     /// The `User-Agent` the system demands; `None`: any will do.
     pub user_agent: Option<&'static str>,
     /// Whether a connection serves more than one request. A PBX that closes its connections after
     /// each answer, and does not always say so, would lose the next request on one.
     pub keeps_connections: bool,
-    /// What a person should look at where this system fails, if that is not what holds for all
-    /// systems; of several that fit, the first.
+    /// What to check when this system fails, where that differs from the advice for all systems. The
+    /// first entry that matches is used.
     pub advice: &'static [Advice],
 }
 
@@ -74,7 +75,7 @@ pub struct Reading<'a, 't> {
     /// Position of the login in [`Profile::logins`]; `None`: none is complete, and that has been
     /// reported.
     pub login: Option<usize>,
-    /// Where the system answers, if that could be read.
+    /// Address of the system, if it could be read.
     pub base_url: Option<&'a Url>,
     /// A younger snapshot is served instead of asking again.
     pub min_interval: Duration,

@@ -13,7 +13,7 @@ use super::{
     file::{Position, YamlProblem},
 };
 
-/// What reading one file needs all the way down: where to complain, and where relative paths and
+/// What reading one file needs all the way down: where to report problems, and where relative paths and
 /// environment variables lead.
 pub(crate) struct Report<'a> {
     file: String,

@@ -341,7 +341,7 @@ fn kind(key: &Key, profiles: Profiles<'_>) -> Value {
 }
 
 fn id(marks: &str, longest: usize) -> Value {
-    // A dash must come last in a character class; our marks hold nothing else that needs care.
+    // A dash must come last in a character class; the allowed characters have no other special meaning there.
     let marks = if marks.contains('-') { marks.replace('-', "") + "-" } else { marks.to_owned() };
     json!({ "type": "string", "pattern": format!("^[A-Za-z0-9{marks}]{{1,{longest}}}$") })
 }

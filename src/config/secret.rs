@@ -59,8 +59,8 @@ pub enum SecretError {
 }
 
 impl SecretSource {
-    /// The secret as it is now. A file that hangs, on a share whose server is gone, say, keeps one
-    /// thread waiting, however often it is asked for.
+    /// The secret as it is now. A file that cannot be read to its end (on a network share whose
+    /// server is down, for example) keeps one thread waiting, however often it is asked for.
     ///
     /// # Errors
     /// A file that is missing, empty, too long or not text.

@@ -25,14 +25,14 @@ pub(crate) struct Place<'t> {
     pub(crate) path: String,
 }
 
-/// A mapping, and the mapping of `defaults` that holds where it is silent.
+/// A mapping, and the mapping of `defaults` that supplies the keys it does not have.
 pub struct Section<'t> {
     report: &'t Report<'t>,
     position: Position,
     path: String,
     entries: HashMap<&'t str, (&'t Node, &'t Node)>,
     fallback: Option<&'t Section<'t>>,
-    /// Known keys that unknown ones were taken for: no use in calling those missing too.
+    /// Known keys that an unknown one was probably meant to be: they are not reported as missing too.
     meant: RefCell<Vec<String>>,
     /// See [`Section::read_as_go_does`].
     is_loose: bool,
@@ -78,7 +78,7 @@ impl<'t> Section<'t> {
         self
     }
 
-    /// Where this mapping is silent, the other one holds.
+    /// The other mapping supplies the keys that this one does not have.
     pub(super) fn or(mut self, fallback: Option<&'t Section<'t>>) -> Self {
         self.fallback = fallback;
         self
@@ -176,7 +176,7 @@ impl<'t> Section<'t> {
         read(&own.or(fallback.as_ref()))
     }
 
-    /// A mapping that says nothing.
+    /// An empty mapping.
     fn silent(&self) -> Section<'t> {
         let (position, path) = (self.position, self.path.clone());
         let (report, entries) = (self.report, HashMap::new());
@@ -491,7 +491,7 @@ fn wrong_type(scalar: &Scalar, wanted: &str) -> String {
     format!("wrong type: {found} where {wanted} belongs")
 }
 
-/// Text that is text: a bare `0123` would lose its zero in other readers, a bare `true` its case.
+/// Text that is surely meant as text: a bare `0123` would lose its zero in other readers, a bare `true` its case.
 fn text_of(scalar: &Scalar) -> Result<&str, Wrong> {
     match scalar.meaning() {
         Meaning::Text if scalar.text.trim().is_empty() => {

@@ -198,7 +198,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_family_knows_its_place() {
+    fn the_index_of_a_family_is_its_position_in_the_table() {
         for (place, family) in FAMILIES.iter().enumerate() {
             assert_eq!(family.place, place, "{}", family.name);
         }

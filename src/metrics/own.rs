@@ -81,7 +81,7 @@ impl Own {
         self.http_requests.with_label_values(&[handler, &code.to_string()]).inc();
     }
 
-    /// Notes how a load of the configuration ended.
+    /// Records how a load of the configuration ended.
     pub fn config_loaded(&self, successful: bool) {
         self.reload_successful.set(i64::from(successful));
         if successful {
@@ -110,7 +110,7 @@ pub fn unix_seconds(time: SystemTime) -> f64 {
     time.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs_f64()
 }
 
-/// A number that only ever rises.
+/// A number that only increases.
 ///
 /// A counter of the `prometheus` crate brings its own name, help and labels, some 250 bytes: with
 /// the two dozen counters of each of thousands of sources, more than all else known of these.
@@ -129,8 +129,8 @@ impl Counter {
     }
 }
 
-/// The counters of one source. They live as long as the source is configured under its name,
-/// over reloads that change it.
+/// The counters of one source. They are kept as long as a source is configured under its name,
+/// over reloads that change it too.
 pub struct SourceMeters {
     requests: Vec<(CallName, Counter, Histogram)>,
     errors: [Counter; Reason::ALL.len()],
@@ -145,17 +145,17 @@ pub struct SourceMeters {
 }
 
 impl SourceMeters {
-    /// Counters for a source of `vendor`, whose calls are `endpoints`; all at 0.
+    /// Counters for a source of `vendor`, which makes these `calls`; all at 0.
     ///
     /// # Errors
     /// Only if the table itself is broken: other labels than the two of the durations.
-    pub fn new(own: &Own, vendor: &str, endpoints: &[CallName]) -> prometheus::Result<Arc<Self>> {
-        let requests = endpoints
+    pub fn new(own: &Own, vendor: &str, calls: &[CallName]) -> prometheus::Result<Arc<Self>> {
+        let requests = calls
             .iter()
-            .map(|&endpoint| {
+            .map(|&call| {
                 let duration =
-                    own.durations.get_metric_with_label_values(&[vendor, endpoint.as_str()])?;
-                Ok((endpoint, Counter::default(), duration))
+                    own.durations.get_metric_with_label_values(&[vendor, call.as_str()])?;
+                Ok((call, Counter::default(), duration))
             })
             .collect::<prometheus::Result<_>>()?;
         Ok(Arc::new(Self {

@@ -1,7 +1,7 @@
 //! Standard `process_*` metrics from `/proc`. Absent where there is none.
 //!
-//! The `prometheus` crate's own collector reports CPU time in whole seconds, which makes a rate
-//! of an exporter that hardly works look like a staircase.
+//! The `prometheus` crate's own collector reports CPU time in whole seconds, so that the rate
+//! of an exporter that uses little of it alternates between zero and peaks.
 
 use std::{fs, sync::OnceLock};
 

@@ -1,7 +1,7 @@
 //! The text writer: Prometheus' exposition format 0.0.4 into one growing text.
 //!
-//! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands of series a scrape that is
-//! where the time would go. It writes what does not grow with the number of sources: [`Writer::registry`].
+//! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands of series a scrape that
+//! would take most of the time. It writes what does not grow with the number of sources: [`Writer::registry`].
 
 use std::{fmt::Write as _, mem};
 
@@ -10,7 +10,7 @@ use prometheus::{Registry, TextEncoder};
 use super::{FAMILIES, Family};
 
 /// Above that a block of the text is full. One buffer of many megabytes would be copied whenever it grows, and once freed
-/// it would stay behind in the allocator as a hole of its size, in each thread that ever wrote a scrape.
+/// its memory would stay reserved by the allocator, in each thread that ever wrote a scrape.
 const BLOCK: usize = 64 * 1024;
 
 /// What the last line of a block may need beyond [`BLOCK`] before its buffer has to grow.
@@ -88,7 +88,7 @@ impl From<bool> for Value {
 }
 
 /// Writes series in any order: each family has a text of its own, so that all of a source can be written while it is at
-/// hand. A family without series leaves no trace.
+/// hand. A family without series is not written at all.
 pub struct Writer {
     /// By [`Family::place`].
     families: Vec<Lines>,

@@ -1,5 +1,5 @@
-//! HTTP clients, one for all sources with equal TLS and proxy settings: a root store is not
-//! parsed a thousand times.
+//! HTTP clients, one for all sources with equal TLS and proxy settings, so that a root store
+//! is parsed once and not for each source.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -158,7 +158,7 @@ struct Material {
     /// Of `cert_file` and `key_file`. Either may hold what belongs into the other.
     identity: Option<[Zeroizing<Vec<u8>>; 2]>,
     /// See [`meets_tls`]. Part of the fingerprint, or the first source of a group would decide for
-    /// the others that nobody is trusted.
+    /// the others that no certificate is trusted.
     meets_tls: bool,
 }
 
@@ -215,7 +215,8 @@ fn build(
         .referer(false)
         .retry(reqwest::retry::never())
         .tcp_nodelay(true)
-        // As in the vendors' samples: not every embedded server knows that the case is all one.
+        // As in the vendors' samples: not every embedded server treats header names as
+        // case-insensitive.
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
         .pool_max_idle_per_host(if source.profile.keeps_connections { MOST_IDLE } else { 0 })

@@ -24,15 +24,15 @@ pub enum Consequence {
     None,
     /// The token is no longer good: renew it once and try once more.
     RenewToken,
-    /// The system refused in words that are not documented for it, or that only stand for a
-    /// refused token at times (a PBX that was restarted answers unknown tokens with several
+    /// The system refused with an answer that is not documented, or that only sometimes means a
+    /// refused token (a PBX that was restarted answers unknown tokens with several
     /// numbers): if the token worked before, one new login is worth trying.
     DoubtToken,
     /// The credentials were refused: hold the next login back.
     LoginRejected,
     /// The vendor has locked us out: send nothing for that long.
     LockedOut(Duration),
-    /// Logging in would only make it worse for that long (no token slot is free, say).
+    /// No login for that long: it would fail again (because no token slot is free, for example).
     HoldLogin(Duration),
     /// The vendor asks for a pause: send nothing for that long.
     HoldRequests(Duration),

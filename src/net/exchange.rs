@@ -1,4 +1,4 @@
-//! One request and its answer, in bounds.
+//! One request and its answer, within bounds of size and time.
 
 use std::{
     error::Error as StdError,
@@ -30,15 +30,16 @@ use crate::{
     model::{CallName, Reason},
 };
 
-/// How we name ourselves to systems that do not demand another name.
+/// `User-Agent` for systems that do not demand another one.
 const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
 
-/// Room made for an answer before it is there: an announcement is not trusted further.
+/// Most bytes that are reserved for an answer because of its `Content-Length`, which may be wrong.
 const LARGEST_ROOM: usize = 64 * 1024;
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
-/// It only ever moves outwards: a scrape that joins may have more time than the one that started.
+/// It is only ever moved to a later time: a scrape that joins may have more time than the one that
+/// started.
 #[derive(Debug)]
 pub struct Deadline(Mutex<Instant>);
 
@@ -122,7 +123,7 @@ impl Call {
         Self::new(endpoint, Method::POST, path)
     }
 
-    /// A DELETE: only ever of our own token.
+    /// A DELETE, only ever of the exporter's own token.
     pub fn delete(endpoint: CallName, path: impl Into<String>) -> Self {
         Self::new(endpoint, Method::DELETE, path)
     }
@@ -238,7 +239,7 @@ impl Answer {
 }
 
 impl Api {
-    /// The way to `source`.
+    /// The handle for requests to `source`.
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let mut base = source.base_url.clone();
         if let Some(host) = &client.url_host {
@@ -271,7 +272,7 @@ impl Api {
         }
     }
 
-    /// The same way, which never leaves the process.
+    /// The same handle, with answers from within the process.
     #[cfg(any(test, feature = "fuzzing"))]
     #[must_use]
     pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
@@ -279,8 +280,7 @@ impl Api {
         self
     }
 
-    /// The same way, with whatever pause the source asked `old` for, or will: a reload does not
-    /// end it.
+    /// The same handle, which shares its pauses with `old`: a reload does not end one.
     #[must_use]
     pub fn succeeding(mut self, old: &Self) -> Self {
         self.pause = Arc::clone(&old.pause);
@@ -300,9 +300,9 @@ impl Api {
 
     /// A handle for a login that this handle's collection needs, and that goes on without it.
     ///
-    /// It ends within the configured `timeout`, and if it was begun early, a moment before the
-    /// collection could: then those who wait for it are told what became of it. One that is begun
-    /// late still gets half of the `timeout`, or it would be cut off for nothing.
+    /// It ends within the configured `timeout`, and if it was started early, shortly before the
+    /// collection would: then the scrapes that wait still get its result. One that is started
+    /// late gets half of the `timeout`, because it would otherwise be cut off without need.
     #[must_use]
     pub fn for_login(&self) -> Self {
         let timeout = self.way.timeout;
@@ -331,7 +331,7 @@ impl Api {
         }
     }
 
-    /// The local address the source was last reached from: the PBXs want to be told.
+    /// The local address the source was last reached from: the login of the PBXs carries it.
     pub async fn local_address(&self) -> Option<IpAddr> {
         let peer = (*self.way.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
         let any: SocketAddr = if peer.is_ipv4() {
@@ -493,7 +493,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Whether the operating system gave up on the connection, and not our own limit.
+/// Whether the operating system ended the connection, and not a limit of the exporter.
 fn is_from_the_system(error: &reqwest::Error) -> bool {
     let mut cause = error.source();
     while let Some(error) = cause {

@@ -20,9 +20,9 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 }
 
 /// The answer as UTF-8 where only the contents of its texts are not: one room whose name is in
-/// another encoding must not take down the whole source. What is broken in there becomes U+FFFD.
+/// another encoding must not fail the whole source. Bytes that are not UTF-8 become U+FFFD.
 ///
-/// The structure stays as it is, for no ASCII character is ever replaced. A broken key would be
+/// The structure does not change, because no ASCII character is ever replaced. A broken key would be
 /// taken for an unknown one and skipped, so such an answer is left as it is, and is refused.
 /// Outside of texts, U+FFFD is no JSON and is refused as well.
 pub(super) fn readable(answer: Wiped) -> Wiped {
@@ -33,7 +33,7 @@ pub(super) fn readable(answer: Wiped) -> Wiped {
 }
 
 /// Whether no object or list nests deeper than `limit`. Brackets in texts do not count; whether
-/// the text is JSON at all is for the parser to say.
+/// the text is JSON at all is decided by the parser.
 fn nests_at_most(json: &[u8], limit: usize) -> bool {
     let mut depth = 0_usize;
     let mut at = 0;

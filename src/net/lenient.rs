@@ -358,7 +358,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_come_in_many_clothes() {
+    fn numbers_are_read_in_every_notation() {
         for json in ["7", "7.0", "\"7\"", "\" 7 \""] {
             assert_eq!(decode::<Number>(json), Some(Number(Some(7))), "{json}");
         }

@@ -1,6 +1,6 @@
 //! Bounded JSON over HTTP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
 //!
-//! Nothing in here ever prints a URL, a header value or a body: tokens travel in all three.
+//! Nothing in this module ever prints a URL, a header value or a body: all three may carry tokens.
 
 pub mod client;
 mod error;

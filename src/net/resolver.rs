@@ -1,5 +1,5 @@
-//! Names to addresses, with the system's resolver: a lookup keeps a thread waiting, and cannot be
-//! called off.
+//! Names to addresses, with the system's resolver: a lookup blocks a thread, and cannot be
+//! cancelled.
 
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ fn ask_the_system(host: &str) -> Found {
 
 /// The system's resolver, with errors that can be told from failed connections.
 pub(super) struct Resolver {
-    /// Resolve this host, whatever is asked for.
+    /// Resolve this host, whatever name the client asks for.
     pub(super) host: Option<String>,
 }
 
@@ -65,12 +65,12 @@ type Found = Option<Vec<SocketAddr>>;
 
 /// The lookups under way.
 struct Lookups {
-    /// A thread asks for each of these names. Whoever else wants the name waits for the same
-    /// answer: a dead name that is asked for again and again keeps one thread, and not all of them.
+    /// Each of these names is looked up by one thread. Further requests for it wait for the same
+    /// answer: a name that no server answers for occupies one thread, however often it is wanted.
     under_way: Mutex<HashMap<String, Shared<BoxFuture<'static, Found>>>>,
-    /// One permit for each thread. Whoever waits for one and gives up was never asked for.
+    /// One permit for each thread. A lookup that is dropped while it waits for one never starts.
     threads: Semaphore,
-    /// What a thread does with a name.
+    /// The blocking lookup.
     ask: fn(&str) -> Found,
 }
 
@@ -96,7 +96,7 @@ impl Lookups {
         self.start(host, permit).await
     }
 
-    /// The lookup of `host`: the one that somebody else has begun by now, or else a new one.
+    /// The lookup of `host`: the one that another task has started meanwhile, or a new one.
     fn start(
         &'static self,
         host: String,
@@ -107,7 +107,7 @@ impl Lookups {
             return lookup.clone();
         }
         let thread = LookupThread { lookups: self, host: host.clone(), _permit: permit };
-        // What the thread finds it hands to whoever waits then, and nobody later.
+        // The result goes to the tasks that wait now; it is not cached for later ones.
         let found = spawn_blocking(move || (thread.lookups.ask)(&thread.host));
         let lookup = found.map(|found| found.ok().flatten()).boxed().shared();
         under_way.insert(host, lookup.clone());
@@ -115,8 +115,8 @@ impl Lookups {
     }
 }
 
-/// A thread that looks up a name. A runtime that stops drops it before it ran; the name is free for
-/// the next who wants it in any case.
+/// A thread that looks up a name. A runtime that stops may drop it before it ran; in any case the
+/// name can be looked up again.
 struct LookupThread {
     lookups: &'static Lookups,
     host: String,
@@ -222,7 +222,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_address_does_not_wait_for_dead_names() {
+    async fn an_address_does_not_wait_for_names_that_are_not_answered() {
         static SERVER: Server = Server::new();
         static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
         let silence = SERVER.silence();

@@ -1,4 +1,4 @@
-//! How long a throttled source is left alone.
+//! How long no request is sent to a source that throttles.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use jiff::{Timestamp, fmt::rfc2822};
 /// The pause after HTTP 429 without a usable `Retry-After`: no vendor documents one.
 const DEFAULT: Duration = Duration::from_secs(60);
 
-/// No header may silence a source for longer than this: somebody has to see that it is up again.
+/// Longest pause that a header can ask for: a wrong value must not keep a source down for days.
 const LONGEST: Duration = Duration::from_secs(60 * 60);
 
 /// The pause a `Retry-After` header asks for (seconds or an HTTP date, RFC 9110 section 10.2.3),

@@ -1,4 +1,4 @@
-//! TLS towards the sources: whom to trust, who we are, and sessions that are resumed.
+//! TLS towards the sources: trusted certificates, the client certificate, resumed sessions.
 
 use std::sync::Arc;
 

@@ -16,10 +16,10 @@ use rustls::{
 
 use crate::pem;
 
-/// Verifies as everybody does, and accepts a trusted certificate that the system itself presents.
+/// Verifies by the usual rules, and also accepts a trusted certificate that the system itself presents.
 ///
-/// PBXs come with a self-signed certificate that says that it is an authority's. As an authority
-/// it would verify others, but not itself.
+/// PBXs come with a self-signed certificate that is marked as that of a CA. The usual rules accept
+/// such a certificate as the issuer of others, but not as the certificate of a server.
 pub(super) struct Trust {
     trusted: Vec<CertificateDer<'static>>,
     webpki: Arc<WebPkiServerVerifier>,

@@ -1,4 +1,4 @@
-//! Bytes that do not outlive their use.
+//! Bytes that are overwritten when they are dropped.
 
 use std::{hint::black_box, ops::Deref};
 
@@ -45,7 +45,7 @@ impl Deref for Wiped {
 impl Drop for Wiped {
     fn drop(&mut self) {
         self.0.fill(0);
-        // Without somebody who might look, the compiler would leave that out.
+        // Without this use of the bytes, the compiler would remove the writes before they are freed.
         black_box(self.0.as_mut_slice());
     }
 }

@@ -1,4 +1,4 @@
-//! The logins of one account, whichever sources make them and whatever they are called.
+//! The logins of one account, counted over all sources that use it and over their renames.
 
 use std::{
     collections::VecDeque,

@@ -93,7 +93,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         outcome
     }
 
-    /// A token that is good as far as is known, logging in or renewing where that is due.
+    /// A token that is valid as far as is known; logs in or renews it where that is due.
     async fn token(&self) -> Result<Current<L::Token>, Failure> {
         let session = self.session;
         let is_blocked = session.lock().hold_off.blocked_until(Instant::now()).is_some();
@@ -113,7 +113,7 @@ impl<'a, L: Login> Authorized<'a, L> {
                 if now < held.renew_at {
                     return Ok(held.current());
                 }
-                // At once: whoever comes while it is renewed uses the old one.
+                // Set before the renewal: calls that are made meanwhile use the old token.
                 held.renew_at = (now + NEXT_RENEWAL).min(held.expires_at);
                 if now < held.renewable_until {
                     old = Some((Arc::clone(&held.token), Renewal::Due));
@@ -121,7 +121,7 @@ impl<'a, L: Login> Authorized<'a, L> {
             }
             session.change(&mut state, self.api, old)
         };
-        // Closed: whoever asked is no longer waited for.
+        // The session is closed: no scrape waits for this call any more.
         let Some(change) = change else { return Err(Failure::Timeout) };
         let failure = match change.await {
             Ok(current) => return Ok(current),
@@ -182,7 +182,8 @@ impl<'a, L: Login> Authorized<'a, L> {
             if let Some(old) = &old
                 && error.fault.code.is_none()
             {
-                // Something before the system may have refused it, which keeps its place.
+                // A proxy may have refused it; the token is still valid for the system then, and
+                // is given back.
                 state.discarded.push(Arc::clone(&old.token));
             }
             if self.has_replaced.swap(true, Ordering::Relaxed) && state.change.is_none() {
@@ -197,7 +198,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         }
     }
 
-    /// The call was refused again, with the token that was to help.
+    /// The call was refused again, although the token was replaced.
     fn give_up(&self, current: &Current<L::Token>, fault: &Fault) {
         let mut state = self.session.lock();
         state.note_lock_out(fault);

@@ -69,7 +69,7 @@ impl HoldOff {
         self.block.map(|block| block.until).filter(|until| *until > now)
     }
 
-    /// Whether the system has locked us out.
+    /// Whether the system has locked the exporter out.
     pub fn is_locked_out(&self, now: Instant) -> bool {
         self.block.is_some_and(|block| block.reason == Reason::LockedOut && block.until > now)
     }
@@ -127,8 +127,8 @@ impl HoldOff {
         }
     }
 
-    /// The configuration of the login changed: a new beginning, except that the refused logins of
-    /// the last ten minutes still count (the system does not know that we have changed).
+    /// The configuration of the login changed: the state is reset, except that the refused logins of
+    /// the last ten minutes still count (the system does not know of the change).
     #[must_use]
     pub fn reconfigured(&self, longest: Duration) -> Self {
         Self { account: Arc::clone(&self.account), ..Self::new(longest) }

@@ -1,13 +1,13 @@
 //! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
 //!
-//! Four things hold, whatever callers, reloads and answers do:
+//! Four invariants hold, whatever callers, reloads and answers do (`orders.rs` tests them):
 //!
 //! - **Every login is accounted for.** A login is a task of its own, one at a time for each
 //!   session, that ends by itself within the source's `timeout`. Whoever asked for it may leave
 //!   before the answer comes: if the login went with them, a system that refuses it after they
-//!   left would have counted a refusal that we had not, and one that accepts it would have issued a
-//!   token that nobody gives back. This is the one exception to "nothing is detached"; such a task
-//!   ends with the process at the latest.
+//!   left would have counted a refusal that the exporter had not, and one that accepts it would have
+//!   issued a token that is never given back. This is the one exception to the rule that dropping a future
+//!   ends all it started; such a task ends with the process at the latest.
 //! - **Every refusal is known to all.** Logins with one [`Account`] take turns and are counted together,
 //!   whatever the sources are called that make them.
 //! - **Every token is given back once,** where the system has a call for that: the one held when the
@@ -111,7 +111,7 @@ impl Secrets for SecretString {
 /// Why a token is renewed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Renewal {
-    /// Its time has come.
+    /// It is about to expire.
     Due,
     /// The system no longer accepts it, or seems not to.
     Refused,
@@ -122,11 +122,11 @@ pub enum Renewal {
 pub struct Grant<T> {
     /// The token.
     pub token: T,
-    /// Renew it from then on.
+    /// Time from now after which it is renewed.
     pub renew_after: Duration,
-    /// It is worthless from then on.
+    /// Time from now after which it has expired and is not used.
     pub valid_for: Duration,
-    /// It can still be renewed until then.
+    /// Time from now for which it can be renewed, which may be longer than it is valid.
     pub renewable_for: Duration,
 }
 
@@ -134,16 +134,16 @@ pub struct Grant<T> {
 /// thousand possible conference numbers cannot simply be tried.
 pub type HashKey = Zeroizing<[u8; 32]>;
 
-/// What is known about the login without asking anybody: for metrics and the status page.
+/// What is known about the login without a request: for metrics and the status page.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct LoginState {
-    /// Logins are held back until then.
+    /// When the next login may be tried, while logins are held back.
     pub blocked_until: Option<Instant>,
-    /// The token held expires then.
+    /// When the token that is held expires.
     pub token_expiry: Option<SystemTime>,
 }
 
-/// Longest it may take to give a token back: it expires by itself.
+/// Longest time for giving a token back; one that is not given back expires by itself.
 pub const LOGOUT_TIME: Duration = Duration::from_secs(3);
 
 /// The session of one source.
@@ -158,7 +158,7 @@ pub struct Session<L: Login> {
 
 /// What the rest of the exporter needs of a session, however it logs in.
 pub trait Access: Send + Sync {
-    /// Who uses the session.
+    /// The scrapes that use the session.
     fn users(&self) -> &Arc<Users>;
 
     /// What is known about the login.
@@ -289,7 +289,7 @@ impl<L: Login> Session<L> {
         let secrets = self.login.secrets().await?;
         let mut state = self.lock();
         if let Some(held) = &mut state.held {
-            // All it would lead to is the next call of that kind.
+            // It would only allow the next call of that kind.
             held.outlasts_hold_off = false;
         }
         state.note_refusal(Some(fingerprint(&secrets)), &error.fault);
@@ -298,7 +298,7 @@ impl<L: Login> Session<L> {
 
     /// Makes `calls` with other credentials of this login's configuration, which count towards a
     /// lock-out as a login does: as a task that ends by itself within the source's `timeout`, so
-    /// that their outcome is noted even if whoever asked for it has left, and not at the same time
+    /// that their outcome is noted even if the collection that asked for it was dropped, and not at the same time
     /// as a login with this account.
     ///
     /// # Errors
@@ -333,7 +333,7 @@ impl<L: Login> Session<L> {
     fn check_hold_off(&self, fingerprint: Fingerprint) -> Result<(), Failure> {
         let mut state = self.lock();
         if state.is_closed {
-            // Nobody waits for it any more.
+            // The task that waited for it was dropped.
             return Err(Failure::Timeout);
         }
         match state.hold_off.remaining(fingerprint, Instant::now()) {
@@ -366,7 +366,7 @@ impl<L: Login> Session<L> {
                 state.change = None;
                 state.take_discarded()
             };
-            // Only where everybody has left: else the last collection does it.
+            // Only when no collection uses the session: otherwise the last one does it.
             session.give_back(&api, unused).await;
             outcome
         });
@@ -420,7 +420,7 @@ impl<L: Login> Session<L> {
     async fn log_in(&self, api: &Api) -> Result<Current<L::Token>, Failure> {
         let account = self.account();
         let _turn = in_time(api, async { Ok(account.turn().await) }).await?;
-        // The answer to a login that was sent is worth waiting for: it may be a token.
+        // A login that was sent is waited for: its answer may be a token, which must be given back.
         let api = &api.for_login();
         let secrets = in_time(api, self.login.secrets()).await?;
         let fingerprint = fingerprint(&secrets);

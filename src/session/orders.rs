@@ -1,7 +1,7 @@
-//! Orders of events over the real session layer: whatever callers, reloads and answers do, no
-//! account is refused too often, no token is lost, and none is used after it was given back.
+//! Tests the real session layer with many orders of events: whatever callers, reloads and answers do,
+//! no account is refused too often, no token is lost, and none is used after it was given back.
 //!
-//! The system is a model, the clock is paused: thousands of orders take seconds.
+//! The system is a model and the clock is paused, so that thousands of orders take seconds.
 
 use std::{
     collections::BTreeMap,
@@ -48,7 +48,7 @@ const PROFILE: Profile = Profile {
 /// How long a token lives.
 const LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// How long the system takes for a login, and an impatient caller waits for it.
+/// How long the system takes for a login, and how long a caller waits that gives up.
 const LOGIN_TIME: Duration = Duration::from_secs(3);
 const IMPATIENCE: Duration = Duration::from_secs(1);
 
@@ -58,24 +58,24 @@ enum Answer {
     Accepted,
     Refused,
     LockedOut,
-    /// A token, which every call refuses.
-    Stillborn,
+    /// A token that every call refuses.
+    RefusedAtOnce,
     Broken,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Standing {
     Good,
-    Stillborn,
-    /// Lost by the system, which says so, or answers with a number that says nothing.
+    RefusedAtOnce,
+    /// Forgotten by the system, which says so (`is_certain`) or answers with an undocumented number.
     Lost {
         is_certain: bool,
     },
     GivenBack,
 }
 
-/// The system, as it sees itself.
-struct World {
+/// What the system has issued, refused and been asked wrongly, as a real one would know it.
+struct Record {
     answer: Answer,
     /// Each with the time it was issued.
     tokens: Vec<(Standing, Instant)>,
@@ -85,13 +85,13 @@ struct World {
 
 #[derive(Clone)]
 struct Scripted {
-    world: Arc<Mutex<World>>,
+    record: Arc<Mutex<Record>>,
     secret: Arc<AtomicU8>,
     /// What a reload changes.
     configured: u8,
 }
 
-impl World {
+impl Record {
     fn issue(&mut self, standing: Standing) -> usize {
         self.tokens.push((standing, Instant::now()));
         self.tokens.len() - 1
@@ -105,15 +105,15 @@ impl PartialEq for Scripted {
 }
 
 impl Scripted {
-    fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap()
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().unwrap()
     }
 
     fn judge(&self) -> Result<usize, Fault> {
-        let mut world = self.world();
-        let answer = world.answer;
+        let mut record = self.record();
+        let answer = record.answer;
         let mut refused = |fault| {
-            world.refused.push(Instant::now());
+            record.refused.push(Instant::now());
             Err(fault)
         };
         match answer {
@@ -123,16 +123,16 @@ impl Scripted {
                 refused(Fault::new(Reason::LockedOut).then(pause))
             }
             Answer::Broken => Err(Fault::new(Reason::Http5xx)),
-            Answer::Accepted => Ok(world.issue(Standing::Good)),
-            Answer::Stillborn => Ok(world.issue(Standing::Stillborn)),
+            Answer::Accepted => Ok(record.issue(Standing::Good)),
+            Answer::RefusedAtOnce => Ok(record.issue(Standing::RefusedAtOnce)),
         }
     }
 
     fn data(&self, token: usize) -> Result<(), Fault> {
-        let mut world = self.world();
-        match world.tokens[token].0 {
+        let mut record = self.record();
+        match record.tokens[token].0 {
             Standing::Good => Ok(()),
-            Standing::Stillborn => Err(Fault::new(Reason::Auth).then(Consequence::RenewToken)),
+            Standing::RefusedAtOnce => Err(Fault::new(Reason::Auth).then(Consequence::RenewToken)),
             Standing::Lost { is_certain: true } => {
                 let fault = Fault::new(Reason::Auth).with_code("20004");
                 Err(fault.then(Consequence::RenewToken))
@@ -142,7 +142,7 @@ impl Scripted {
                 Err(fault.then(Consequence::DoubtToken))
             }
             Standing::GivenBack => {
-                world.wrongs.push(format!("token {token} is used after its logout"));
+                record.wrongs.push(format!("token {token} is used after its logout"));
                 Ok(())
             }
         }
@@ -170,13 +170,13 @@ impl Login for Scripted {
     }
 
     async fn logout(&self, _: &Api, token: &usize) {
-        let mut world = self.world();
-        match world.tokens[*token].0 {
+        let mut record = self.record();
+        match record.tokens[*token].0 {
             Standing::GivenBack => {
-                world.wrongs.push(format!("token {token} is given back twice"));
+                record.wrongs.push(format!("token {token} is given back twice"));
             }
-            Standing::Good | Standing::Stillborn | Standing::Lost { .. } => {
-                world.tokens[*token].0 = Standing::GivenBack;
+            Standing::Good | Standing::RefusedAtOnce | Standing::Lost { .. } => {
+                record.tokens[*token].0 = Standing::GivenBack;
             }
         }
     }
@@ -184,7 +184,7 @@ impl Login for Scripted {
 
 #[derive(Clone, Copy, Debug)]
 enum Event {
-    /// A scrape that waits for what comes of it.
+    /// A scrape that waits for its result.
     Scrape,
     /// One that gives up while the login is under way.
     GiveUp,
@@ -215,10 +215,13 @@ struct Run {
 
 impl Run {
     fn new(api: &Api) -> Self {
-        let world =
-            World { answer: Answer::Refused, tokens: vec![], refused: vec![], wrongs: vec![] };
-        let login =
-            Scripted { world: Arc::new(Mutex::new(world)), secret: Arc::default(), configured: 0 };
+        let record =
+            Record { answer: Answer::Refused, tokens: vec![], refused: vec![], wrongs: vec![] };
+        let login = Scripted {
+            record: Arc::new(Mutex::new(record)),
+            secret: Arc::default(),
+            configured: 0,
+        };
         let session = Arc::new(Session::new(login.clone(), String::new()));
         Self { api: api.clone(), login, session, under_way: vec![], closing: vec![] }
     }
@@ -252,7 +255,7 @@ impl Run {
         let old = std::mem::replace(&mut self.session, next);
         let api = self.api.clone();
         self.closing.push(tokio::spawn(async move {
-            old.users().drop_out().await;
+            old.users().drain().await;
             old.close(&api).await;
         }));
     }
@@ -283,29 +286,29 @@ impl Run {
                 self.login.secret.fetch_add(1, Ordering::Relaxed);
             }
             Event::Restart { is_certain } => {
-                for (standing, _) in &mut self.login.world().tokens {
+                for (standing, _) in &mut self.login.record().tokens {
                     if *standing == Standing::Good {
                         *standing = Standing::Lost { is_certain };
                     }
                 }
             }
-            Event::Answer(answer) => self.login.world().answer = answer,
+            Event::Answer(answer) => self.login.record().answer = answer,
             Event::Wait(seconds) => tokio::time::sleep(Duration::from_secs(seconds)).await,
         }
     }
 
-    /// Where nobody asks any more, and no login is under way, one token is held at most.
+    /// When no scrape and no login is under way, one token is held at most.
     async fn look(&self) {
         tokio::task::yield_now().await;
         let mut all = self.under_way.iter().chain(&self.closing);
         let is_quiet = all.all(JoinHandle::is_finished) && self.session.tasks.is_empty();
-        let mut world = self.login.world();
+        let mut record = self.login.record();
         let is_live = |(standing, issued): &&(Standing, Instant)| {
-            matches!(standing, Standing::Good | Standing::Stillborn) && issued.elapsed() < LIFE
+            matches!(standing, Standing::Good | Standing::RefusedAtOnce) && issued.elapsed() < LIFE
         };
-        let live = world.tokens.iter().filter(is_live).count();
+        let live = record.tokens.iter().filter(is_live).count();
         if is_quiet && live > 1 {
-            world.wrongs.push(format!("{live} tokens are held"));
+            record.wrongs.push(format!("{live} tokens are held"));
         }
     }
 
@@ -315,23 +318,23 @@ impl Run {
             // One that was not aborted must not have panicked.
             scrape.await.expect("no panic");
         }
-        self.session.users().drop_out().await;
+        self.session.users().drain().await;
         self.session.close(&self.api).await;
         for closing in self.closing {
             closing.await.expect("no panic");
         }
-        let mut world = self.login.world();
-        let mut wrongs = std::mem::take(&mut world.wrongs);
-        for three in world.refused.windows(3) {
+        let mut record = self.login.record();
+        let mut wrongs = std::mem::take(&mut record.wrongs);
+        for three in record.refused.windows(3) {
             if three[2] - three[0] < Duration::from_secs(10 * 60) {
                 wrongs.push(format!("three refused logins within {:?}", three[2] - three[0]));
             }
         }
-        for (number, (standing, issued)) in world.tokens.iter().enumerate() {
+        for (number, (standing, issued)) in record.tokens.iter().enumerate() {
             match standing {
                 Standing::GivenBack | Standing::Lost { .. } => {}
-                Standing::Good | Standing::Stillborn if issued.elapsed() >= LIFE => {}
-                Standing::Good | Standing::Stillborn => {
+                Standing::Good | Standing::RefusedAtOnce if issued.elapsed() >= LIFE => {}
+                Standing::Good | Standing::RefusedAtOnce => {
                     wrongs.push(format!("token {number} is not given back"));
                 }
             }
@@ -432,7 +435,7 @@ fn every_order_of_callers_reloads_and_answers() {
         Event::Restart { is_certain: true },
         Event::Restart { is_certain: false },
         Event::Answer(Answer::Accepted),
-        Event::Answer(Answer::Stillborn),
+        Event::Answer(Answer::RefusedAtOnce),
         Event::Wait(601),
     ];
     every_order(&alphabet, 5);
@@ -443,7 +446,7 @@ fn event() -> impl Strategy<Value = Event> {
         4 => Just(Answer::Accepted),
         4 => Just(Answer::Refused),
         1 => Just(Answer::LockedOut),
-        2 => Just(Answer::Stillborn),
+        2 => Just(Answer::RefusedAtOnce),
         1 => Just(Answer::Broken),
     ];
     prop_oneof![

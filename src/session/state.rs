@@ -24,8 +24,8 @@ pub(super) struct Held<T> {
     pub(super) renew_at: Instant,
     pub(super) expires_at: Instant,
     pub(super) renewable_until: Instant,
-    /// The login that was to follow it early did not succeed: used to its end, even while logins
-    /// are held back.
+    /// The login that was to replace it early did not succeed: it is used until it expires, even
+    /// while logins are held back.
     pub(super) outlasts_hold_off: bool,
 }
 
@@ -119,7 +119,7 @@ impl<T> State<T> {
     }
 
     /// The tokens that are to be given back now: none while a collection may still use them, nor
-    /// while the system has locked us out and is to be sent nothing.
+    /// while the system has locked the exporter out and nothing may be sent.
     pub(super) fn take_discarded(&mut self) -> Vec<Arc<T>> {
         if self.visits > 0 || self.hold_off.is_locked_out(Instant::now()) {
             return Vec::new();
@@ -174,7 +174,8 @@ impl<T> State<T> {
         }
     }
 
-    /// The token of `refused` never worked: to ask for another at once would only use them up.
+    /// The token of `refused` never worked: another one would be refused as well, and systems limit
+    /// how many tokens they issue.
     pub(super) fn discard_fresh(&mut self, refused: u64) {
         if let Some(held) = self.held.take_if(|held| held.generation == refused) {
             self.discarded.push(held.token);

@@ -1,11 +1,11 @@
-//! Who still uses a session.
+//! Which scrapes still use a session.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::Notify;
 
 /// The scrapes that may use a session. When a reload drops it, those under way finish with it, and
-/// only then its token is given back; nobody else begins to use it meanwhile.
+/// only then its token is given back; no further scrape begins to use it meanwhile.
 #[derive(Debug, Default)]
 pub struct Users {
     count: Mutex<Count>,
@@ -33,8 +33,8 @@ impl Users {
         Some(User(Arc::clone(self)))
     }
 
-    /// Lets nobody in any more, and waits until the last one has left.
-    pub async fn drop_out(&self) {
+    /// Refuses further users, and waits until the last one has ended.
+    pub async fn drain(&self) {
         self.count().is_dropped = true;
         loop {
             let left = self.left.notified();
@@ -71,12 +71,12 @@ mod tests {
     async fn the_last_to_leave_ends_it_and_nobody_enters_meanwhile() {
         let users = Arc::new(Users::default());
         let (one, two) = (users.enter().unwrap(), users.enter().unwrap());
-        let mut dropped_out = Box::pin(users.drop_out());
-        assert!((&mut dropped_out).now_or_never().is_none());
+        let mut drained = Box::pin(users.drain());
+        assert!((&mut drained).now_or_never().is_none());
         assert!(users.enter().is_none());
         drop(one);
-        assert!((&mut dropped_out).now_or_never().is_none());
+        assert!((&mut drained).now_or_never().is_none());
         drop(two);
-        assert!(dropped_out.now_or_never().is_some());
+        assert!(drained.now_or_never().is_some());
     }
 }

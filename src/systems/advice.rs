@@ -1,13 +1,13 @@
 //! What to do about a failure, in one line: for the status page and for `check --live`.
 //!
-//! What a system's own code says comes first, then what its profile says about the reason, then
-//! what holds for all systems.
+//! Advice for the system's error code comes first, then that of its profile for the reason, then
+//! that for all systems.
 
 use std::borrow::Cow;
 
 use crate::{config::Profile, model::Reason, net::Failure};
 
-/// What a person should look at when a source of the kind `profile` failed with `failure`.
+/// What to check when a source of the kind `profile` failed with `failure`.
 pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
     match failure {
         Failure::Request(error) => {
@@ -23,7 +23,7 @@ pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
             "make the secret file readable for the exporter, with the secret in it".into()
         }
         Failure::File(_) => "make the file readable for the exporter".into(),
-        Failure::Panic => "a defect of the exporter: please report it with the log".into(),
+        Failure::Panic => "a defect of the exporter: report it with the log".into(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A system at run time: its implementation, and around it what is the same for all of them.
+//! A system at run time: its implementation, and the session and reload that are the same for all.
 
 use std::sync::Arc;
 

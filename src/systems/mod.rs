@@ -48,10 +48,13 @@ pub fn catalogue() -> Catalogue {
         .with::<dingtalk::Dingtalk>()
 }
 
-/// A kind of system: what it is, and how one of its kind is asked.
+/// A kind of system: its profile, and how a system of this kind is asked.
 ///
-/// Around it stands what is the same for all of them (the session, its succession at a reload, the
-/// logout), so that an implementation keeps nothing but its settings and what it has learnt.
+/// What is the same for all of them (the session, what is kept over a reload, the logout) is in
+/// [`Running`], so that an implementation has nothing but its settings and what it has learnt.
+///
+/// [`System::collect`] is all or nothing: it returns a whole observation, or the first failure of a
+/// required call. It may be dropped at any `await`, when no scrape waits for it any more.
 pub trait System: Sized + Send + Sync + 'static {
     /// What it is.
     const PROFILE: &'static Profile;

@@ -30,7 +30,7 @@ use super::{Site, respond::Answer, routes};
 /// Connections open at once.
 const MOST_CONNECTIONS: usize = 1024;
 
-/// With fewer than that left, connections that do nothing have to go.
+/// With fewer free places than that, idle connections are closed.
 const CROWDED: usize = 128;
 
 /// From the first byte of a request's head to its last; also for the first byte of a connection.
@@ -45,7 +45,7 @@ const MOST_HEAD_BYTES: usize = 32 * 1024;
 /// Requests of one HTTP/2 connection at once.
 const MOST_STREAMS: u32 = 64;
 
-/// When a silent HTTP/2 client is asked whether it is still there, and how long it may think.
+/// After what silence an HTTP/2 client is sent a ping, and how long it may take to answer.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -119,10 +119,10 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
                 pause = FIRST_PAUSE;
                 shared.tasks.spawn(connection(stream, permit, Arc::clone(&shared)));
             }
-            // The client was gone again before we came to it.
+            // The client closed the connection before it was accepted.
             Err(error) if is_about_one_connection(&error) => {}
             Err(error) => {
-                // No descriptors, no memory: at once it would only fail again.
+                // No descriptors or no memory: another try at once would fail again.
                 drop(permit);
                 if pause == FIRST_PAUSE {
                     error!(%error, "cannot accept connections");
@@ -182,7 +182,7 @@ async fn shake_hands(
     const HANDSHAKE: u8 = 22;
     let mut first = [0];
     if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
-        // As Go's servers put it; without it people look for the fault in the wrong place.
+        // The answer of Go's servers: without it, the cause would be hard to find.
         let answer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n\
                       Client sent an HTTP request to an HTTPS server.\n";
         stream.write_all(answer.as_bytes()).await?;
@@ -251,7 +251,7 @@ where
     })
     .await;
     if !ended_well {
-        // Clients that leave early are no news.
+        // A client that closes early is nothing unusual: not a warning.
         debug!("connection ended early");
     }
 }
@@ -266,7 +266,7 @@ async fn answer(
     Ok(routes::respond(site, request, over_tls).await)
 }
 
-/// What a connection does, to tell when it has to go.
+/// What a connection does, to decide when to close it.
 struct Activity {
     connections: Arc<Semaphore>,
     doing: Mutex<Doing>,
@@ -277,7 +277,7 @@ struct Doing {
     requests: usize,
     /// When the first byte of the next request came.
     head_since: Option<Instant>,
-    /// Since when there is nothing to do, and for how long that is all right.
+    /// Until when the connection may stay idle.
     idle_until: Instant,
 }
 

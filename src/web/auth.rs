@@ -17,17 +17,18 @@ use subtle::ConstantTimeEq;
 use tokio::sync::Semaphore;
 use zeroize::Zeroizing;
 
-/// Hash of nobody's password, for users that do not exist; the cost is put in.
+/// A hash that no password matches, checked for users that do not exist, so that the time of the
+/// answer does not tell which users there are. The cost is inserted between its two parts.
 const NOBODY: (&str, &str) = ("$2y$", "$QOauhQNbBCuQDKes6eFzPeMqBSjb7Mr5DUmpZ/VcEd00UAV/LDeSi");
 
-/// The users, and whom we know already.
+/// The users, and the passwords that were verified already.
 pub(super) struct Users {
     hashes: HashMap<String, String>,
     nobody: String,
     /// What each user last logged in with, so that not every scrape costs a bcrypt. Nothing is
     /// remembered of those who were refused.
     known: Mutex<HashMap<String, [u8; 32]>>,
-    /// Makes [`Users::known`] worthless to whoever reads the memory of another process.
+    /// Random for each process: without it [`Users::known`] would be plain hashes of passwords.
     salt: [u8; 32],
     /// How many bcrypts may run at once: guessing must not take every core.
     slots: Arc<Semaphore>,

@@ -35,7 +35,7 @@ use crate::{
 const TLS: Key = key("tls_server_config", Kind::Section(TLS_KEYS));
 const HTTP: Key = key("http_server_config", Kind::Section(HTTP_KEYS));
 const USERS: Key = key("basic_auth_users", Kind::Labels);
-/// Known to the toolkit and not to us.
+/// Keys of the toolkit that the exporter does not support.
 const RATE_LIMIT: Key = key("rate_limit", Kind::Labels);
 
 /// A list; what may be in it is looked up where it is read.

@@ -52,7 +52,7 @@ pub struct Site {
     security: Arc<Security>,
     /// Scrapes in flight.
     scrapes: Arc<Semaphore>,
-    /// `None`: the life cycle is not open to clients.
+    /// `None`: clients may not reload the configuration.
     reload: Option<mpsc::Sender<Reload>>,
     telemetry_path: String,
     prefix: String,

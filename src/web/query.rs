@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// The one parameter there is, of `/metrics` and `/probe`.
+/// The only parameter, of `/metrics` and `/probe`.
 const SOURCE: &str = "source";
 
 /// Why a query is refused.

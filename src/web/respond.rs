@@ -125,14 +125,14 @@ pub(super) async fn encoded(
     answer
 }
 
-/// The headers of an encoded answer whose body is not worth making: the answer to HEAD.
+/// The headers of an encoded answer to HEAD, for which no body is made.
 pub(super) fn encoded_headers(request: &HeaderMap, content_type: &'static str) -> Answer {
     let mut answer = answer(StatusCode::OK, content_type, Bytes::new());
     answer.headers_mut().insert(VARY, HeaderValue::from_static("Accept-Encoding"));
     if accepts_gzip(request) {
         answer.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
-    // It would say how long the body is that a GET gets, and nobody knows.
+    // It would have to be the length of a GET's body, which is not known without making it.
     answer.headers_mut().remove(CONTENT_LENGTH);
     answer
 }

@@ -171,7 +171,7 @@ async fn reload(site: &Site) -> Answer {
     let Some(reload) = &site.reload else {
         return text(
             StatusCode::FORBIDDEN,
-            "the life cycle is not open to clients: start the exporter with --web.enable-lifecycle, or send it SIGHUP",
+            "reloading by HTTP is not enabled: start the exporter with --web.enable-lifecycle, or send it SIGHUP",
         );
     };
     let (reply, outcome) = oneshot::channel();

@@ -64,7 +64,7 @@ pub(super) async fn own(site: &Site, headers: &HeaderMap) -> Answer {
 }
 
 async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) -> Answer {
-    // Held until the text is there, and given back when the client leaves before.
+    // Held until the text is complete, and released when the client disconnects before.
     let Ok(_permit) = site.scrapes.try_acquire() else {
         return text(
             StatusCode::SERVICE_UNAVAILABLE,

@@ -43,7 +43,7 @@ pub(super) struct InForce {
     pub(super) tls: Option<TlsAcceptor>,
     /// Headers of every answer.
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
-    /// `None`: everybody may ask.
+    /// `None`: requests need no password.
     pub(super) users: Option<Users>,
 }
 
@@ -51,8 +51,8 @@ pub(super) struct InForce {
 type Stamp = (PathBuf, Option<(u64, u64, i64, i64)>);
 
 impl Security {
-    /// Follows the file at `path`, which is not read yet. Without one everybody may ask, over
-    /// plain HTTP.
+    /// Follows the file at `path`, which is not read yet. Without one the exporter
+    /// serves plain HTTP and asks for no password.
     pub fn new(path: Option<&Path>, own: Arc<Own>) -> Arc<Self> {
         Arc::new(Self {
             path: path.map(Path::to_owned),

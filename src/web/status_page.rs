@@ -1,4 +1,4 @@
-//! The status page: for people, without JavaScript, without anything from elsewhere. Asks no
+//! The status page: plain HTML without JavaScript and without resources from other hosts. Asks no
 //! source.
 
 use std::{
@@ -53,7 +53,7 @@ const COLUMNS: [&str; 10] = [
     "Login",
 ];
 
-/// `/`: every source as it is known.
+/// `/`: what is known of every source.
 pub(super) async fn status(site: &Site, headers: &HeaderMap) -> Answer {
     let mut rows: Vec<_> = site.engine.sources().iter().map(Row::new).collect();
     // Stable: equals stay in the order of the configuration.
@@ -67,7 +67,7 @@ pub(super) async fn status(site: &Site, headers: &HeaderMap) -> Answer {
     with(answer, CACHE_CONTROL, "no-store")
 }
 
-/// How a source is, what needs a person first.
+/// The state of a source, in the order of the page: first what needs attention.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum State {
     Down,
@@ -188,7 +188,7 @@ fn totals(out: &mut String, rows: &[Row]) {
     );
 }
 
-/// The sum of what is reported; `None`: nobody reports it.
+/// The sum of what is reported; `None`: no source reports it.
 fn sum(values: impl Iterator<Item = u64>) -> Option<u64> {
     values.fold(None, |sum, value| Some(sum.unwrap_or(0_u64).saturating_add(value)))
 }

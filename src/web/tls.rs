@@ -105,7 +105,7 @@ pub(super) enum ClientAuth {
     RequireAndVerify,
 }
 
-/// What of the settings cannot be used.
+/// Which of the settings cannot be used.
 pub(super) enum Part {
     Certificate,
     Key,

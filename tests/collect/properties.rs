@@ -121,7 +121,7 @@ proptest! {
     }
 
     #[test]
-    fn numbers_mean_the_same_in_all_their_clothes(number in -(1_i64 << 53)..=1 << 53) {
+    fn numbers_mean_the_same_in_every_notation(number in -(1_i64 << 53)..=1 << 53) {
         let count = u64::try_from(number).ok();
         // With a fraction of zeros the JSON parser is exact for fifteen digits only.
         let float = json!((number >> 5) as f64).to_string();

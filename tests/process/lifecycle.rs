@@ -249,7 +249,7 @@ async fn a_source_dropped_just_before_sigterm_logs_out_as_well() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_failure_is_news_once_and_so_is_another_reason() {
+async fn a_failure_is_logged_once_and_again_for_another_reason() {
     let simulator = simulator().await;
     let exporter = Exporter::start(&config(&[source(PBX, &simulator.base_url(PBX), &[])]), &[]);
     for fault in [Fault::Status(500), Fault::Html] {

@@ -371,7 +371,7 @@ async fn a_reload_waits_for_no_login() {
 
 /// A deadline of its own is no failure of the source.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_hurried_scrape_leaves_log_and_status_page_alone() {
+async fn a_scrape_with_a_short_timeout_changes_neither_log_nor_status_page() {
     let simulator = simulator().await;
     let sources: Vec<_> = Vendor::ALL
         .into_iter()

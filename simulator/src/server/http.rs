@@ -29,7 +29,7 @@ where
 {
     let reset = socket.reset();
     let service = service_fn(|request| answer(reset.clone(), request));
-    // What a client makes of a broken connection is the client's affair.
+    // How a connection ended is for the client to report.
     let _ = hyper::server::conn::http1::Builder::new()
         .serve_connection(TokioIo::new(socket), service)
         .await;
@@ -120,7 +120,7 @@ impl Judgement {
         let forbidden = right.as_ref().is_some_and(|answer| answer.forbidden);
         let reply = match (fault, right) {
             (Some(fault), right) => {
-                // Packing a bomb takes a while, and other connections share this thread.
+                // Compressing a very large body takes a while, and other connections share this thread.
                 let reply = move || {
                     let main_keys = endpoint.map_or(&[][..], |endpoint| system.main_keys(endpoint));
                     let failure = |code: &str| system.failure(code);

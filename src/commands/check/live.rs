@@ -1,5 +1,5 @@
-//! `check --live`: logs in to each source, queries it once, says what came of it, logs out. The
-//! tool for the first five minutes with a new PBX.
+//! `check --live`: logs in to each source, queries it once, prints the result, logs out.
+//! Meant for connecting a new system.
 
 use std::{
     fmt::Write as _,

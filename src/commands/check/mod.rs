@@ -1,4 +1,4 @@
-//! `check`: is the configuration right, and do the sources answer.
+//! `check`: whether the configuration is valid and the sources answer.
 
 mod live;
 
@@ -21,7 +21,7 @@ pub fn offline(options: &Options) -> Exit {
         Err(exit) => return exit,
     };
     let sources = config.sources.len();
-    // What serving would do with it, up to the first request.
+    // The same as `serve` does with it before the first request.
     if let Err(problem) = apply(config) {
         return fail(&format!("{path}: {problem}"), Exit::Unusable);
     }

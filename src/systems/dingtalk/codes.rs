@@ -26,7 +26,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 /// How long an address is banned.
 const BAN: Duration = Duration::from_secs(5 * 60);
 
-/// The quota is monthly; now and then somebody buys more of it.
+/// The quota is monthly, but more of it can be bought at any time.
 const QUOTA_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 /// An address that is not allowed stays so until somebody changes it.
@@ -365,8 +365,8 @@ fn banned() -> Refusal<Code> {
     Refusal { code: Some(code), fault: throttled(BAN).advise(code.advice()) }
 }
 
-/// Whether this is the page a banned address gets. JSON never is, not even half of it: somebody
-/// may be called Punish.
+/// Whether this is the page a banned address gets. JSON never is, even cut short: the word may be
+/// part of a person's name.
 fn is_ban_page(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
     !matches!(body.first(), Some(b'{' | b'[')) && body.windows(6).any(|word| word == b"punish")

@@ -24,7 +24,8 @@ use crate::{
 /// Meetings per page: the default and the most are not documented, related calls allow this.
 const PAGE_SIZE: u32 = 100;
 
-/// More pages than any organisation has meetings for: the end of a list that never ends.
+/// Most pages that are read. No organisation has meetings for more; it ends a list whose last page never
+/// comes.
 const MOST_PAGES: u32 = 1_000;
 
 /// The meetings that were listed, each once, in the order of the list.
@@ -164,7 +165,7 @@ pub(super) async fn discover(
         for (id, listed) in page.meetings {
             listing.add(id, listed);
         }
-        // A token that comes back, or a page without news, would go on for ever.
+        // A page token that repeats, or a page without new meetings, would make this endless.
         let Some(next) = page.next.filter(|next| asked.insert(next.clone())) else { break };
         if listing.ids.len() == before {
             break;

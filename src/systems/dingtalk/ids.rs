@@ -1,4 +1,4 @@
-//! Meetings somebody wants watched: the file of ids.
+//! The file with the ids of meetings to watch.
 
 use std::{collections::HashSet, path::Path};
 
@@ -16,7 +16,7 @@ const MAX_ID_LENGTH: usize = 128;
 ///
 /// # Errors
 /// [`Failure::File`] for a file that cannot be read, is too long, or has a line that is no id. It
-/// names the line and not what is in it: it may be another file than somebody thinks.
+/// names the line and not what is in it: a wrong path may lead to a file with secrets.
 pub(super) async fn read(path: &Path) -> Result<Vec<String>, Failure> {
     let name = path.display();
     let unreadable = |error| Failure::File(format!("cannot read {name}: {error}"));

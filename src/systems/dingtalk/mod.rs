@@ -39,10 +39,10 @@ const ACCESS_TOKEN: CallName = CallName("access_token");
 const LIST: CallName = CallName("orgConferences");
 const QUERY: CallName = CallName("videoConferences/query");
 
-/// The header of the token, which stands in it as it is.
+/// The header that carries the token, without a prefix.
 const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
 
-/// A refused id is left alone for at least that long.
+/// A refused id is not asked for again for at least that long.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 
 const APP_KEY: Key = Key::new("app_key", Kind::Text, "App key of an internal application.");
@@ -57,7 +57,7 @@ const AUTH_CORP_ID: Key =
 const SUITE_TICKET: Key = Key::new(
     "suite_ticket",
     Kind::Secret,
-    "Ticket DingTalk pushes every few hours; best kept current in a file.",
+    "Ticket that DingTalk pushes every few hours; best kept current in a file.",
 );
 const CONFERENCE_IDS: Key =
     Key::new("conference_ids", Kind::Ids(ID_MARKS, 128), "Conferences to watch.");
@@ -123,7 +123,7 @@ pub struct Dingtalk {
     conference_ids: Vec<String>,
     conference_ids_file: Option<PathBuf>,
     batch_size: usize,
-    /// How long an id that was refused is left alone.
+    /// How long an id that was refused is not asked for.
     pause: Duration,
     conferences: Conferences,
     learnt: Arc<Learnt>,

@@ -130,8 +130,8 @@ fn status<'de, A: MapAccess<'de>>(
     user.next_value::<Status>().map(|Status(status)| Some(status))
 }
 
-/// A [`Count`] with a short cut for what is nearly always sent. One that is not said is 0, which
-/// means undefined; one that is not known is some other number without a meaning.
+/// A [`Count`] that reads the usual values faster. A missing one is 0, which means undefined; an
+/// unknown one is some other number without a meaning.
 struct Status(u8);
 
 impl<'de> Deserialize<'de> for Status {

@@ -31,17 +31,18 @@ use crate::{
     systems::Refusal,
 };
 
-/// Requests a collection may spend on finding out which ids are refused: calls are metered.
+/// Most requests of a collection for finding out which ids are refused, because calls are limited.
 const MOST_EXTRA: usize = 64;
 
-/// A meeting that has ended does not begin again; the list should forget it long before.
+/// How long a meeting that has ended is not asked for. It does not begin again, and the list should
+/// no longer have it long before that.
 const ENDED: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What was learnt from refusals, over collections.
 pub(super) struct Learnt {
-    /// Ids not to ask for until then.
+    /// Refused ids, and when each may be asked for again.
     refused: Mutex<HashMap<String, Instant>>,
-    /// More ids than that were too many.
+    /// Most ids in one query: a query with more was refused as too long.
     largest_batch: AtomicUsize,
     /// Ids of collections in which nothing was answered. Until then they are asked for together,
     /// and that they are refused is not looked into again.
@@ -176,7 +177,7 @@ impl<'a> Found<'a> {
 pub(super) struct Queries<'a> {
     pub(super) authorized: &'a Authorized<'a, Login>,
     pub(super) learnt: &'a Learnt,
-    /// Ids somebody configured: these are tried again sooner.
+    /// The configured ids: these are tried again sooner than listed ones.
     pub(super) configured: &'a HashSet<&'a str>,
     /// How soon.
     pub(super) pause: Duration,
@@ -298,7 +299,7 @@ impl Queries<'_> {
         self.give_up(fault, "every listed meeting was refused")
     }
 
-    /// After all, a refusal was a failure.
+    /// Counts a refusal that turned out to be a failure of the request.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
         self.authorized.api().meters.request_failed(fault.reason);
         ApiError { endpoint: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()

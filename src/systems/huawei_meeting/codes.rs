@@ -58,7 +58,7 @@ enum Code {
     /// Any other of the form that the vendor documents: nine digits, whatever stands before them,
     /// or one of the gateway's.
     Other,
-    /// A code of somebody else's.
+    /// A code in another form, such as that of a proxy.
     Foreign,
 }
 

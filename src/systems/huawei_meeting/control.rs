@@ -43,7 +43,7 @@ pub(super) const REAL_TIME_INFO: CallName = CallName("realTimeInfo");
 /// clock is wrong.
 const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
 
-/// A control token is not used in the last minutes of its life.
+/// A control token is not used in the last minutes before it expires.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
 
 /// The meetings with a known host password, and their control tokens.
@@ -150,8 +150,8 @@ impl Hosts {
         tokens.remove(&id);
         let password = session::read(&host.password).await?;
         let noting = Arc::clone(session);
-        // To its end, and under the lock: a refusal is noted before the next password is tried,
-        // whoever has left meanwhile.
+        // Completed in any case, and under the lock: a refusal is noted before the next password is
+        // tried, even if the collection was dropped meanwhile.
         let calls = |api: Api| async move {
             let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
                 .query("conferenceID", &id)

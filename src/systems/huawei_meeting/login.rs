@@ -1,4 +1,4 @@
-//! The two ways to log in: a signed App ID, or a human's account.
+//! The two ways to log in: a signed App ID, or the account of a person.
 //!
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0311` (App ID), `meeting_21_0306`
 //! (account), `meeting_21_0307` (tokens), and the vendor's Python SDK for what they leave open.
@@ -32,7 +32,7 @@ pub(super) const ACCOUNT_LOGIN: CallName = CallName("account_login");
 pub(super) const TOKEN_LOGOUT: CallName = CallName("token_logout");
 
 /// `clientType` of a program that calls the API. With this one 64 tokens of a user may be alive;
-/// with those of human clients only one, and the human would be logged out.
+/// with those of the vendor's client programs only one, and the person would be logged out.
 const API_CLIENT: u8 = 72;
 
 /// How long a signature may be used: what the vendor's SDK takes.
@@ -47,7 +47,7 @@ const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 /// Renew a token that long before it expires, or a tenth of its life where that is shorter.
 const MARGIN: Duration = Duration::from_secs(10 * 60);
 
-/// `adminType` of somebody who administers nothing.
+/// `adminType` of an ordinary user.
 const ORDINARY_USER: i64 = 2;
 
 const JSON: &str = "application/json; charset=UTF-8";
@@ -279,7 +279,7 @@ impl LoggedIn<'_> {
         })
     }
 
-    /// When to log in again, and how long the token is good. `expireTime` is the server's clock:
+    /// When to log in again, and how long the token is valid. `expireTime` is the server's clock:
     /// it only ever shortens, and where it lies in our past our clock is wrong.
     fn lifetime(&self, now: u64) -> (Duration, Duration) {
         let life =

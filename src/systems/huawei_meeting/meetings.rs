@@ -40,7 +40,8 @@ pub(super) const ATTENDEES: CallName = CallName("online/conf-attendee");
 /// Items a page: the documented maximum.
 const PAGE: usize = 500;
 
-/// More pages than any enterprise has meetings for: the end of a list that never ends.
+/// Most pages that are read. No enterprise has meetings for more; it ends a list whose last page never
+/// comes.
 const MOST_PAGES: u32 = 10_000;
 
 /// The ongoing meetings by their ids.

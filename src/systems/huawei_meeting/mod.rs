@@ -41,7 +41,7 @@ const APP_KEY: Key = Key::new("app_key", Kind::Secret, "Key of the App ID.");
 const USER_ID: Key = Key::new(
     "user_id",
     Kind::Text,
-    "Act as this user; without it as the enterprise's default administrator. An unknown one is created by the vendor!",
+    "Act as this user; without it as the enterprise's default administrator. The vendor creates a user that it does not know.",
 );
 const CORP_ID: Key =
     Key::new("corp_id", Kind::Text, "Enterprise to act for; for service providers only.");
@@ -106,7 +106,7 @@ pub enum Credentials {
         /// Corporation, for service providers only.
         corp_id: Option<String>,
     },
-    /// A human's account.
+    /// The account of a person.
     Account {
         /// Account.
         account: String,
@@ -147,7 +147,7 @@ pub struct HuaweiMeeting {
     details: bool,
     hosts: Hosts,
     conferences: Conferences,
-    /// The scope asks for more than the login may see, and the log says so.
+    /// Whether the log has been told that the scope asks for more than the login may see.
     warned: AtomicBool,
 }
 
@@ -225,7 +225,7 @@ impl System for HuaweiMeeting {
     }
 
     async fn collect(&self, authorized: &Authorized<'_, Login>) -> Result<Observation, Failure> {
-        // First and alone: this is where an expired token shows.
+        // Sent before the others: if the token has expired, only this call fails for it.
         let active = self.active(authorized).await?;
         // What the live views are to tell is not asked for twice.
         let others = active.keys().filter(|id| self.attendees && !self.hosts.knows(id));

@@ -22,7 +22,7 @@ const LONGEST_NUMBER: usize = 5;
 /// An error number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::systems) enum Code {
-    /// 10110: "conference number does not exist". Of the live query: nobody confers right now.
+    /// 10110: "conference number does not exist". Of the live query: no conference is active.
     NoSuchConference,
     /// 20002: "login failed, locked out".
     LockedOut,

@@ -1,5 +1,5 @@
 //! What the PBXs share: conferences with members who are in or wait (`live`), and for OpenVox UC
-//! and the Yeastar S-Series, whose API is the same at heart, also the MD5 login, the heartbeat, the
+//! and the Yeastar S-Series, whose APIs differ in few details, also the MD5 login, the heartbeat, the
 //! envelope of an answer and its error numbers, and the live query.
 
 pub(super) mod codes;
@@ -60,7 +60,7 @@ pub struct Settings {
     pub username: String,
     /// API password, plain: the exporter hashes it.
     pub password: SecretSource,
-    /// The port the login call demands for events nobody listens to.
+    /// The port the login call demands for events; the exporter does not listen on it.
     pub event_port: u16,
     /// Whether to ask for conferences in session.
     pub live: bool,

@@ -44,7 +44,7 @@ const LIST: CallName = CallName("conference/list");
 const ONGOING: CallName = CallName("conference/query_ongoing_conference");
 const GET: CallName = CallName("conference/get");
 
-/// More pages than any PBX has rooms for: the end of a list that never ends.
+/// Most pages that are read. No PBX has rooms for more; it ends a list whose last page never comes.
 const MOST_PAGES: u32 = 10_000;
 
 const CLIENT_ID: Key = Key::new("client_id", Kind::Text, "Client ID of the API application.");
@@ -343,7 +343,7 @@ impl YeastarP {
                     match unwrap::<Ongoing<'_>>(answer, Code::on_query) {
                         Ok(entries) => ongoing(entries, self.conferences)?.report(&mut live),
                         Err(refusal) => match refusal.code {
-                            // Nothing is going on.
+                            // No conference is active.
                             Some(Code::NotFound) => {
                                 Live::new(self.conferences).report(&mut live);
                             }

@@ -16,7 +16,7 @@ use std::time::Duration;
 /// Tokens live 12 to 24 hours; the figure of the documented example.
 const TOKEN_LIFE: Duration = Duration::from_secs(56_326);
 const REFRESH_LIFE: u64 = 2_592_000;
-/// Live tokens a user may have with clientType 72; one more kills the oldest.
+/// Live tokens a user may have with clientType 72; one more ends the oldest.
 const TOKENS: usize = 64;
 /// The threshold is not published; the 60 seconds are (error table of the client SDK).
 const BAD_LOGINS: u32 = 5;
@@ -58,7 +58,7 @@ pub(super) fn appauth(instance: &mut Instance, call: &Call) -> Answer {
         instance.login_failed(BAD_LOGINS, Some(LOCK), call.now);
         return failed(401, BAD_APP);
     }
-    // 0 means never; a client in its right mind does not sign that.
+    // 0 means never, which no client should sign.
     if expire_time <= call.unix() {
         return failed(401, SIGNATURE_EXPIRED);
     }

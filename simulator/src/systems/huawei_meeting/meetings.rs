@@ -172,7 +172,7 @@ fn common(quirks: bool, id: &str, subject: &str, start: i64) -> Value {
     info
 }
 
-/// What nobody may see of a meeting.
+/// What the exporter must not show of a meeting.
 struct Secrets {
     chair: String,
     general: String,

@@ -71,7 +71,7 @@ impl HttpSystem for OpenvoxUc {
         call: &Call,
     ) -> Answer {
         let Some(endpoint) = endpoint else { return pbx::unsupported(call) };
-        // `type=xml` asks for another dialect; without it JSON is the default.
+        // `type=xml` asks for another format; without it JSON is the default.
         if call.query("type").is_some_and(|kind| kind != "json") {
             return failed("10002");
         }

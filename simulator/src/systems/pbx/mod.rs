@@ -64,7 +64,7 @@ pub(super) fn main_keys(endpoint: &str) -> &'static [&'static str] {
     }
 }
 
-/// The password, and the hash that is as good as the password at such a PBX.
+/// The password, and its hash, with which one can log in to such a PBX as well.
 pub(super) fn secrets() -> Vec<String> {
     vec![PBX_PASSWORD.to_owned(), md5_hex(PBX_PASSWORD)]
 }
