@@ -44,10 +44,10 @@ RUN . /target.env && find . -path ./target -prune -o -name '*.rs' -exec touch {}
 # Both packages are named: with the exporter's features of the dependencies none of them is built once more.
 FROM build AS build-simulator
 RUN . /target.env && cargo build --release --locked --package conferencing_exporter --package simulator --bin simulator \
-    && install -D "target/$CARGO_BUILD_TARGET/release/simulator" /image/usr/bin/simulator
+    && install -D "target/$CARGO_BUILD_TARGET/release/simulator" /demo/usr/bin/simulator
 
 FROM scratch AS simulator
-COPY --from=build-simulator /image /
+COPY --from=build-simulator /demo /
 USER 65532:65532
 ENTRYPOINT ["/usr/bin/simulator"]
 

@@ -25,16 +25,20 @@ use conferencing_exporter::{
     systems::{Running, catalogue},
     web::render::{write_own, write_reports},
 };
-use futures_util::FutureExt;
 use reqwest::StatusCode;
 use serde::de::IgnoredAny;
-use tokio::time::Instant;
+use tokio::{
+    runtime::{Builder, Runtime},
+    time::Instant,
+};
 
 /// One source whose answers are there already, one of them a large one.
 pub(crate) struct Decoding {
     large: Arc<str>,
     api: Api,
     system: Arc<dyn Running>,
+    /// A login is a task of its own.
+    runtime: Runtime,
     measure: Measure,
     expected: u64,
 }
@@ -95,7 +99,8 @@ impl Decoding {
             (StatusCode::OK, body.as_bytes().to_owned())
         }));
         let system = catalogue().start(source).expect("a known system");
-        let decoding = Self { large, api, system, measure, expected };
+        let runtime = Builder::new_current_thread().enable_time().build().expect("a runtime");
+        let decoding = Self { large, api, system, runtime, measure, expected };
         // Logs in.
         decoding.decode();
         decoding
@@ -108,8 +113,7 @@ impl Decoding {
 
     /// One collection: from the bytes of the answer to numbers.
     pub(crate) fn decode(&self) -> Observation {
-        let observation =
-            self.system.collect(&self.api).now_or_never().expect("no wait").expect("an answer");
+        let observation = self.runtime.block_on(self.system.collect(&self.api)).expect("an answer");
         assert_eq!(observation.value(self.measure), Some(self.expected));
         observation
     }
