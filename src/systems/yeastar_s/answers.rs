@@ -103,8 +103,12 @@ struct Leg<'a> {
 
 enveloped!(Rooms, InSession);
 
-/// The measures of the rooms, and their numbers.
-pub(super) fn rooms(answer: Rooms<'_>) -> Result<(Observation, Vec<String>), Fault> {
+/// The measures of the rooms, and if `with_numbers` the numbers of the rooms: they are only needed
+/// where rooms may have to be asked for one by one.
+pub(super) fn rooms(
+    answer: Rooms<'_>,
+    with_numbers: bool,
+) -> Result<(Observation, Vec<String>), Fault> {
     let List(rooms) = answer.conferences.ok_or(Fault::new(Reason::Decode))?;
     let mut seen = HashSet::with_capacity(rooms.len());
     let mut settings = [Setting::default(); 6];
@@ -131,7 +135,8 @@ pub(super) fn rooms(answer: Rooms<'_>) -> Result<(Observation, Vec<String>), Fau
     for (setting, measure) in settings.into_iter().zip(SETTINGS) {
         setting.report(count, *measure, &mut observation);
     }
-    Ok((observation, seen.into_iter().map(str::to_owned).collect()))
+    let numbers = seen.into_iter().filter(|_| with_numbers).map(str::to_owned).collect();
+    Ok((observation, numbers))
 }
 
 pub(super) fn in_session(answer: InSession<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {

@@ -95,7 +95,7 @@ impl System for YeastarS {
         let (mut observation, numbers) = authorized
             .send(
                 |token| FLAVOUR.call(QUERY, token).json(&all),
-                |answer| rooms(unwrap(answer, Code::on_query)?),
+                |answer| rooms(unwrap(answer, Code::on_query)?, self.live.is_some()),
             )
             .await?;
         if let Some(live) = &self.live {
