@@ -3,9 +3,8 @@
 
 use std::{fs, io, path::PathBuf, process::ExitCode};
 
-use clap::CommandFactory;
 use clap_complete::Shell;
-use conferencing_exporter::cli::Cli;
+use conferencing_exporter::commands::command_line;
 
 const NAME: &str = "conferencing_exporter";
 
@@ -26,9 +25,9 @@ fn main() -> ExitCode {
 fn generate(folder: &PathBuf) -> io::Result<()> {
     fs::create_dir_all(folder)?;
     for shell in [Shell::Bash, Shell::Fish, Shell::Zsh] {
-        clap_complete::generate_to(shell, &mut Cli::command(), NAME, folder)?;
+        clap_complete::generate_to(shell, &mut command_line(), NAME, folder)?;
     }
     let mut page = Vec::new();
-    clap_mangen::Man::new(Cli::command()).render(&mut page)?;
+    clap_mangen::Man::new(command_line()).render(&mut page)?;
     fs::write(folder.join(format!("{NAME}.1")), page)
 }

@@ -28,8 +28,7 @@ const VERSION: &str = concat!(
     ")"
 );
 
-/// Prometheus exporter for conferencing systems: OpenVox UC, Yeastar S- and P-Series, Huawei Cloud
-/// Meeting, DingTalk.
+/// Prometheus exporter for conferencing systems.
 #[derive(Debug, Parser)]
 #[command(name = "conferencing_exporter", version = VERSION, max_term_width = 100)]
 pub struct Cli {

@@ -2,15 +2,19 @@
 
 use std::process::ExitCode;
 
-use clap::Parser;
+use clap::FromArgMatches;
 use conferencing_exporter::{
     cli::{Cli, Command},
-    commands::{check, healthcheck, schema, serve},
+    commands::{check, command_line, healthcheck, schema, serve},
     logging,
 };
 
 fn main() -> ExitCode {
-    let Cli { options, command } = Cli::parse();
+    let matches = command_line().get_matches();
+    let Cli { options, command } = match Cli::from_arg_matches(&matches) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
     let exit = match command.unwrap_or_default() {
         Command::Serve => {
             logging::start(options.log_level, options.log_format);

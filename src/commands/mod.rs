@@ -7,7 +7,20 @@ pub mod serve;
 
 use std::io::{self, Write};
 
-use crate::cli::Exit;
+use clap::CommandFactory;
+
+use crate::{
+    cli::{Cli, Exit},
+    systems,
+};
+
+/// The command line, which names the systems that this exporter knows.
+pub fn command_line() -> clap::Command {
+    let catalogue = systems::catalogue();
+    let titles: Vec<_> = catalogue.profiles().iter().map(|profile| profile.title).collect();
+    let about = format!("Prometheus exporter for conferencing systems: {}", titles.join(", "));
+    Cli::command().about(about)
+}
 
 /// Says why on standard error.
 fn fail(problem: &str, exit: Exit) -> Exit {

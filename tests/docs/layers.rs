@@ -102,7 +102,7 @@ fn every_module_imports_only_what_stands_below_it() {
     for file in files(Path::new("src")) {
         let module = module_of(&file);
         let own = floor(&module);
-        let code = code(&file);
+        let code = code(&file).to_lowercase();
         let mut imported = imports(&code, "crate::");
         // The binary is a crate of its own.
         imported.extend(imports(&code, "conferencing_exporter::"));
@@ -136,7 +136,7 @@ fn nothing_but_its_folder_names_a_system() {
     let makers: BTreeSet<_> = names.iter().map(|name| name.split('_').next().unwrap()).collect();
     let mut wrong = Vec::new();
     for file in files(Path::new("src")) {
-        let code = code(&file);
+        let code = code(&file).to_lowercase();
         let path = file.strip_prefix("src").unwrap();
         let folder = path.strip_prefix("systems").ok().and_then(|below| below.iter().next());
         match folder.map(|folder| folder.to_str().unwrap()) {
