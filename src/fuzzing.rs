@@ -48,8 +48,8 @@ impl Target {
         let Ok(meters) = SourceMeters::new(&self.own, profile.name, profile.calls) else {
             return Vec::new();
         };
-        let canned = move |endpoint: CallName| {
-            let (status, body) = answers(endpoint.as_str());
+        let canned = move |call: CallName| {
+            let (status, body) = answers(call.as_str());
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
         };
         let api = Api::new(&self.config, self.client.clone(), meters).answered_by(Box::new(canned));

@@ -90,8 +90,8 @@ impl Decoding {
         let api = Api::new(source, client, meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);
-        let api = api.answered_by(Box::new(move |endpoint| {
-            let body = match endpoint.as_str() {
+        let api = api.answered_by(Box::new(move |call| {
+            let body = match call.as_str() {
                 "videoConferences/query" | "conferences/online" | "conference/query" => &answer,
                 "conferences" => r#"{"data":[],"count":0}"#,
                 _ => login,

@@ -19,8 +19,8 @@ simulator control
 
 GET  /truth?vendor=V&instance=I      what a perfect exporter reports of the system (JSON)
 GET  /requests?vendor=V&instance=I   what the system was asked (JSON, no bodies, no headers)
-POST /fault?vendor=V&instance=I&endpoint=E&fault=F&times=N
-                                     let calls fail; without endpoint all, without times until cleared
+POST /fault?vendor=V&instance=I&call=C&fault=F&times=N
+                                     let calls fail; without call all, without times until cleared
 POST /clear                          no faults, no lock-outs, no recorded requests
 POST /expire?vendor=V&instance=I     tokens issued so far are expired
 POST /restart?vendor=V&instance=I    tokens issued so far are unknown, as after a restart of the system
@@ -93,7 +93,7 @@ pub(crate) async fn answer(
                 .iter()
                 .map(|r| {
                     json!({
-                        "at": unix(r.at), "endpoint": r.endpoint, "method": r.method,
+                        "at": unix(r.at), "call": r.call, "method": r.method,
                         "path": r.path, "forbidden": r.forbidden, "status": r.status,
                     })
                 })
@@ -113,10 +113,10 @@ pub(crate) async fn answer(
             else {
                 return Ok(bad("times= must be a number"));
             };
-            let endpoint = of("endpoint").filter(|name| !name.is_empty());
-            if endpoint.is_some_and(|name| !shared.description(vendor).calls.contains(&name)) {
+            let name = of("call").filter(|name| !name.is_empty());
+            if name.is_some_and(|name| !shared.description(vendor).calls.contains(&name)) {
                 return Ok(bad(&format!(
-                    "endpoint= must be one of {}",
+                    "call= must be one of {}",
                     shared.description(vendor).calls.join(", ")
                 )));
             }
@@ -131,10 +131,10 @@ pub(crate) async fn answer(
             }
             let instance = shared.instance(vendor, instance);
             let mut instance = lock(&instance);
-            for (of_endpoint, fault) in faults {
-                if endpoint.is_none() || of_endpoint.is_none() || of_endpoint == endpoint {
-                    let endpoint = of_endpoint.or(endpoint).map(str::to_owned);
-                    instance.inject(Injected { endpoint, fault, times });
+            for (own, fault) in faults {
+                if name.is_none() || own.is_none() || own == name {
+                    let name = own.or(name).map(str::to_owned);
+                    instance.inject(Injected { name, fault, times });
                 }
             }
             done()
@@ -154,7 +154,7 @@ fn text(status: StatusCode, json: bool, body: String) -> Response<FaultyBody> {
 
 type Named = Vec<(Option<&'static str>, Fault)>;
 
-/// The faults a name stands for, with the endpoint each belongs to.
+/// The faults a name stands for, with the call each belongs to.
 fn named(description: &Description, name: &str) -> Option<Named> {
     let codes = description.codes;
     let every = |fault: Fault| Some(vec![(None, fault)]);

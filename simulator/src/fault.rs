@@ -93,10 +93,10 @@ pub enum Fault {
     JudgeLater(Duration),
     /// HTTP 200 without a body; in a text protocol nothing, and the connection stays.
     Empty,
-    /// The system's own answer for a token it does not accept, however new the token is. Without an endpoint it
+    /// The system's own answer for a token it does not accept, however new the token is. Without a call it
     /// concerns the calls that need what a login gave, and neither logins nor log-outs.
     TokenRefused,
-    /// HTTP 401 with a plain text body, as a proxy sends it. Without an endpoint it concerns the same calls as
+    /// HTTP 401 with a plain text body, as a proxy sends it. Without a call it concerns the same calls as
     /// [`Fault::TokenRefused`].
     Unauthorized,
 }
@@ -104,21 +104,21 @@ pub enum Fault {
 /// A fault waiting for its call.
 #[derive(Clone, Debug)]
 pub(crate) struct Injected {
-    pub(crate) endpoint: Option<String>,
+    pub(crate) name: Option<String>,
     pub(crate) fault: Fault,
     pub(crate) times: Option<u32>,
 }
 
 impl Injected {
     /// Whether this call is one it waits for.
-    pub(crate) fn concerns(&self, endpoint: &str, description: &Description) -> bool {
-        match (&self.endpoint, &self.fault) {
-            (Some(name), _) => name == endpoint,
+    pub(crate) fn concerns(&self, name: &str, description: &Description) -> bool {
+        match (&self.name, &self.fault) {
+            (Some(only), _) => only == name,
             (None, Fault::TokenRefused | Fault::Unauthorized) => {
-                description.with_token.contains(&endpoint)
+                description.with_token.contains(&name)
             }
             // The greeting of a text protocol answers no call.
-            (None, _) => endpoint != GREETING,
+            (None, _) => name != GREETING,
         }
     }
 }

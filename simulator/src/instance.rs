@@ -145,9 +145,9 @@ impl Instance {
     }
 
     /// The fault for this call, the one injected first; counts it.
-    pub(crate) fn take_fault(&mut self, endpoint: &str) -> Option<Fault> {
+    pub(crate) fn take_fault(&mut self, name: &str) -> Option<Fault> {
         let description = self.system.description();
-        let at = self.faults.iter().position(|f| f.concerns(endpoint, description))?;
+        let at = self.faults.iter().position(|f| f.concerns(name, description))?;
         let injected = &mut self.faults[at];
         let fault = injected.fault.clone();
         if let Some(times) = &mut injected.times {

@@ -248,18 +248,18 @@ impl Simulator {
         self.each(Instance::clear_requests);
     }
 
-    /// Lets calls go wrong: of one endpoint (`None`: every call), so many times (`None`: until cleared). Of several
+    /// Lets calls go wrong: of one call (`None`: every call), so many times (`None`: until cleared). Of several
     /// faults for one call the one injected first is used until its times are up.
     ///
     /// # Panics
     ///
-    /// If the system has no such endpoint, or speaks a text protocol and the fault needs HTTP. `other` stands for
-    /// whatever is no endpoint, `greeting` for what a text protocol begins with.
+    /// If the system has no such call, or speaks a text protocol and the fault needs HTTP. `other` stands for
+    /// whatever is no call, `greeting` for what a text protocol begins with.
     pub fn inject(
         &self,
         vendor: Vendor,
         instance: &str,
-        endpoint: Option<&str>,
+        name: Option<&str>,
         fault: Fault,
         times: Option<u32>,
     ) {
@@ -269,9 +269,9 @@ impl Simulator {
                 || self.shared.description(vendor).calls.contains(&name)
                 || (name == GREETING && !http)
         };
-        assert!(endpoint.is_none_or(known), "{vendor:?} has no endpoint {endpoint:?}");
+        assert!(name.is_none_or(known), "{vendor:?} has no call {name:?}");
         assert!(http || !fault.needs_http(), "{vendor:?} does not speak HTTP: {fault:?}");
-        let injected = Injected { endpoint: endpoint.map(str::to_owned), fault, times };
+        let injected = Injected { name: name.map(str::to_owned), fault, times };
         if times != Some(0) {
             lock(&self.shared.instance(vendor, instance)).inject(injected);
         }

@@ -8,8 +8,8 @@ use std::time::SystemTime;
 pub struct Request {
     /// When it arrived.
     pub at: SystemTime,
-    /// The name of the call, as in [`crate::Vendor::endpoints`]; `other` for anything else.
-    pub endpoint: &'static str,
+    /// The name of the call, as in [`crate::Vendor::calls`]; `other` for anything else.
+    pub call: &'static str,
     /// The HTTP method; empty for text protocols.
     pub method: String,
     /// The path without the instance's prefix; empty for text protocols.

@@ -106,15 +106,10 @@ pub enum Protocol {
 /// What a system that speaks HTTP adds.
 pub trait HttpSystem: Send + Sync {
     /// Which of the described calls this is; `None`: one the exporter must never make.
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str>;
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str>;
 
     /// The right answer, or the system's own refusal.
-    fn answer(
-        &self,
-        instance: &mut Instance,
-        endpoint: Option<&'static str>,
-        call: &Call,
-    ) -> Answer;
+    fn answer(&self, instance: &mut Instance, name: Option<&'static str>, call: &Call) -> Answer;
 
     /// The system's failure answer with this code and the HTTP status documented for it.
     fn failure(&self, code: &str) -> Answer;
@@ -155,13 +150,13 @@ pub trait Conversation: Send {
     fn message_end(&self, received: &[u8]) -> Option<usize>;
 
     /// Which of the described calls this message is; `None`: one the exporter must never make.
-    fn endpoint(&self, message: &Message) -> Option<&'static str>;
+    fn name(&self, message: &Message) -> Option<&'static str>;
 
     /// The right answer, or the system's own refusal. [`Answer::hang_up`] ends the connection.
     fn answer(
         &mut self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         message: &Message,
     ) -> Answer;
 
@@ -207,20 +202,20 @@ impl Vendor {
         Self::ALL.into_iter().find(|vendor| vendor.as_str() == name)
     }
 
-    /// The names of the calls this built-in system answers, as [`crate::Request::endpoint`] has them.
+    /// The names of the calls this built-in system answers, as [`crate::Request::call`] has them.
     ///
     /// # Panics
     ///
     /// If the system is not built in: whoever added it has its [`Description`].
-    pub fn endpoints(self) -> &'static [&'static str] {
+    pub fn calls(self) -> &'static [&'static str] {
         self.built_in().calls
     }
 
-    /// Those of [`Vendor::endpoints`] that take credentials and give a token.
+    /// Those of [`Vendor::calls`] that take credentials and give a token.
     ///
     /// # Panics
     ///
-    /// As [`Vendor::endpoints`].
+    /// As [`Vendor::calls`].
     pub fn logins(self) -> &'static [&'static str] {
         self.built_in().logins
     }
@@ -252,7 +247,7 @@ pub struct Credentials {
 ///
 /// # Panics
 ///
-/// As [`Vendor::endpoints`].
+/// As [`Vendor::calls`].
 pub fn credentials(vendor: Vendor) -> Credentials {
     Credentials { vendor, ways: vendor.built_in().credentials }
 }

@@ -221,10 +221,8 @@ async fn the_control_port() {
         assert_eq!(pbx.call(list).await["errcode"], 0);
     }
     assert_eq!(
-        post(
-            "/fault?vendor=yeastar_p&instance=a&endpoint=conference/list&fault=status-500&times=1"
-        )
-        .await,
+        post("/fault?vendor=yeastar_p&instance=a&call=conference/list&fault=status-500&times=1")
+            .await,
         200
     );
     assert_eq!(pbx.call(list).await, Value::Null);

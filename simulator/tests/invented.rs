@@ -84,7 +84,7 @@ impl Conversation for Lines {
         received.iter().position(|byte| *byte == b'\n').map(|at| at + 1)
     }
 
-    fn endpoint(&self, message: &Message) -> Option<&'static str> {
+    fn name(&self, message: &Message) -> Option<&'static str> {
         let word = message.text.split_whitespace().next()?;
         DESCRIPTION.calls.iter().copied().find(|call| *call == word)
     }
@@ -92,10 +92,10 @@ impl Conversation for Lines {
     fn answer(
         &mut self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         message: &Message,
     ) -> Answer {
-        match (endpoint, &self.token) {
+        match (name, &self.token) {
             (Some("login"), _) if message.text.trim_end() == format!("login {SECRET}") => {
                 let life = instance.token_life(Duration::from_secs(3600));
                 self.token = Some(instance.sessions.issue(TokenKind::Access, life, message.now));
@@ -220,7 +220,7 @@ async fn it_is_asked_and_its_truth_is_what_it_says() {
     tokens(&simulator, "", 0).await;
 
     let asked = simulator.requests(INVENTED, "");
-    let calls: Vec<_> = asked.iter().map(|r| (r.endpoint, r.forbidden, r.status)).collect();
+    let calls: Vec<_> = asked.iter().map(|r| (r.call, r.forbidden, r.status)).collect();
     let right = [("login", false, 200), ("list", false, 200)];
     assert_eq!(calls, [right[0], right[1], ("other", true, 200), ("quit", false, 200)]);
     assert_eq!(asked[1].body, "list\n");
@@ -376,7 +376,7 @@ async fn the_control_port_knows_it() {
         reqwest::Client::new().post(url).send().await.unwrap().status().as_u16()
     };
     assert_eq!(post("/fault?vendor=invented&fault=status-500").await, 400);
-    assert_eq!(post("/fault?vendor=invented&fault=close&endpoint=list").await, 200);
+    assert_eq!(post("/fault?vendor=invented&fault=close&call=list").await, 200);
     let mut client = Client::logged_in(&simulator, "").await;
     client.send("list\n").await;
     assert_eq!(client.rest().await.unwrap(), "");

@@ -143,7 +143,7 @@ async fn a_refresh_of_the_p_series_rotates_both_tokens() {
     let last = requests.last().unwrap();
     assert!(last.forbidden);
     assert_eq!(
-        (last.endpoint, last.query("id"), last.header("user-agent")),
+        (last.call, last.query("id"), last.header("user-agent")),
         ("other", Some("1"), Some("OpenAPI"))
     );
     let without_agent =

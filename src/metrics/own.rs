@@ -169,15 +169,15 @@ impl SourceMeters {
     }
 
     /// Counts a request that is about to be sent.
-    pub fn request_sent(&self, endpoint: CallName) {
-        if let Some((_, counter, _)) = self.entry(endpoint) {
+    pub fn request_sent(&self, call: CallName) {
+        if let Some((_, counter, _)) = self.entry(call) {
             counter.inc();
         }
     }
 
     /// Notes how long a request took, whatever came of it.
-    pub fn request_took(&self, endpoint: CallName, duration: Duration) {
-        if let Some((_, _, histogram)) = self.entry(endpoint) {
+    pub fn request_took(&self, call: CallName, duration: Duration) {
+        if let Some((_, _, histogram)) = self.entry(call) {
             histogram.observe(duration.as_secs_f64());
         }
     }
@@ -187,13 +187,13 @@ impl SourceMeters {
         self.errors[reason as usize].inc();
     }
 
-    fn entry(&self, endpoint: CallName) -> Option<&(CallName, Counter, Histogram)> {
-        self.requests.iter().find(|(known, _, _)| *known == endpoint)
+    fn entry(&self, call: CallName) -> Option<&(CallName, Counter, Histogram)> {
+        self.requests.iter().find(|(known, _, _)| *known == call)
     }
 
     /// Requests sent, by call.
     pub fn requests(&self) -> impl Iterator<Item = (CallName, u64)> {
-        self.requests.iter().map(|(endpoint, counter, _)| (*endpoint, counter.get()))
+        self.requests.iter().map(|(call, counter, _)| (*call, counter.get()))
     }
 
     /// Failed requests, by reason.

@@ -90,7 +90,7 @@ impl Fault {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
     /// Which call.
-    pub endpoint: CallName,
+    pub call: CallName,
     /// What happened.
     pub fault: Fault,
     /// More about it in fixed words ("connection refused"), never text from the peer.
@@ -145,10 +145,10 @@ impl Failure {
     }
 
     /// Which call failed, where one did.
-    pub fn endpoint(&self) -> Option<CallName> {
+    pub fn call(&self) -> Option<CallName> {
         match self {
-            Self::Request(error) => Some(error.endpoint),
-            Self::BackingOff { failure, .. } => failure.endpoint(),
+            Self::Request(error) => Some(error.call),
+            Self::BackingOff { failure, .. } => failure.call(),
             Self::Timeout
             | Self::HeldBack { .. }
             | Self::Secret(_)
@@ -179,7 +179,7 @@ impl From<ApiError> for Failure {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.endpoint.as_str(), self.fault.reason)?;
+        write!(f, "{} failed: {}", self.call.as_str(), self.fault.reason)?;
         if let Some(detail) = self.detail {
             write!(f, " ({detail})")?;
         }

@@ -104,7 +104,7 @@ pub(crate) type Canned = dyn Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync
 
 /// One request to be sent.
 pub struct Call {
-    endpoint: CallName,
+    name: CallName,
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
@@ -114,23 +114,23 @@ pub struct Call {
 
 impl Call {
     /// A GET of `path` below the source's API path.
-    pub fn get(endpoint: CallName, path: impl Into<String>) -> Self {
-        Self::new(endpoint, Method::GET, path)
+    pub fn get(name: CallName, path: impl Into<String>) -> Self {
+        Self::new(name, Method::GET, path)
     }
 
     /// A POST without a body.
-    pub fn post(endpoint: CallName, path: impl Into<String>) -> Self {
-        Self::new(endpoint, Method::POST, path)
+    pub fn post(name: CallName, path: impl Into<String>) -> Self {
+        Self::new(name, Method::POST, path)
     }
 
     /// A DELETE, only ever of the exporter's own token.
-    pub fn delete(endpoint: CallName, path: impl Into<String>) -> Self {
-        Self::new(endpoint, Method::DELETE, path)
+    pub fn delete(name: CallName, path: impl Into<String>) -> Self {
+        Self::new(name, Method::DELETE, path)
     }
 
-    fn new(endpoint: CallName, method: Method, path: impl Into<String>) -> Self {
+    fn new(name: CallName, method: Method, path: impl Into<String>) -> Self {
         Self {
-            endpoint,
+            name,
             method,
             path: path.into(),
             query: Vec::new(),
@@ -371,17 +371,17 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
-        let endpoint = call.endpoint;
+        let name = call.name;
         // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        self.meters.request_sent(endpoint);
+        self.meters.request_sent(name);
         self.has_asked.store(true, Ordering::Relaxed);
-        let mut request =
-            InFlight { api: self, started: Instant::now(), endpoint, is_answered: false };
+        let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let outcome = self.exchange(call).await.and_then(|answer| {
-            let failed = |fault| ApiError { endpoint, fault, detail: None, may_have_arrived: true };
+            let failed =
+                |fault| ApiError { call: name, fault, detail: None, may_have_arrived: true };
             judge(&answer).map_err(failed)
         });
         request.is_answered = true;
@@ -403,15 +403,15 @@ impl Api {
     }
 
     async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
-        let endpoint = call.endpoint;
+        let name = call.name;
         #[cfg(any(test, feature = "fuzzing"))]
         if let Some(canned) = &self.canned {
-            let (status, body) = canned(endpoint);
+            let (status, body) = canned(name);
             let body = json::readable(Wiped::from(body));
             return Ok(Answer { status, retry_after: None, body });
         }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
-            endpoint,
+            call: name,
             fault: Fault::new(reason),
             detail,
             may_have_arrived: true,
@@ -480,13 +480,13 @@ async fn read_body(
 struct InFlight<'a> {
     api: &'a Api,
     started: Instant,
-    endpoint: CallName,
+    name: CallName,
     is_answered: bool,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.api.meters.request_took(self.endpoint, self.started.elapsed());
+        self.api.meters.request_took(self.name, self.started.elapsed());
         if !self.is_answered && Instant::now() >= self.api.deadline.end() {
             self.api.meters.request_failed(Reason::Timeout);
         }

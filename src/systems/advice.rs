@@ -13,7 +13,7 @@ pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
         Failure::Request(error) => {
             let reason = error.fault.reason;
             let own = error.fault.advice;
-            let own = own.or_else(|| profile.advice_for(reason, Some(error.endpoint)));
+            let own = own.or_else(|| profile.advice_for(reason, Some(error.call)));
             own.map_or_else(|| of_reason(profile, reason, error.detail), Cow::Borrowed)
         }
         Failure::Timeout => of_reason(profile, Reason::Timeout, None),
@@ -139,7 +139,7 @@ mod tests {
     fn of(profile: &Profile, reason: Reason, detail: Option<&'static str>) -> String {
         let call = profile.calls[0];
         let error =
-            ApiError { endpoint: call, fault: Fault::new(reason), detail, may_have_arrived: true };
+            ApiError { call, fault: Fault::new(reason), detail, may_have_arrived: true };
         advice(profile, &Failure::Request(error)).into_owned()
     }
 
@@ -163,7 +163,7 @@ mod tests {
     fn a_code_says_more_than_its_reason() {
         let fault = Fault::new(Reason::Vendor).advise(Some("switch it on"));
         let error =
-            ApiError { endpoint: CallName("login"), fault, detail: None, may_have_arrived: true };
+            ApiError { call: CallName("login"), fault, detail: None, may_have_arrived: true };
         let profile = catalogue().profiles()[0];
         assert_eq!(advice(profile, &Failure::Request(error)), "switch it on");
     }

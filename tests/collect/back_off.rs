@@ -163,9 +163,8 @@ async fn what_was_learnt_survives_reloads_for_an_hour() {
         config(&[crate::common::source(vendor, &simulator.base_url(vendor), &lines)])
     };
     let bench = Bench::new(&yaml(&[])).await;
-    let count = |call: &str| {
-        simulator.requests(vendor, "").iter().filter(|seen| seen.endpoint == call).count()
-    };
+    let count =
+        |call: &str| simulator.requests(vendor, "").iter().filter(|seen| seen.call == call).count();
     assert!(up(&bench).await);
     let rooms = count("conference/get");
     assert!(rooms > 0);

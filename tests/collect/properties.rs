@@ -472,7 +472,7 @@ async fn right_answers(simulator: &Simulator, vendor: Vendor) -> Vec<(&'static s
     let client = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answers: Vec<(&'static str, Value)> = Vec::new();
     for seen in simulator.requests(vendor, "") {
-        if answers.iter().any(|(endpoint, _)| *endpoint == seen.endpoint) {
+        if answers.iter().any(|(call, _)| *call == seen.call) {
             continue;
         }
         let method = reqwest::Method::from_bytes(seen.method.as_bytes()).unwrap();
@@ -484,7 +484,7 @@ async fn right_answers(simulator: &Simulator, vendor: Vendor) -> Vec<(&'static s
             }
         }
         let answer = request.send().await.unwrap().bytes().await.unwrap();
-        answers.push((seen.endpoint, serde_json::from_slice(&answer).unwrap_or_default()));
+        answers.push((seen.call, serde_json::from_slice(&answer).unwrap_or_default()));
     }
     answers
 }
@@ -567,7 +567,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
             simulator.reset_lockouts();
             simulator.clear_requests();
             for (number, (call, always, instead)) in all.iter().enumerate() {
-                let (endpoint, right) = call.get(&answers);
+                let (call, right) = call.get(&answers);
                 let body = match instead {
                     Instead::Json(value) => value.to_string().into_bytes(),
                     Instead::Bytes(bytes) => bytes.clone(),
@@ -580,7 +580,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
                 let times = if *always { None } else { Some(1) };
                 let instance = number.to_string();
                 simulator.expire_tokens(vendor, &instance);
-                simulator.inject(vendor, &instance, Some(endpoint), Fault::Body(body), times);
+                simulator.inject(vendor, &instance, Some(call), Fault::Body(body), times);
             }
             let bench = Bench::new(&yaml).await;
             // Each source is asked twice: what was sent may also be remembered.

@@ -107,7 +107,7 @@ fn calls() -> String {
     let mut table = String::from("| `vendor` | Calls (the label `call`) |\n|---|---|\n");
     for profile in catalogue().profiles() {
         let calls: Vec<_> =
-            profile.calls.iter().map(|endpoint| format!("`{}`", endpoint.as_str())).collect();
+            profile.calls.iter().map(|call| format!("`{}`", call.as_str())).collect();
         let _ = writeln!(table, "| `{profile}` | {} |", calls.join(", "));
     }
     table

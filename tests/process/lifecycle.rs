@@ -30,14 +30,14 @@ async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
 }
 
-fn count(simulator: &Simulator, vendor: Vendor, instance: &str, endpoint: &str) -> usize {
-    simulator.requests(vendor, instance).iter().filter(|seen| seen.endpoint == endpoint).count()
+fn count(simulator: &Simulator, vendor: Vendor, instance: &str, call: &str) -> usize {
+    simulator.requests(vendor, instance).iter().filter(|seen| seen.call == call).count()
 }
 
-/// Waits until the simulator has seen `endpoint` that often.
-async fn asked(simulator: &Simulator, instance: &str, endpoint: &str, times: usize) {
-    let look = async || count(simulator, PBX, instance, endpoint);
-    until(endpoint, look, |seen| *seen >= times).await;
+/// Waits until the simulator has seen `call` that often.
+async fn asked(simulator: &Simulator, instance: &str, call: &str, times: usize) {
+    let look = async || count(simulator, PBX, instance, call);
+    until(call, look, |seen| *seen >= times).await;
 }
 
 async fn reload(exporter: &Exporter, yaml: &str) -> StatusCode {
@@ -73,8 +73,8 @@ async fn on_sigterm_scrapes_finish_and_every_token_is_given_back() {
     let Some(exporter) = Arc::into_inner(exporter) else { panic!("still in use") };
     let (status, log) = exporter.wait();
     assert_eq!(status.code(), Some(0), "{log}");
-    for (vendor, endpoint) in LOG_OUT {
-        assert_eq!(count(&simulator, vendor, "", endpoint), 1, "{vendor:?}");
+    for (vendor, call) in LOG_OUT {
+        assert_eq!(count(&simulator, vendor, "", call), 1, "{vendor:?}");
         assert_eq!(simulator.live_tokens(vendor, ""), 0, "{vendor:?}");
     }
 }

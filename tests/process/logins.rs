@@ -39,8 +39,8 @@ async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
 }
 
-fn count(simulator: &Simulator, vendor: Vendor, instance: &str, endpoint: &str) -> usize {
-    simulator.requests(vendor, instance).iter().filter(|seen| seen.endpoint == endpoint).count()
+fn count(simulator: &Simulator, vendor: Vendor, instance: &str, call: &str) -> usize {
+    simulator.requests(vendor, instance).iter().filter(|seen| seen.call == call).count()
 }
 
 /// A source named `name` of the simulator's `instance`, with its right credentials.

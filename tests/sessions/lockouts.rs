@@ -11,7 +11,7 @@ use crate::common::{Bench, config, source, wait::later};
 const VENDOR: Vendor = Vendor::YeastarP;
 
 fn logins(simulator: &Simulator) -> usize {
-    simulator.requests(VENDOR, "").iter().filter(|seen| seen.endpoint == "get_token").count()
+    simulator.requests(VENDOR, "").iter().filter(|seen| seen.call == "get_token").count()
 }
 
 /// A P-Series that answers a login with 70004 and `more` keys.

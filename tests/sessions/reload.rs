@@ -18,8 +18,8 @@ async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
 }
 
-fn count(simulator: &Simulator, vendor: Vendor, endpoint: &str) -> usize {
-    simulator.requests(vendor, "").iter().filter(|seen| seen.endpoint == endpoint).count()
+fn count(simulator: &Simulator, vendor: Vendor, call: &str) -> usize {
+    simulator.requests(vendor, "").iter().filter(|seen| seen.call == call).count()
 }
 
 async fn is_up(bench: &Bench) -> bool {

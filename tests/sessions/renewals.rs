@@ -61,7 +61,7 @@ async fn every_fault(vendor: Vendor, call: &'static str, due: Duration) {
             }
             Honest => {}
         }
-        let asked = simulator.requests(vendor, name).iter().any(|request| request.endpoint == call);
+        let asked = simulator.requests(vendor, name).iter().any(|request| request.call == call);
         assert!(asked, "{name}");
         simulator.clear_faults();
         assert_eq!(up(&bench, false).await, !matches!(effect, HeldBack(_)), "{name} is over");
@@ -131,8 +131,7 @@ async fn a_token_outlasts_a_login_that_is_refused() {
         let refused = Fault::VendorError(code.to_owned());
         simulator.inject(vendor, "", Some(login), refused, None);
         later(Duration::from_secs(due)).await;
-        let tried =
-            || simulator.requests(vendor, "").iter().filter(|r| r.endpoint == login).count();
+        let tried = || simulator.requests(vendor, "").iter().filter(|r| r.call == login).count();
         for (wait, logins) in [(0, 2), (0, 2), (59, 2), (2, 3), (61, 3)] {
             later(Duration::from_secs(wait)).await;
             assert!(up(&bench, false).await, "{vendor:?}");

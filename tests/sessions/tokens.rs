@@ -41,7 +41,7 @@ async fn an_expired_token_is_replaced_once_within_the_scrape() {
         assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
         let requests = simulator.requests(vendor, "");
         // The P-Series has a call to get a token for an older one.
-        let refreshed = requests.iter().filter(|seen| seen.endpoint == "refresh_token").count();
+        let refreshed = requests.iter().filter(|seen| seen.call == "refresh_token").count();
         let logins = bench.own().sum("conferencing_logins_total", &[]);
         assert_eq!(logins + refreshed as f64, 2.0, "{vendor:?}");
     }

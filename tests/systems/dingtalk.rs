@@ -125,8 +125,8 @@ impl Bench {
         self.simulator.truth(Vendor::Dingtalk, "")
     }
 
-    fn inject(&self, endpoint: &str, fault: Fault) {
-        self.simulator.inject(Vendor::Dingtalk, "", Some(endpoint), fault, Some(1));
+    fn inject(&self, call: &str, fault: Fault) {
+        self.simulator.inject(Vendor::Dingtalk, "", Some(call), fault, Some(1));
     }
 
     /// Replaces the meetings.
@@ -140,7 +140,7 @@ impl Bench {
         let requests = self.simulator.requests(Vendor::Dingtalk, "");
         self.simulator.clear_requests();
         assert!(requests.iter().all(|request| !request.forbidden), "a call nobody may make");
-        let count = |endpoint| requests.iter().filter(|r| r.endpoint == endpoint).count();
+        let count = |call| requests.iter().filter(|r| r.call == call).count();
         let ids = |body: &str| -> Vec<String> {
             let body: Value = serde_json::from_str(body).unwrap();
             serde_json::from_value(body["conferenceIdList"].clone()).unwrap()
@@ -150,7 +150,7 @@ impl Bench {
             lists: count(LIST),
             queries: requests
                 .iter()
-                .filter(|request| request.endpoint == QUERY)
+                .filter(|request| request.call == QUERY)
                 .map(|request| ids(&request.body))
                 .collect(),
         }
@@ -518,15 +518,15 @@ async fn throttling_answers_hold_requests_back_for_their_time() {
         (Fault::StatusJson(403, r#"{"punish":"deny"}"#.to_owned()), Reason::RateLimited, 300),
         (page, Reason::RateLimited, 300),
     ] {
-        for endpoint in [TOKEN, LIST, QUERY] {
+        for call in [TOKEN, LIST, QUERY] {
             let bench = Bench::new(settings()).await;
-            bench.inject(endpoint, fault.clone());
+            bench.inject(call, fault.clone());
             assert_eq!(bench.fail().await.reason(), reason, "{fault:?}");
             bench.asked();
             assert_eq!(bench.errors(), [(reason, 1)], "{fault:?}");
             pass(Duration::from_millis(1_000 * seconds - 900)).await;
             let Failure::HeldBack { reason: held, .. } = bench.fail().await else {
-                panic!("{endpoint} is asked after {fault:?}")
+                panic!("{call} is asked after {fault:?}")
             };
             assert_eq!(held, reason);
             assert!(bench.asked().is_nothing());
@@ -566,7 +566,7 @@ async fn an_address_that_is_not_allowed_does_not_log_in_for_ten_minutes() {
 #[tokio::test]
 async fn failures_have_their_reasons() {
     let code = |code: &str| Fault::VendorError(code.to_owned());
-    for (endpoint, fault, reason) in [
+    for (call, fault, reason) in [
         (LIST, code("Forbidden.AccessDenied.AccessTokenPermissionDenied"), Reason::Forbidden),
         (LIST, code("Forbidden.AccessDenied.IpNotInWhiteList"), Reason::Forbidden),
         (TOKEN, code("Forbidden.AccessDenied.IpNotInWhiteList"), Reason::Forbidden),
@@ -593,11 +593,11 @@ async fn failures_have_their_reasons() {
         (LIST, Fault::VendorErrorStatus(400, "somethingNew".to_owned()), Reason::Http4xx),
     ] {
         let bench = Bench::new(settings()).await;
-        bench.inject(endpoint, fault.clone());
+        bench.inject(call, fault.clone());
         let failure = bench.fail().await;
-        assert_eq!(failure.reason(), reason, "{endpoint} {fault:?}");
-        assert_eq!(bench.errors(), [(reason, 1)], "{endpoint} {fault:?}");
-        if endpoint != TOKEN {
+        assert_eq!(failure.reason(), reason, "{call} {fault:?}");
+        assert_eq!(bench.errors(), [(reason, 1)], "{call} {fault:?}");
+        if call != TOKEN {
             assert_true(&bench.observe().await, &bench.truth());
         }
     }

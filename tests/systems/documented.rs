@@ -8,9 +8,9 @@ use simulator::{Fault, Options, Simulator, Vendor};
 use crate::common::{Bench, config, source};
 
 /// The measures of a source whose one room query answers `body`.
-async fn rooms(vendor: Vendor, endpoint: &str, body: &[u8]) -> Vec<(String, f64)> {
+async fn rooms(vendor: Vendor, call: &str, body: &[u8]) -> Vec<(String, f64)> {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    simulator.inject(vendor, "", Some(endpoint), Fault::Body(body.to_vec()), None);
+    simulator.inject(vendor, "", Some(call), Fault::Body(body.to_vec()), None);
     let yaml = config(&[source(vendor, &simulator.base_url(vendor), &["live: false"])]);
     let scraped = Bench::new(&yaml).await.scrape().await;
     assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0));

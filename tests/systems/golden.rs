@@ -124,8 +124,8 @@ async fn requests_are_the_documented_ones() {
         let mut texts: Vec<String> = Vec::new();
         for request in &requests {
             assert!(!request.forbidden, "{name}: {request:?}");
-            let endpoint = request.endpoint;
-            let known = calls_of(vendor).iter().any(|known| known.as_str() == endpoint);
+            let call = request.call;
+            let known = calls_of(vendor).iter().any(|known| known.as_str() == call);
             assert!(known, "{name}: {request:?}");
             texts.push(written(request));
         }

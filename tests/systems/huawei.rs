@@ -45,8 +45,8 @@ fn requests(simulator: &Simulator) -> Vec<Request> {
     simulator.requests(HUAWEI, "")
 }
 
-fn asked(simulator: &Simulator, endpoint: &str) -> usize {
-    requests(simulator).iter().filter(|request| request.endpoint == endpoint).count()
+fn asked(simulator: &Simulator, call: &str) -> usize {
+    requests(simulator).iter().filter(|request| request.call == call).count()
 }
 
 fn up(scraped: &Exposition) -> bool {
@@ -73,7 +73,7 @@ async fn lists_give_the_numbers() {
     assert!(up(&scraped));
     let truth = simulator.truth(HUAWEI, "");
     assert_truth(&scraped, HUAWEI, &truth, &live_and(&[INVITED, MODERATORS]));
-    let calls: Vec<_> = requests(&simulator).iter().map(|request| request.endpoint).collect();
+    let calls: Vec<_> = requests(&simulator).iter().map(|request| request.call).collect();
     assert_eq!(calls, ["appauth", "conferences/online", "conferences"]);
     for (capability, there) in
         [("conferences_scheduled", 1.0), ("participants_muted", 0.0), ("invitees", 0.0)]
@@ -211,7 +211,7 @@ async fn an_account_logs_in_as_well() {
     assert_eq!(conferences(&scraped, "scheduled"), Some(1.0));
     bench.engine.shutdown().await;
     let requests = requests(&simulator);
-    assert_eq!(requests[0].endpoint, "account_login");
+    assert_eq!(requests[0].call, "account_login");
     assert_eq!(
         serde_json::from_str::<serde_json::Value>(&requests[0].body).unwrap(),
         serde_json::json!({ "account": "demo@example.com", "clientType": 72, "createTokenType": 0 })
@@ -240,8 +240,8 @@ async fn without_discovery_only_the_configured_meetings_count() {
     let labels = [("state", "joined")];
     let joined = held.joined() as f64;
     assert_eq!(scraped.value("conferencing_participants", &labels), Some(joined));
-    for endpoint in ["confDetail", "control_token", "realTimeInfo"] {
-        assert_eq!(asked(&simulator, endpoint), 1, "{endpoint}");
+    for call in ["confDetail", "control_token", "realTimeInfo"] {
+        assert_eq!(asked(&simulator, call), 1, "{call}");
     }
 }
 
@@ -331,9 +331,9 @@ async fn lists_come_in_pages() {
     let scraped = bench.scrape().await;
     let truth = simulator.truth(HUAWEI, "");
     assert_truth(&scraped, HUAWEI, &truth, &live_and(&[INVITED, MODERATORS]));
-    let offsets = |endpoint: &str| {
+    let offsets = |call: &str| {
         let requests = requests(&simulator);
-        let pages = requests.iter().filter(|request| request.endpoint == endpoint);
+        let pages = requests.iter().filter(|request| request.call == call);
         pages.map(|page| page.query("offset").unwrap().to_owned()).collect::<Vec<_>>()
     };
     assert_eq!(offsets("conferences/online"), ["0", "500", "1000"]);
@@ -341,13 +341,13 @@ async fn lists_come_in_pages() {
     assert_eq!(offsets("conferences"), ["0", "500", "1000", "1500", "2000"]);
 
     for fault in [Fault::LyingTotal(1_000_000), Fault::RepeatPages, Fault::DuplicateItems] {
-        for endpoint in ["conferences/online", "conferences"] {
+        for call in ["conferences/online", "conferences"] {
             simulator.clear_faults();
             simulator.clear_requests();
-            simulator.inject(HUAWEI, "", Some(endpoint), fault.clone(), None);
+            simulator.inject(HUAWEI, "", Some(call), fault.clone(), None);
             let scraped = bench.scrape().await;
-            assert!(up(&scraped), "{fault:?} {endpoint}");
-            assert!(offsets(endpoint).len() <= 6, "{fault:?} {endpoint}");
+            assert!(up(&scraped), "{fault:?} {call}");
+            assert!(offsets(call).len() <= 6, "{fault:?} {call}");
             if !matches!(fault, Fault::RepeatPages) {
                 assert_truth(&scraped, HUAWEI, &truth, &live_and(&[INVITED, MODERATORS]));
             }
@@ -360,7 +360,7 @@ async fn a_login_is_signed_and_names_user_and_company() {
     let simulator = simulator().await;
     let bench = Bench::new(&yaml(&simulator, &["user_id: user01", "corp_id: \"77\""])).await;
     assert!(up(&bench.scrape().await));
-    let login = requests(&simulator).into_iter().find(|r| r.endpoint == "appauth").unwrap();
+    let login = requests(&simulator).into_iter().find(|r| r.call == "appauth").unwrap();
     let authorization = login.header("authorization").unwrap();
     let signature = authorization.strip_prefix("HMAC-SHA256 signature=").unwrap();
     assert_eq!(&signature[64..], ",access=ZGVtby1hcHAtaWQ=");
@@ -399,16 +399,16 @@ async fn a_meeting_that_ends_meanwhile_is_no_error() {
     let lines = ["details: true", "attendees: true", &known];
     let hosted = Bench::new(&yaml(&simulator, &lines)).await;
     let listed = Bench::new(&yaml(&simulator, &lines[..2])).await;
-    for (endpoint, code) in [
+    for (call, code) in [
         ("confDetail", "MMC.111070005"),
         ("online/conf-attendee", "MMC.111070005"),
         ("control_token", "MMC.111072005"),
         ("realTimeInfo", "MMC.111072005"),
     ] {
         let over = Fault::VendorErrorStatus(400, code.into());
-        simulator.inject(HUAWEI, "", Some(endpoint), over, None);
+        simulator.inject(HUAWEI, "", Some(call), over, None);
         for bench in [&hosted, &listed] {
-            assert!(up(&bench.scrape().await), "{endpoint}");
+            assert!(up(&bench.scrape().await), "{call}");
         }
         simulator.clear_faults();
     }
@@ -537,8 +537,8 @@ async fn failures_have_their_reasons() {
         "control_token",
         "realTimeInfo",
     ];
-    for endpoint in endpoints {
-        let hosted = matches!(endpoint, "control_token" | "realTimeInfo");
+    for call in endpoints {
+        let hosted = matches!(call, "control_token" | "realTimeInfo");
         let lines = if hosted {
             vec![known.as_str()]
         } else {
@@ -546,9 +546,9 @@ async fn failures_have_their_reasons() {
         };
         for (fault, reason) in &table {
             let bench = Bench::new(&yaml(&simulator, &lines)).await;
-            simulator.inject(HUAWEI, "", Some(endpoint), fault.clone(), None);
+            simulator.inject(HUAWEI, "", Some(call), fault.clone(), None);
             let scraped = bench.scrape().await;
-            assert!(!up(&scraped), "{endpoint} {fault:?}");
+            assert!(!up(&scraped), "{call} {fault:?}");
             assert_eq!(
                 scraped
                     .names_of("huawei_meeting")
@@ -558,23 +558,23 @@ async fn failures_have_their_reasons() {
                 0
             );
             let found = reasons(&bench);
-            assert_eq!(found.keys().collect::<Vec<_>>(), [reason], "{endpoint} {fault:?}");
+            assert_eq!(found.keys().collect::<Vec<_>>(), [reason], "{call} {fault:?}");
             simulator.clear_faults();
-            assert!(up(&bench.scrape().await), "{endpoint} {fault:?}");
+            assert!(up(&bench.scrape().await), "{call} {fault:?}");
             // What is not known to be about something else may be about the token.
             let doubtful = matches!(*reason, "vendor" | "forbidden");
             let logins = bench.own().sum("conferencing_logins_total", &[]);
-            assert!(logins == 1.0 || doubtful && logins == 2.0, "{endpoint} {fault:?}: {logins}");
+            assert!(logins == 1.0 || doubtful && logins == 2.0, "{call} {fault:?}: {logins}");
             bench.engine.shutdown().await;
         }
         // Silence for as long as it asks for.
         let bench = Bench::new(&yaml(&simulator, &lines)).await;
         let flow = Fault::VendorErrorStatus(400, "MMC.100000429".into());
-        simulator.inject(HUAWEI, "", Some(endpoint), flow, Some(1));
+        simulator.inject(HUAWEI, "", Some(call), flow, Some(1));
         assert!(!up(&bench.scrape().await));
         simulator.clear_requests();
         assert!(!up(&bench.scrape().await));
-        assert_eq!(requests(&simulator).len(), 0, "{endpoint}");
+        assert_eq!(requests(&simulator).len(), 0, "{call}");
         assert_eq!(reasons(&bench).keys().collect::<Vec<_>>(), ["rate_limited"]);
     }
 }

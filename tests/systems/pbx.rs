@@ -54,9 +54,9 @@ async fn room_details_are_asked_for_rarely() {
     }
     let rooms = simulator.truth(vendor, "").rooms.unwrap();
     let requests = simulator.requests(vendor, "");
-    let gets = requests.iter().filter(|request| request.endpoint == "conference/get").count();
+    let gets = requests.iter().filter(|request| request.call == "conference/get").count();
     assert_eq!(gets as u64, rooms);
-    assert!(requests.iter().filter(|request| request.endpoint == "conference/list").count() > 3);
+    assert!(requests.iter().filter(|request| request.call == "conference/list").count() > 3);
 }
 
 #[tokio::test]
@@ -91,7 +91,7 @@ async fn firmware_without_the_live_call_is_no_error_and_not_asked_again() {
         assert_eq!(bench.errors("vendor"), 0.0);
         let asked = || {
             let calls = ["conference/query_ongoing_conference", "conference/query_in_session"];
-            let live = |r: &&simulator::Request| calls.contains(&r.endpoint);
+            let live = |r: &&simulator::Request| calls.contains(&r.call);
             simulator.requests(vendor, "").iter().filter(live).count()
         };
         assert_eq!(asked(), 1, "{vendor:?}");
@@ -343,7 +343,7 @@ async fn an_empty_room_does_not_hide_the_others() {
         let asked = || {
             let requests = simulator.requests(vendor, "");
             simulator.clear_requests();
-            requests.iter().filter(|request| request.endpoint == live).count() as u64
+            requests.iter().filter(|request| request.call == live).count() as u64
         };
         assert_eq!(asked(), 1 + truth.rooms.unwrap(), "{vendor:?}");
         assert_eq!(bench.errors("vendor"), 0.0);
@@ -377,6 +377,6 @@ async fn the_only_room_is_asked_for_once() {
     let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
     let scraped = Bench::new(&yaml).await.scrape().await;
     assert_truth(&scraped, vendor, &simulator.truth(vendor, ""), &[]);
-    let live = |request: &&simulator::Request| request.endpoint == "conference/query_in_session";
+    let live = |request: &&simulator::Request| request.call == "conference/query_in_session";
     assert_eq!(simulator.requests(vendor, "").iter().filter(live).count(), 1);
 }

@@ -57,20 +57,20 @@ pub(crate) async fn answer(
         now: Instant::now(),
         wall: SystemTime::now(),
     };
-    let (endpoint, fault, number) = {
+    let (name, fault, number) = {
         let mut instance = lock(&instance);
         instance.advance();
-        let endpoint = system.endpoint(&instance, &call);
-        let fault = instance.take_fault(endpoint.unwrap_or("other"));
-        let record = || instance.recorded().begin(recorded(&parts, &call, endpoint));
+        let name = system.name(&instance, &call);
+        let fault = instance.take_fault(name.unwrap_or("other"));
+        let record = || instance.recorded().begin(recorded(&parts, &call, name));
         let number = shared.options.record.then(record);
-        (endpoint, fault, number)
+        (name, fault, number)
     };
     if matches!(fault, Some(Fault::RepeatPages)) {
         call.query = first_page(call.query);
     }
     let description = shared.description(vendor);
-    let judgement = Judgement { description, system, instance, call, endpoint, fault, number };
+    let judgement = Judgement { description, system, instance, call, name, fault, number };
     let reply = match judgement.fault {
         Some(Fault::JudgeLater(delay)) => {
             // In a task of its own: this one ends when the client leaves.
@@ -99,7 +99,7 @@ struct Judgement {
     system: &'static dyn HttpSystem,
     instance: Arc<Mutex<Instance>>,
     call: Call,
-    endpoint: Option<&'static str>,
+    name: Option<&'static str>,
     fault: Option<Fault>,
     /// Of the recorded request.
     number: Option<u64>,
@@ -108,7 +108,7 @@ struct Judgement {
 impl Judgement {
     /// Lets the call have its effect, unless the fault says otherwise, and makes what goes out.
     async fn reply(self, quirks: bool) -> io::Result<Reply> {
-        let Self { description, system, instance, mut call, endpoint, fault, number } = self;
+        let Self { description, system, instance, mut call, name, fault, number } = self;
         // Tokens live from when they are issued, not from when they were asked for.
         if matches!(fault, Some(Fault::JudgeLater(_))) {
             (call.now, call.wall) = (Instant::now(), SystemTime::now());
@@ -116,13 +116,13 @@ impl Judgement {
         let right = fault
             .as_ref()
             .is_none_or(Fault::needs_answer)
-            .then(|| system.answer(&mut lock(&instance), endpoint, &call));
+            .then(|| system.answer(&mut lock(&instance), name, &call));
         let forbidden = right.as_ref().is_some_and(|answer| answer.forbidden);
         let reply = match (fault, right) {
             (Some(fault), right) => {
                 // Compressing a very large body takes a while, and other connections share this thread.
                 let reply = move || {
-                    let main_keys = endpoint.map_or(&[][..], |endpoint| system.main_keys(endpoint));
+                    let main_keys = name.map_or(&[][..], |name| system.main_keys(name));
                     let failure = |code: &str| system.failure(code);
                     fault.reply(right, &failure, main_keys, description)
                 };
@@ -169,19 +169,19 @@ fn plain(system: &dyn HttpSystem, quirks: bool, right: Answer) -> Reply {
     Reply::to(&right, payload)
 }
 
-fn recorded(parts: &Parts, call: &Call, endpoint: Option<&'static str>) -> Request {
+fn recorded(parts: &Parts, call: &Call, name: Option<&'static str>) -> Request {
     let header = |(name, value): (&hyper::header::HeaderName, &HeaderValue)| {
         (name.as_str().to_owned(), String::from_utf8_lossy(value.as_bytes()).into_owned())
     };
     Request {
         at: call.wall,
-        endpoint: endpoint.unwrap_or("other"),
+        call: name.unwrap_or("other"),
         method: parts.method.to_string(),
         path: call.path.clone(),
         query: call.query.clone(),
         headers: parts.headers.iter().map(header).collect(),
         body: String::from_utf8_lossy(&call.body).into_owned(),
-        forbidden: endpoint.is_none(),
+        forbidden: name.is_none(),
         status: 0,
     }
 }

@@ -90,12 +90,12 @@ impl Connection {
             now: Instant::now(),
             wall: SystemTime::now(),
         };
-        let endpoint = self.conversation.endpoint(&message);
+        let name = self.conversation.name(&message);
         let (fault, number) = {
             let mut instance = lock(&self.instance);
             instance.advance();
-            let fault = instance.take_fault(endpoint.unwrap_or("other"));
-            let record = || instance.recorded().begin(recorded(&message, endpoint));
+            let fault = instance.take_fault(name.unwrap_or("other"));
+            let record = || instance.recorded().begin(recorded(&message, name));
             let number = self.shared.options.record.then(record);
             (fault, number)
         };
@@ -106,7 +106,7 @@ impl Connection {
         let right = fault
             .as_ref()
             .is_none_or(Fault::needs_answer)
-            .then(|| self.conversation.answer(&mut lock(&self.instance), endpoint, &message));
+            .then(|| self.conversation.answer(&mut lock(&self.instance), name, &message));
         let forbidden = right.as_ref().is_some_and(|answer| answer.forbidden);
         let hang_up = right.as_ref().is_some_and(|answer| answer.hang_up);
         let reply = self.reply(fault, right, &message);
@@ -163,16 +163,16 @@ impl Connection {
     }
 }
 
-fn recorded(message: &Message, endpoint: Option<&'static str>) -> Request {
+fn recorded(message: &Message, name: Option<&'static str>) -> Request {
     Request {
         at: message.wall,
-        endpoint: endpoint.unwrap_or("other"),
+        call: name.unwrap_or("other"),
         method: String::new(),
         path: String::new(),
         query: Vec::new(),
         headers: Vec::new(),
         body: message.text.clone(),
-        forbidden: endpoint.is_none(),
+        forbidden: name.is_none(),
         status: 0,
     }
 }

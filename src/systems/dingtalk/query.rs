@@ -302,7 +302,7 @@ impl Queries<'_> {
     /// Counts a refusal that turned out to be a failure of the request.
     fn give_up(&self, fault: Fault, detail: &'static str) -> Failure {
         self.authorized.api().meters.request_failed(fault.reason);
-        ApiError { endpoint: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()
+        ApiError { call: QUERY, fault, detail: Some(detail), may_have_arrived: true }.into()
     }
 }
 

@@ -110,7 +110,7 @@ impl SimulatedSystem for Dingtalk {
 }
 
 impl HttpSystem for Dingtalk {
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
         let path = instance.below("", &call.path)?;
         match (&call.method, path) {
             (&Method::GET, "/v1.0/conference/orgConferences") => Some("orgConferences"),
@@ -128,13 +128,13 @@ impl HttpSystem for Dingtalk {
     fn answer(
         &self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         call: &Call,
     ) -> Answer {
-        match endpoint {
+        match name {
             None => Answer::ok(&json!({ "errcode": 404, "errmsg": "请求的URI地址不存在" })),
             Some("access_token") => login(instance, call),
-            Some(endpoint) => {
+            Some(name) => {
                 let Some(token) = call.header("x-acs-dingtalk-access-token") else {
                     return failed("AuthenticationFailed.MissingParameter");
                 };
@@ -143,7 +143,7 @@ impl HttpSystem for Dingtalk {
                     TokenState::Unknown => return failed(&instance.unknown_token(TOKEN_REFUSED)),
                     TokenState::Expired | TokenState::KickedOut => return failed(TOKEN_REFUSED),
                 }
-                if endpoint == "orgConferences" { list(instance, call) } else { batch(instance, call) }
+                if name == "orgConferences" { list(instance, call) } else { batch(instance, call) }
             }
         }
     }
@@ -152,8 +152,8 @@ impl HttpSystem for Dingtalk {
         failed(code)
     }
 
-    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
-        match endpoint {
+    fn main_keys(&self, name: &str) -> &'static [&'static str] {
+        match name {
             "access_token" => &["accessToken", "access_token"],
             "orgConferences" => &["onGoingConfList"],
             _ => &["infos"],

@@ -113,7 +113,7 @@ impl SimulatedSystem for HuaweiMeeting {
 }
 
 impl HttpSystem for HuaweiMeeting {
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
         let path = instance.below("", &call.path)?;
         match (&call.method, path) {
             (&Method::POST, "/v2/usg/acs/auth/appauth") => Some("appauth"),
@@ -134,10 +134,10 @@ impl HttpSystem for HuaweiMeeting {
     fn answer(
         &self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         call: &Call,
     ) -> Answer {
-        match endpoint {
+        match name {
             None => Answer::json(
                 404,
                 &failure("APIG.0101", "The API does not exist or has not been published"),
@@ -146,9 +146,9 @@ impl HttpSystem for HuaweiMeeting {
             Some("account_login") => login::account(instance, call),
             Some("control_token") => meetings::control_token(instance, call),
             Some("realTimeInfo") => meetings::real_time_info(instance, call),
-            Some(endpoint) => match authorise(instance, call) {
+            Some(name) => match authorise(instance, call) {
                 Err(refusal) => refusal,
-                Ok(token) => match endpoint {
+                Ok(token) => match name {
                     "token_logout" => {
                         instance.sessions.revoke(&token);
                         // No body is documented for this one.
@@ -167,8 +167,8 @@ impl HttpSystem for HuaweiMeeting {
         failed(status_of(code), code)
     }
 
-    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
-        match endpoint {
+    fn main_keys(&self, name: &str) -> &'static [&'static str] {
+        match name {
             "appauth" | "account_login" => &["accessToken"],
             "realTimeInfo" => &["participants"],
             _ => &["data"],

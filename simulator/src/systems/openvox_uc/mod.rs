@@ -60,28 +60,28 @@ impl SimulatedSystem for OpenvoxUc {
 }
 
 impl HttpSystem for OpenvoxUc {
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
-        pbx::endpoint(instance, &DESCRIPTION, API_PATH, call)
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        pbx::name(instance, &DESCRIPTION, API_PATH, call)
     }
 
     fn answer(
         &self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         call: &Call,
     ) -> Answer {
-        let Some(endpoint) = endpoint else { return pbx::unsupported(call) };
+        let Some(name) = name else { return pbx::unsupported(call) };
         // `type=xml` asks for another format; without it JSON is the default.
         if call.query("type").is_some_and(|kind| kind != "json") {
             return failed("10002");
         }
-        if endpoint == "login" {
+        if name == "login" {
             return pbx::login(instance, call, None);
         }
         if let Err(refusal) = pbx::authorise(instance, call) {
             return refusal;
         }
-        match endpoint {
+        match name {
             "heartbeat" => pbx::heartbeat(call),
             "logout" => pbx::logout(instance, call),
             "conference/query" => rooms(instance, call),
@@ -93,8 +93,8 @@ impl HttpSystem for OpenvoxUc {
         failed(code)
     }
 
-    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
-        pbx::main_keys(endpoint)
+    fn main_keys(&self, name: &str) -> &'static [&'static str] {
+        pbx::main_keys(name)
     }
 
     fn headers(&self) -> &'static [(&'static str, &'static str)] {

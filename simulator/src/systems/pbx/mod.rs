@@ -56,8 +56,8 @@ pub(super) const fn description(name: &'static str) -> Description {
 }
 
 /// The key of a call's answer that a client cannot do without.
-pub(super) fn main_keys(endpoint: &str) -> &'static [&'static str] {
-    match endpoint {
+pub(super) fn main_keys(name: &str) -> &'static [&'static str] {
+    match name {
         "login" => &["token"],
         "conference/query" | "conference/query_in_session" => &["conferences", "conference"],
         _ => &["status"],
@@ -73,7 +73,7 @@ pub(super) fn secrets() -> Vec<String> {
 pub(super) const CLOSE: (&str, &str) = ("connection", "close");
 
 /// The read call this is, if it is one.
-pub(super) fn endpoint(
+pub(super) fn name(
     instance: &Instance,
     description: &Description,
     api_path: &str,
@@ -83,7 +83,7 @@ pub(super) fn endpoint(
     if call.method != hyper::Method::POST {
         return None;
     }
-    description.calls.iter().copied().find(|endpoint| *endpoint == path)
+    description.calls.iter().copied().find(|name| *name == path)
 }
 
 pub(super) fn failed(errno: &str) -> Answer {

@@ -104,7 +104,7 @@ impl SimulatedSystem for YeastarP {
 }
 
 impl HttpSystem for YeastarP {
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
         let path = instance.below(API_PATH, &call.path)?;
         match (&call.method, path) {
             (&Method::POST, "/get_token") => Some("get_token"),
@@ -122,18 +122,18 @@ impl HttpSystem for YeastarP {
     fn answer(
         &self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         call: &Call,
     ) -> Answer {
-        let Some(endpoint) = endpoint else { return failed(NOT_EXISTED) };
+        let Some(name) = name else { return failed(NOT_EXISTED) };
         // Compulsory on every request; the code for its absence is not documented.
         if call.header("user-agent").is_none_or(str::is_empty) {
             return failed(PARAMETER);
         }
-        match endpoint {
+        match name {
             "get_token" => get_token(instance, call),
             "refresh_token" => refresh_token(instance, call),
-            _ => with_token(instance, endpoint, call),
+            _ => with_token(instance, name, call),
         }
     }
 
@@ -144,8 +144,8 @@ impl HttpSystem for YeastarP {
         }
     }
 
-    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
-        match endpoint {
+    fn main_keys(&self, name: &str) -> &'static [&'static str] {
+        match name {
             "get_token" | "refresh_token" => &["access_token"],
             "del_token" => &["errcode"],
             _ => &["data"],
@@ -157,7 +157,7 @@ impl HttpSystem for YeastarP {
     }
 }
 
-fn with_token(instance: &mut Instance, endpoint: &'static str, call: &Call) -> Answer {
+fn with_token(instance: &mut Instance, name: &'static str, call: &Call) -> Answer {
     let token = call.query("access_token").unwrap_or_default();
     // No code of its own for a missing or unknown token is documented.
     match instance.sessions.state(&TokenKind::Access, token, call.now) {
@@ -167,7 +167,7 @@ fn with_token(instance: &mut Instance, endpoint: &'static str, call: &Call) -> A
         }
         TokenState::Expired | TokenState::KickedOut => return failed(TOKEN_EXPIRED),
     }
-    match endpoint {
+    match name {
         "del_token" => {
             instance.sessions.revoke(token);
             Answer::ok(&json!({ "errcode": 0, "errmsg": "SUCCESS" }))

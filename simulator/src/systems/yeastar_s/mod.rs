@@ -66,24 +66,24 @@ impl SimulatedSystem for YeastarS {
 }
 
 impl HttpSystem for YeastarS {
-    fn endpoint(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
-        pbx::endpoint(instance, &DESCRIPTION, API_PATH, call)
+    fn name(&self, instance: &Instance, call: &Call) -> Option<&'static str> {
+        pbx::name(instance, &DESCRIPTION, API_PATH, call)
     }
 
     fn answer(
         &self,
         instance: &mut Instance,
-        endpoint: Option<&'static str>,
+        name: Option<&'static str>,
         call: &Call,
     ) -> Answer {
-        let Some(endpoint) = endpoint else { return pbx::unsupported(call) };
-        if endpoint == "login" {
+        let Some(name) = name else { return pbx::unsupported(call) };
+        if name == "login" {
             return pbx::login(instance, call, Some("TCP"));
         }
         if let Err(refusal) = pbx::authorise(instance, call) {
             return refusal;
         }
-        match endpoint {
+        match name {
             "heartbeat" => pbx::heartbeat(call),
             "logout" => pbx::logout(instance, call),
             "conference/query" => rooms(instance, call),
@@ -95,8 +95,8 @@ impl HttpSystem for YeastarS {
         failed(code)
     }
 
-    fn main_keys(&self, endpoint: &str) -> &'static [&'static str] {
-        pbx::main_keys(endpoint)
+    fn main_keys(&self, name: &str) -> &'static [&'static str] {
+        pbx::main_keys(name)
     }
 
     fn headers(&self) -> &'static [(&'static str, &'static str)] {
