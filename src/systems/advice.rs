@@ -138,8 +138,7 @@ mod tests {
 
     fn of(profile: &Profile, reason: Reason, detail: Option<&'static str>) -> String {
         let call = profile.calls[0];
-        let error =
-            ApiError { call, fault: Fault::new(reason), detail, may_have_arrived: true };
+        let error = ApiError { call, fault: Fault::new(reason), detail, may_have_arrived: true };
         advice(profile, &Failure::Request(error)).into_owned()
     }
 

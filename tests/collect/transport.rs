@@ -18,7 +18,8 @@ use tokio::{
 };
 
 use crate::common::{
-    Bench, binary::Exporter, config, entry, source, tls::Authority, wait::PATIENCE,
+    Bench, binary::Exporter, config, entry, refusing::Refusing, source, tls::Authority,
+    wait::PATIENCE,
 };
 
 const PBX: Vendor = Vendor::YeastarS;
@@ -203,10 +204,8 @@ async fn connections_names_and_handshakes_fail_differently() {
     let plain = format!("https://{}", address(&simulator));
     assert_eq!(outcome(&plain, &[]).await, "tls", "no TLS at an https address");
 
-    let closed = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let refused = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
-    assert_eq!(outcome(&refused, &[]).await, "connect");
+    let refusing = Refusing::new();
+    assert_eq!(outcome(&refusing.url(), &[]).await, "connect");
     assert_eq!(outcome("http://no-such-host.invalid", &[]).await, "dns");
 
     let authority = Authority::new();

@@ -6,23 +6,18 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    net::TcpListener,
 };
 
 use conferencing_exporter::model::Measure;
 use simulator::{Conference, Fault, Options, Presence, Simulator, Vendor};
 
-use crate::common::{Bench, assert_truth, config, entry, exposition::Exposition, hosts, source};
+use crate::common::{
+    Bench, assert_truth, config, entry, exposition::Exposition, hosts, refusing::Refusing, source,
+};
 
 const SIZES: &str = "conferencing_conferences_by_size";
 const PARTICIPANTS: &str = "conferencing_conference_participants";
 const DROPPED: &str = "conferencing_conference_series_dropped";
-
-/// An address of this machine where nobody answers.
-fn unused_address() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    format!("http://{}", listener.local_addr().unwrap())
-}
 
 /// The reasons why `name` is down, by its series of `conferencing_source_failure`.
 fn failure(scraped: &Exposition, name: &str) -> Vec<String> {
@@ -100,10 +95,10 @@ async fn capacity_and_interval_are_shown_as_configured_also_while_the_source_is_
     let capacity = "capacity: { conferences: 8, participants: 120 }";
     let login = ["username: api", "password: demo-password-not-secret"];
     let lines = |more: &[&'static str]| [&login, more].concat();
-    let up = simulator.base_url(vendor);
+    let (up, down) = (simulator.base_url(vendor), Refusing::new());
     let yaml = config(&[
         entry("up", vendor, &up, &lines(&[capacity, "min_interval: 90s"])),
-        entry("down", vendor, &unused_address(), &lines(&[capacity])),
+        entry("down", vendor, &down.url(), &lines(&[capacity])),
         entry("half", vendor, &up, &lines(&["capacity: { participants: 30 }"])),
         entry("none", vendor, &up, &lines(&[])),
     ]);
@@ -134,10 +129,11 @@ async fn a_source_that_is_down_says_why_and_stops_when_it_is_back() {
         format!("password_file: {}", secret.display()),
         format!("conference_ids_file: {}", ids.display()),
     );
+    let refusing = Refusing::new();
     let pbx = |name: &str, password: &str, more: &[&str]| {
         let lines = [&["username: api", password], more].concat();
         let url =
-            if name == "connect" { unused_address() } else { simulator.instance_url(vendor, name) };
+            if name == "connect" { refusing.url() } else { simulator.instance_url(vendor, name) };
         entry(name, vendor, &url, &lines)
     };
     let right = "password: demo-password-not-secret";

@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod exposition;
 pub mod faults;
+pub mod refusing;
 pub mod slow;
 pub mod tls;
 pub mod wait;

@@ -18,6 +18,7 @@ use crate::{
         BINARY, Exporter, Log, NO_SOURCES, Response, address_of, config, exit_of, request, run,
         simulator, write_config,
     },
+    refusing::Refusing,
     wait::wait,
 };
 
@@ -97,8 +98,8 @@ fn the_health_check_asks_the_exporter_of_the_same_options() {
     };
     assert_eq!(check(&["--web.route-prefix=x"]), 0);
     assert_eq!(check(&[]), 1);
-    let free = TcpListener::bind("127.0.0.1:0").expect("port").local_addr().expect("address");
-    let arguments = ["healthcheck", "--web.listen-address", &free.to_string()];
+    let refusing = Refusing::new();
+    let arguments = ["healthcheck", "--web.listen-address", &refusing.address.to_string()];
     assert_eq!(run(exporter.directory.path(), &arguments).0, 1);
 }
 

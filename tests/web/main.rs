@@ -1,6 +1,8 @@
 //! The web server: endpoints, TLS and passwords, limits of connections, start and stop.
 
 mod harness;
+#[path = "../common/refusing.rs"]
+mod refusing;
 #[path = "../common/wait.rs"]
 mod wait;
 
