@@ -89,7 +89,10 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
         Reason::TooLarge => "raise max_response_bytes",
         Reason::Redirect if is_cloud => "the address redirects: use the one it names as base_url",
         Reason::Redirect => {
-            return format!("the address redirects: use https and port {port}").into();
+            return format!(
+                "the address redirects: use the port of the API (usually {port}), or https"
+            )
+            .into();
         }
     };
     text.into()

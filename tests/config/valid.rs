@@ -13,7 +13,7 @@ use conferencing_exporter::{
     config::{
         Capacity, Conferences, Config, Identify, LoadError, Loaded, Settings, Source, Tls,
         duration::{InvalidDuration, format_duration, parse_duration, parse_size},
-        keys::{CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, TLS_KEYS},
+        keys::{CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, TLS_KEYS},
         secret::SecretSource,
     },
     systems::{catalogue, dingtalk, huawei_meeting, pbx::Settings as Pbx, yeastar_p},
@@ -47,12 +47,6 @@ fn own<T: Settings>(source: &Source) -> &T {
 }
 
 /// Every key of a system's own, those of the entries of a list included.
-fn own_keys() -> Vec<&'static Key> {
-    let own: Vec<_> = catalogue().profiles().iter().flat_map(|profile| profile.own()).collect();
-    let below = own.iter().map(|key| key.entry_keys());
-    below.flatten().copied().chain(own.iter().copied()).collect()
-}
-
 fn exposed(source: &SecretSource) -> String {
     source.read_now().unwrap().expose_secret().to_owned()
 }
@@ -62,21 +56,8 @@ fn the_shipped_example_is_valid_and_has_all_vendors() {
     let loaded = Config::load(Path::new("exporter.yaml"), catalogue().profiles()).unwrap();
     let kinds: Vec<_> = loaded.config.sources.iter().map(|source| source.profile).collect();
     assert_eq!(kinds, catalogue().profiles());
-    let ports: Vec<_> = loaded.config.sources.iter().map(|s| s.base_url.port().unwrap()).collect();
-    assert_eq!(ports, [19681, 19682, 19683, 19684, 19685]);
-    let text = std::fs::read_to_string("exporter.yaml").unwrap();
-    for key in own_keys()
-        .into_iter()
-        .chain([COMMON, TLS_KEYS, CAPACITY_KEYS, CONFERENCE_KEYS].into_iter().flatten().copied())
-    {
-        let shown = key.names().iter().any(|name| text.contains(&format!(" {name}: ")));
-        assert!(
-            shown
-                || text.contains(&format!(" {}:\n", key.name))
-                || text.contains(&format!(" {}:  ", key.name)),
-            "{}",
-            key.name
-        );
+    for (source, port) in loaded.config.sources.iter().zip(19681..) {
+        assert_eq!(source.base_url.port(), Some(port), "{}: the demo's port", source.name);
     }
     // Its secrets are public; any other warning would be a bad example.
     for warning in loaded.warnings {

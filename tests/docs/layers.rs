@@ -168,22 +168,3 @@ fn every_system_has_a_folder_and_every_folder_is_a_system_or_shared() {
         .collect();
     assert_eq!(folders, expected);
 }
-
-/// What is kept outside of `src` for each system.
-#[test]
-fn every_system_has_examples_and_a_fuzz_target() {
-    let targets: String = files(Path::new("fuzz/fuzz_targets"))
-        .iter()
-        .map(|file| fs::read_to_string(file).unwrap())
-        .collect();
-    for profile in catalogue().profiles() {
-        let examples = fs::read_dir(Path::new("tests/data").join(profile.name));
-        assert!(examples.is_ok_and(|mut files| files.next().is_some()), "{profile}: no examples");
-        assert!(targets.contains(&format!("vendor: {profile}\n")), "{profile}: no fuzz target");
-        for call in profile.calls {
-            let file = format!("{}.json", call.as_str().replace('/', "_"));
-            let path = Path::new("fuzz/right").join(profile.name).join(file);
-            assert!(path.exists(), "{} is missing", path.display());
-        }
-    }
-}

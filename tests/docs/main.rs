@@ -3,3 +3,4 @@
 mod layers;
 mod readme;
 mod reliability;
+mod systems;

@@ -46,7 +46,7 @@ impl System for OpenvoxUc {
         name: "openvox_uc",
         title: "OpenVox UC",
         base_url: None,
-        usual_port: 8088,
+        usual_port: 9011,
         api_path: "/api/v0.0.1",
         min_interval: "0s",
         logins: pbx::LOGINS,

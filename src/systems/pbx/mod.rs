@@ -99,10 +99,6 @@ impl Flavour {
 
 pub(super) const ADVICE: &[Advice] = &[
     Advice::new(
-        Reason::Connect,
-        "check host and port of base_url (usually https and 8088), and that the API is switched on in the PBX",
-    ),
-    Advice::new(
         Reason::Auth,
         "check username and password of the API user (not of the web interface), and that the API is switched on",
     )
