@@ -52,7 +52,7 @@ impl Target {
             let (status, body) = answers(call.as_str());
             (StatusCode::from_u16(status).unwrap_or(StatusCode::OK), body)
         };
-        let api = Api::new(&self.config, self.client.clone(), meters).answered_by(Box::new(canned));
+        let api = Api::new(&self.config, self.client.clone(), meters).answered_by(Arc::new(canned));
         let Some(system) = systems::catalogue().start(&self.config) else { return Vec::new() };
         let mut outcomes = Vec::new();
         for _ in 0..2 {

@@ -88,6 +88,9 @@ struct Changing {
 /// An account: the kind of system, its address, and the user of the login.
 type AccountKey = (&'static str, Url, String);
 
+/// Makes another handle of the handle of a source.
+pub type Adapter = dyn Fn(&config::Source, Api) -> Api + Send + Sync;
+
 /// All sources.
 pub struct Engine {
     sources: ArcSwap<Vec<Arc<Source>>>,
@@ -95,6 +98,8 @@ pub struct Engine {
     catalogue: Catalogue,
     /// Where sources are collected; `None`: on the runtime of the caller.
     runtime: Option<Handle>,
+    /// What is done to the handle of each source; `None`: nothing.
+    adapter: Option<Box<Adapter>>,
     /// One change at a time.
     changing: Mutex<Changing>,
     /// Sessions that were dropped and are still in use, or log out.
@@ -109,6 +114,7 @@ impl Engine {
             own,
             catalogue,
             runtime: None,
+            adapter: None,
             changing: Mutex::default(),
             closing: TaskTracker::new(),
         }
@@ -118,6 +124,13 @@ impl Engine {
     #[must_use]
     pub fn collecting_on(self, runtime: Handle) -> Self {
         Self { runtime: Some(runtime), ..self }
+    }
+
+    /// The same, which sends the requests of each source with what `adapter` makes of its handle: to
+    /// record answers, or to take them from a recording.
+    #[must_use]
+    pub fn adapting(self, adapter: Box<Adapter>) -> Self {
+        Self { adapter: Some(adapter), ..self }
     }
 
     /// The sources as configured now, in the order of the file.
@@ -239,6 +252,9 @@ impl Engine {
         };
         let fingerprint = client.fingerprint;
         let mut api = Api::new(&config, client, meters);
+        if let Some(adapter) = &self.adapter {
+            api = adapter(&config, api);
+        }
         let (system, memory) = match old {
             Some(old) if is_same_way && config.asks_like(&old.config) => {
                 (Some(Arc::clone(&old.system)), old.handed_over())

@@ -17,7 +17,7 @@ mod source;
 mod thread;
 
 pub use budget::Budget;
-pub use engine::{Engine, EngineError, Selected, Selection};
+pub use engine::{Adapter, Engine, EngineError, Selected, Selection};
 pub use rows::{Row, Rows};
 pub use source::{LastFailure, Report, Snapshot, Source, SourceStatus};
 pub use thread::CollectorThread;

@@ -21,8 +21,8 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Failure, Fault, client::SharedClient, json, resolver::DnsError,
-    retry_after, wiped::Wiped,
+    ApiError, Consequence, Failure, Fault, Observer, StandIn, client::SharedClient, json,
+    resolver::DnsError, retry_after, wiped::Wiped,
 };
 use crate::{
     config, limits,
@@ -82,8 +82,8 @@ pub struct Api {
     has_asked: Arc<AtomicBool>,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
-    #[cfg(any(test, feature = "fuzzing"))]
-    canned: Option<Arc<Canned>>,
+    observer: Option<Arc<dyn Observer>>,
+    stand_in: Option<Arc<dyn StandIn>>,
 }
 
 /// How a source is reached, and within which limits.
@@ -98,13 +98,10 @@ struct Way {
     peer: Mutex<Option<SocketAddr>>,
 }
 
-/// Answers in place of a source: the status and the body for each call.
-#[cfg(any(test, feature = "fuzzing"))]
-pub(crate) type Canned = dyn Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync;
-
 /// One request to be sent.
 pub struct Call {
     name: CallName,
+    about: String,
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
@@ -131,12 +128,21 @@ impl Call {
     fn new(name: CallName, method: Method, path: impl Into<String>) -> Self {
         Self {
             name,
+            about: String::new(),
             method,
             path: path.into(),
             query: Vec::new(),
             headers: HeaderMap::new(),
             body: None,
         }
+    }
+
+    /// Says which of several calls of this name it is, by the one meeting or room it is about:
+    /// their answers come in any order, and a recording must tell them apart.
+    #[must_use]
+    pub fn about(mut self, id: impl ToString) -> Self {
+        self.about = id.to_string();
+        self
     }
 
     /// Adds a query parameter.
@@ -179,6 +185,7 @@ impl Call {
 pub struct Answer {
     /// HTTP status.
     pub status: StatusCode,
+    content_type: Option<HeaderValue>,
     retry_after: Option<String>,
     body: Wiped,
 }
@@ -190,6 +197,11 @@ impl Answer {
     /// [`Reason::Decode`] for anything but a JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
         json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
+    }
+
+    /// The answer's `Content-Type`, if it is text.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_ref()?.to_str().ok()
     }
 
     /// The answer's raw bytes, for what is not JSON.
@@ -267,16 +279,22 @@ impl Api {
             deadline: Deadline::new(Instant::now() + source.timeout),
             has_asked: Arc::default(),
             meters,
-            #[cfg(any(test, feature = "fuzzing"))]
-            canned: None,
+            observer: None,
+            stand_in: None,
         }
     }
 
     /// The same handle, with answers from within the process.
-    #[cfg(any(test, feature = "fuzzing"))]
     #[must_use]
-    pub fn answered_by(mut self, canned: Box<Canned>) -> Self {
-        self.canned = Some(canned.into());
+    pub fn answered_by(mut self, stand_in: Arc<dyn StandIn>) -> Self {
+        self.stand_in = Some(stand_in);
+        self
+    }
+
+    /// The same handle, whose answers `observer` sees as well.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = Some(observer);
         self
     }
 
@@ -356,8 +374,7 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
-        #[cfg(any(test, feature = "fuzzing"))]
-        if self.canned.is_some() {
+        if self.stand_in.is_some() {
             return self.send_now(call, judge).await;
         }
         let Ok(_permit) = self.way.in_flight.acquire().await else { return Err(Failure::Timeout) };
@@ -379,7 +396,13 @@ impl Api {
         self.meters.request_sent(name);
         self.has_asked.store(true, Ordering::Relaxed);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
-        let outcome = self.exchange(call).await.and_then(|answer| {
+        let observer =
+            self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
+        let answer = self.exchange(call).await;
+        if let Some((observer, number)) = observer {
+            observer.came(number, answer.as_ref());
+        }
+        let outcome = answer.and_then(|answer| {
             let failed =
                 |fault| ApiError { call: name, fault, detail: None, may_have_arrived: true };
             judge(&answer).map_err(failed)
@@ -404,18 +427,18 @@ impl Api {
 
     async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
         let name = call.name;
-        #[cfg(any(test, feature = "fuzzing"))]
-        if let Some(canned) = &self.canned {
-            let (status, body) = canned(name);
-            let body = json::readable(Wiped::from(body));
-            return Ok(Answer { status, retry_after: None, body });
-        }
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             call: name,
             fault: Fault::new(reason),
             detail,
             may_have_arrived: true,
         };
+        if let Some(stand_in) = &self.stand_in {
+            let (status, body) =
+                stand_in.answer(name, &call.about).map_err(|reason| failed((reason, None)))?;
+            let body = json::readable(Wiped::from(body));
+            return Ok(Answer { status, content_type: None, retry_after: None, body });
+        }
         let way = &self.way;
         let mut request = way
             .client
@@ -446,11 +469,14 @@ impl Api {
             .get(RETRY_AFTER)
             .and_then(|value| value.to_str().ok())
             .map(str::to_owned);
+        let content_type = response.headers().get(CONTENT_TYPE).cloned();
         match read_body(response, way.max_response_bytes).await {
-            Ok(body) => Ok(Answer { status, retry_after, body: json::readable(body) }),
+            Ok(body) => {
+                Ok(Answer { status, content_type, retry_after, body: json::readable(body) })
+            }
             // The status says more than an error page that is too large or badly packed.
             Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
-                Ok(Answer { status, retry_after, body: Wiped::default() })
+                Ok(Answer { status, content_type, retry_after, body: Wiped::default() })
             }
             Err(problem) => Err(failed(problem)),
         }

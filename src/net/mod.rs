@@ -7,6 +7,7 @@ mod error;
 mod exchange;
 pub(crate) mod json;
 pub mod lenient;
+mod observe;
 mod resolver;
 mod throttle;
 pub(crate) mod tls;
@@ -15,4 +16,5 @@ mod wiped;
 
 pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Answer, Api, Call, Deadline};
+pub use observe::{Observer, StandIn};
 pub use throttle::retry_after;

@@ -376,7 +376,7 @@ impl Bench {
             .unwrap();
         let _entered = runtime.enter();
         let api = Api::new(&source, client, meters)
-            .answered_by(Box::new(|_| (StatusCode::OK, Vec::new())));
+            .answered_by(Arc::new(|_| (StatusCode::OK, Vec::new())));
         drop(_entered);
         Self { runtime, api }
     }

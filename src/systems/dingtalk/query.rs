@@ -245,6 +245,7 @@ impl Queries<'_> {
             .send(
                 |token| {
                     Call::post(QUERY, "/v1.0/conference/videoConferences/query")
+                        .about(ids.first().copied().unwrap_or_default())
                         .secret_header(TOKEN_HEADER, token.expose_secret())
                         .json(&body)
                 },

@@ -154,6 +154,7 @@ impl Hosts {
         // tried, even if the collection was dropped meanwhile.
         let calls = |api: Api| async move {
             let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
+                .about(&id)
                 .query("conferenceID", &id)
                 .secret_header("x-password", password.expose_secret())
                 .header("x-login-type", "1");
@@ -194,6 +195,7 @@ async fn real_time_info(
     token: &SecretString,
 ) -> Result<Option<Live>, Failure> {
     let call = Call::get(REAL_TIME_INFO, "/v1/mmc/control/conferences/realTimeInfo")
+        .about(id)
         .query("conferenceID", id)
         .secret_header("x-conference-authorization", token.expose_secret());
     api.send(call, |answer| {

@@ -345,6 +345,7 @@ pub(super) async fn invited(authorized: &Authorized<'_, Login>, id: &str) -> Res
         .send(
             |token| {
                 authorised(Call::get(DETAIL, "/v1/mmc/management/conferences/confDetail"), token)
+                    .about(id)
                     .query("conferenceID", id)
                     .query("offset", 0)
                     // Only their number matters.
@@ -372,6 +373,7 @@ pub(super) async fn hosts_present(
                 |token| {
                     let path = "/v1/mmc/management/conferences/online/conf-attendee";
                     authorised(Call::get(ATTENDEES, path), token)
+                        .about(id)
                         .query("conf_id", id)
                         .query("offset", paging.offset)
                         .query("limit", PAGE)

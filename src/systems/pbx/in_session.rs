@@ -68,11 +68,11 @@ impl LiveQuery {
         if self.missing.is_known() {
             return Ok(None);
         }
-        let live = match self.ask(authorized, numbers, &count).await? {
+        let live = match self.ask(authorized, numbers, "", &count).await? {
             Asked::Live(live) => live,
             Asked::NoSuchConference => {
                 let rooms = rooms.iter().filter(|room| *room != numbers && !room.is_empty());
-                let asked = rooms.map(|room| self.ask(authorized, room, &count));
+                let asked = rooms.map(|room| self.ask(authorized, room, room, &count));
                 let mut all = Live::new(self.conferences);
                 for room in try_join_all(asked).await? {
                     match room {
@@ -98,12 +98,13 @@ impl LiveQuery {
         &self,
         authorized: &Authorized<'_, Md5Login>,
         numbers: &str,
+        about: &str,
         count: &impl Fn(&Answer) -> Result<Live<'static>, Refusal<Code>>,
     ) -> Result<Asked, Failure> {
         let body = json!({ "number": numbers });
         authorized
             .send(
-                |token| self.flavour.call(IN_SESSION, token).json(&body),
+                |token| self.flavour.call(IN_SESSION, token).about(about).json(&body),
                 |answer| match count(answer) {
                     Ok(live) => Ok(Asked::Live(live)),
                     Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {

@@ -307,6 +307,7 @@ impl YeastarP {
             .send(
                 |token| {
                     Call::get(GET, "/conference/get")
+                        .about(id)
                         .query("id", id)
                         .query("access_token", token.access.expose_secret())
                 },

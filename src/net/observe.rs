@@ -1,0 +1,32 @@
+//! Who may see the answers of a source besides the module that asks, and who may give them in its
+//! place: a recording that is made, or one that is replayed.
+
+use hyper::StatusCode;
+
+use super::{Answer, ApiError};
+use crate::model::{CallName, Reason};
+
+/// Sees every answer of a source, as it came.
+pub trait Observer: Send + Sync {
+    /// A call goes out; `about` tells which of several of its name it is, and is empty where there
+    /// is one only. Returns the number to tell its outcome by. A call that is given up has none.
+    fn asked(&self, call: CallName, about: &str) -> usize;
+
+    /// What came of the call of that number.
+    fn came(&self, number: usize, outcome: Result<&Answer, &ApiError>);
+}
+
+/// Answers in place of a source. No request leaves the process.
+pub trait StandIn: Send + Sync {
+    /// The status and body that answer a call.
+    ///
+    /// # Errors
+    /// Why the call has no answer.
+    fn answer(&self, call: CallName, about: &str) -> Result<(StatusCode, Vec<u8>), Reason>;
+}
+
+impl<F: Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync> StandIn for F {
+    fn answer(&self, call: CallName, _: &str) -> Result<(StatusCode, Vec<u8>), Reason> {
+        Ok(self(call))
+    }
+}
