@@ -91,8 +91,8 @@ keys! {
         "Unique name of the source: the `source` label of all its series.";
     VENDOR = "vendor" Kind::Vendor, None, "Kind of system.";
     BASE_URL = "base_url" Kind::BaseUrl, None,
-        "Address of the system, http or https; may carry a path prefix (a PBX behind a reverse proxy).";
-    API_PATH = "api_path" Kind::ApiPath, None, "Path prefix of the vendor's API version.";
+        "Address of the system, http or https, which may carry a path prefix (a PBX behind a reverse proxy); tcp or tls, host and port for systems that speak a text protocol.";
+    API_PATH = "api_path" Kind::ApiPath, None, "Path prefix of the vendor's API version, where it speaks HTTP.";
     LABELS = "labels" Kind::Labels, None,
         "Static labels for all series of the source; not one the exporter sets itself.";
     TIMEOUT = "timeout" Kind::Duration(Duration::from_millis(1), DAY), Some("10s"),
@@ -106,7 +106,7 @@ keys! {
     TLS = "tls" Kind::Section(TLS_KEYS), None,
         "How to verify the system's certificate, and the client certificate; without it this machine's root certificates are trusted.";
     PROXY_URL = "proxy_url" Kind::ProxyUrl, None,
-        "Proxy to use, http, https or socks5; may carry credentials. Without it the usual environment variables hold.";
+        "Proxy to use, http, https or socks5; may carry credentials. Without it the usual environment variables hold. Not for tcp and tls.";
     CAPACITY = "capacity" Kind::Section(CAPACITY_KEYS), None,
         "What the system is licensed or sized for; shown as metrics, for panels and alerts that tell how full it is.";
     CONFERENCES = "conferences" Kind::Section(CONFERENCE_KEYS), None, "Per-conference series.";

@@ -26,7 +26,7 @@ pub(crate) mod tls;
 pub use error::{LoadError, Problem};
 pub use file::Position;
 pub use load::Loaded;
-pub use profile::{Advice, OwnSettings, Profile, Reading, Settings};
+pub use profile::{Advice, OwnSettings, Profile, Reading, Settings, Transport};
 pub use schema::{reference, schema};
 pub use section::Section;
 pub(crate) use section::io_reason;

@@ -21,9 +21,11 @@ pub struct Profile {
     /// Address of the cloud, the default of `base_url`; `None`: the user runs the system,
     /// and must give its address.
     pub base_url: Option<&'static str>,
+    /// How it is spoken to.
+    pub transport: Transport,
     /// The TCP port it usually answers on, for advice.
     pub usual_port: u16,
-    /// Default of `api_path`.
+    /// Default of `api_path`; nothing where there are no paths.
     pub api_path: &'static str,
     /// Default of `min_interval`.
     pub min_interval: &'static str,
@@ -38,12 +40,42 @@ pub struct Profile {
     pub calls: &'static [CallName],
     /// The `User-Agent` the system demands; `None`: any will do.
     pub user_agent: Option<&'static str>,
-    /// Whether a connection serves more than one request. A PBX that closes its connections after
-    /// each answer, and does not always say so, would lose the next request on one.
-    pub keeps_connections: bool,
     /// What to check when this system fails, where that differs from the advice for all systems. The
     /// first entry that matches is used.
     pub advice: &'static [Advice],
+}
+
+/// How a system is spoken to: which addresses its configuration takes, and how long its
+/// connections last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// Requests over HTTP.
+    Http {
+        /// Whether a connection serves more than one request. A PBX that closes its connections
+        /// after each answer, and does not always say so, would lose the next request on one.
+        keeps_connections: bool,
+    },
+    /// Lines of text over TCP. There is no path and no proxy, a login belongs to its connection, and
+    /// a connection lasts one collection.
+    Lines {
+        /// The port that such systems usually offer TLS on; `None`: they do not offer it themselves.
+        tls_port: Option<u16>,
+    },
+}
+
+impl Transport {
+    /// The schemes of `base_url`: in clear text, and over TLS.
+    pub const fn schemes(self) -> [&'static str; 2] {
+        match self {
+            Self::Http { .. } => ["http", "https"],
+            Self::Lines { .. } => ["tcp", "tls"],
+        }
+    }
+
+    /// Whether connections are kept from one collection to the next.
+    pub const fn keeps_connections(self) -> bool {
+        matches!(self, Self::Http { keeps_connections: true })
+    }
 }
 
 /// What a person should look at when a call failed.
@@ -131,6 +163,14 @@ impl Profile {
         self.base_url.is_some()
     }
 
+    /// The port of TLS, where it is known.
+    pub const fn tls_port(&self) -> Option<u16> {
+        match self.transport {
+            Transport::Http { .. } => Some(self.usual_port),
+            Transport::Lines { tls_port } => tls_port,
+        }
+    }
+
     /// The system's own keys: those of the logins first, then the others.
     pub fn own(&self) -> impl Iterator<Item = &'static Key> + use<> {
         self.logins.iter().flat_map(Login::keys).chain(self.keys.iter().copied())
@@ -149,7 +189,7 @@ impl Profile {
         if key.name == BASE_URL.name {
             self.base_url
         } else if key.name == API_PATH.name {
-            Some(self.api_path)
+            matches!(self.transport, Transport::Http { .. }).then_some(self.api_path)
         } else if key.name == MIN_INTERVAL.name {
             Some(self.min_interval)
         } else {

@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::{
-    Profile,
+    Profile, Transport,
     duration::{format_duration, format_size},
     keys::{
         BASE_URL, CAPACITY_KEYS, COMMON, CONFERENCE_KEYS, DEFAULT_KEYS, Key, Kind, Login, NAME,
@@ -202,12 +202,15 @@ fn system_source(profile: &'static Profile, profiles: Profiles<'_>) -> Value {
         Ok([only]) => vec![only],
         Err(several) => vec![json!({ "oneOf": several })],
     };
-    rules.push(json!({
-        "not": {
-            "properties": { "tls": { "required": ["server_name"] } },
-            "required": ["proxy_url", "tls"],
-        },
-    }));
+    rules.push(match profile.transport {
+        Transport::Http { .. } => json!({
+            "not": {
+                "properties": { "tls": { "required": ["server_name"] } },
+                "required": ["proxy_url", "tls"],
+            },
+        }),
+        Transport::Lines { .. } => json!({ "not": { "required": ["proxy_url"] } }),
+    });
     if keys.iter().any(|key| key.name == "discover") {
         let mut given = vec![json!({
             "properties": { "conference_ids": { "minItems": 1 } },
@@ -279,7 +282,7 @@ fn properties(keys: &[&Key], profile: Option<&Profile>, profiles: Profiles<'_>) 
             properties.insert(env, text(doc));
             continue;
         }
-        let mut property = kind(key, profiles);
+        let mut property = kind(key, profile, profiles);
         property["description"] = json!(key.doc);
         let default = profile.map_or(key.default, |profile| profile.default_of(key));
         if let Some(default) = default {
@@ -292,14 +295,21 @@ fn properties(keys: &[&Key], profile: Option<&Profile>, profiles: Profiles<'_>) 
     Value::Object(properties)
 }
 
-fn kind(key: &Key, profiles: Profiles<'_>) -> Value {
+fn kind(key: &Key, profile: Option<&Profile>, profiles: Profiles<'_>) -> Value {
     match &key.kind {
         Kind::Vendor => {
             let names: Vec<_> = profiles.iter().map(|profile| profile.name).collect();
             json!({ "enum": names })
         }
         Kind::BaseUrl => {
-            json!({ "type": "string", "pattern": "^https?://[^/@?#\\s]+(/[^@?#\\s]*)?$" })
+            let http = "https?://[^/@?#\\s]+(/[^@?#\\s]*)?";
+            let lines = "(tcp|tls)://[^/@?#\\s]+:[0-9]+/?";
+            let pattern = match profile.map(|profile| profile.transport) {
+                Some(Transport::Http { .. }) => format!("^{http}$"),
+                Some(Transport::Lines { .. }) => format!("^{lines}$"),
+                None => format!("^({http}|{lines})$"),
+            };
+            json!({ "type": "string", "pattern": pattern })
         }
         Kind::ProxyUrl => {
             json!({ "type": "string", "pattern": "^(https?|socks5h?)://[^/?#\\s]+/?$" })

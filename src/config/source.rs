@@ -7,7 +7,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Capacity, Conferences, Identify, Profile, ProxyUrl, Reading, Source, Tls,
+    Capacity, Conferences, Identify, Profile, ProxyUrl, Reading, Source, Tls, Transport,
     file::Value,
     keys::{self, Key},
     login::login,
@@ -47,11 +47,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
     if needs_url && section.find(&keys::BASE_URL).is_none() {
         section.missing(&keys::BASE_URL, "missing");
     }
-    if let (Some("http"), Some(place)) =
-        (common.base_url.as_ref().map(Url::scheme), section.own(keys::TLS.name))
-    {
-        let message = "`tls` has no effect: `base_url` is http";
-        section.report().warning(place.node.position, &place.path, message, None);
+    if let Some(scheme) = common.base_url.as_ref().map(Url::scheme) {
+        warn_of_no_effect(section, scheme);
     }
     let settings = profile.and_then(|profile| {
         (profile.read)(&Reading {
@@ -134,7 +131,7 @@ impl Common {
     fn read(section: &Section<'_>, profile: Option<&Profile>) -> Self {
         let default = |key: &Key| profile.and_then(|profile| profile.default_of(key));
         let base_url = match section.find(&keys::BASE_URL) {
-            Some(place) => base_url(section, &place),
+            Some(place) => base_url(section, &place, profile),
             None => default(&keys::BASE_URL).and_then(|url| Url::parse(url).ok()),
         };
         let tls = tls::read(section);
@@ -148,7 +145,7 @@ impl Common {
             min_interval: section.duration_or(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
             max_concurrency: usize::try_from(section.integer(&keys::MAX_CONCURRENCY)).unwrap_or(1),
             max_response_bytes: section.size(&keys::MAX_RESPONSE_BYTES),
-            proxy_url: proxy_url(section, &tls),
+            proxy_url: proxy_url(section, &tls, profile),
             capacity: capacity(section),
             conferences: conferences(section),
             base_url,
@@ -157,19 +154,45 @@ impl Common {
     }
 }
 
-fn base_url(section: &Section<'_>, place: &Place<'_>) -> Option<Url> {
+/// Says which keys of a source do nothing, because of the scheme of its address.
+fn warn_of_no_effect(section: &Section<'_>, scheme: &str) {
+    let is_clear = matches!(scheme, "http" | "tcp");
+    let has_no_paths = matches!(scheme, "tcp" | "tls");
+    for (key, has_no_effect) in [(&keys::TLS, is_clear), (&keys::API_PATH, has_no_paths)] {
+        if let Some(place) = section.own(key.name).filter(|_| has_no_effect) {
+            let message = format!("`{}` has no effect: `base_url` is {scheme}", key.name);
+            section.report().warning(place.node.position, &place.path, &message, None);
+        }
+    }
+}
+
+/// The address of a system; of any kind where `profile` is not known.
+fn base_url(section: &Section<'_>, place: &Place<'_>, profile: Option<&Profile>) -> Option<Url> {
     let text = section.text(&keys::BASE_URL)?;
+    let lines = profile.filter(|profile| matches!(profile.transport, Transport::Lines { .. }));
+    let like = match lines {
+        Some(profile) => format!("write it like `tcp://192.0.2.10:{}`", profile.usual_port),
+        None => "write it like `https://192.0.2.10:8088`".to_owned(),
+    };
+    let like = like.as_str();
+    let [no_such_url, no_such_scheme] = match lines {
+        Some(_) => ["not a tcp or tls URL", "the scheme is neither tcp nor tls"],
+        None => ["not an http or https URL", "the scheme is neither http nor https"],
+    };
     let wrong = |message: &str, remedy: &str| {
         section.report().error(place.node.position, &place.path, message, Some(remedy));
         None
     };
-    let like = "write it like `https://192.0.2.10:8088`";
     if !text.contains("://") {
-        return wrong("not an http or https URL", like);
+        return wrong(no_such_url, like);
     }
     let Ok(mut url) = Url::parse(&text) else { return wrong("not a URL", like) };
-    if !matches!(url.scheme(), "http" | "https") {
-        return wrong("the scheme is neither http nor https", like);
+    let has_scheme = match profile {
+        Some(profile) => profile.transport.schemes().contains(&url.scheme()),
+        None => matches!(url.scheme(), "http" | "https" | "tcp" | "tls"),
+    };
+    if !has_scheme {
+        return wrong(no_such_scheme, like);
     }
     // `https:///path` parses, with the path's first part as host.
     if text.split_once("://").is_some_and(|(_, rest)| rest.starts_with('/')) {
@@ -183,21 +206,42 @@ fn base_url(section: &Section<'_>, place: &Place<'_>) -> Option<Url> {
     }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
+    if matches!(url.scheme(), "tcp" | "tls") {
+        if !path.is_empty() {
+            return wrong("a tcp or tls URL with a path", "end it with the port");
+        }
+        if url.port().is_none() {
+            return wrong("the URL has no port", like);
+        }
+        // The parser takes the host of a scheme it does not know as it is.
+        let host = host_of(&url).and_then(|host| url.set_host(Some(&host.to_string())).ok());
+        if host.is_none() {
+            return wrong("not a host name or address", like);
+        }
+    }
     Some(url)
+}
+
+/// The host of a URL of any scheme.
+fn host_of(url: &Url) -> Option<Host> {
+    Host::parse(url.host_str()?).ok()
 }
 
 fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
     let (Some(url), Some(place)) = (url, section.find(&keys::BASE_URL)) else { return };
-    if url.scheme() == "http" && !is_loopback(url) {
-        let message = "credentials travel in clear text over http";
-        let remedy = Some("use https");
-        section.report().warning(place.node.position, &place.path, message, remedy);
+    let (message, remedy) = match url.scheme() {
+        "http" => ("credentials travel in clear text over http", "use https"),
+        "tcp" => ("logins and answers travel in clear text over tcp", "use tls"),
+        _ => return,
+    };
+    if !is_loopback(url) {
+        section.report().warning(place.node.position, &place.path, message, Some(remedy));
     }
 }
 
 /// Whether the URL leads to this machine itself.
 pub(crate) fn is_loopback(url: &Url) -> bool {
-    match url.host() {
+    match host_of(url) {
         Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
         Some(Host::Ipv4(address)) => address.is_loopback(),
         Some(Host::Ipv6(address)) => address.is_loopback(),
@@ -271,7 +315,7 @@ fn label_fault(name: &str) -> Option<(&'static str, String)> {
     None
 }
 
-fn proxy_url(section: &Section<'_>, tls: &Tls) -> Option<ProxyUrl> {
+fn proxy_url(section: &Section<'_>, tls: &Tls, profile: Option<&Profile>) -> Option<ProxyUrl> {
     let place = section.find(&keys::PROXY_URL)?;
     let text = Zeroizing::new(section.text(&keys::PROXY_URL)?);
     let at = place.node.position;
@@ -279,6 +323,12 @@ fn proxy_url(section: &Section<'_>, tls: &Tls) -> Option<ProxyUrl> {
         section.report().error(at, &place.path, message, Some(remedy));
         None
     };
+    if let Some(profile) = profile
+        && matches!(profile.transport, Transport::Lines { .. })
+    {
+        let message = format!("{profile} is not reached through a proxy: it does not speak HTTP");
+        return wrong(&message, "give `proxy_url` to the sources that need it");
+    }
     let like = "write it like `http://proxy.example:3128`";
     if !text.contains("://") {
         return wrong("not a proxy URL", like);

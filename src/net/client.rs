@@ -186,7 +186,7 @@ impl Material {
             u8::from(source.tls.insecure_skip_verify),
             u8::from(self.ca.is_some()),
             u8::from(self.identity.is_some()),
-            u8::from(source.profile.keeps_connections),
+            u8::from(source.profile.transport.keeps_connections()),
             u8::from(self.meets_tls),
         ]);
         part(source.proxy_url.as_ref().map_or("", |url| url.0.expose_secret()).as_bytes());
@@ -219,7 +219,11 @@ fn build(
         // case-insensitive.
         .http1_title_case_headers()
         .pool_idle_timeout(Duration::from_secs(75))
-        .pool_max_idle_per_host(if source.profile.keeps_connections { MOST_IDLE } else { 0 })
+        .pool_max_idle_per_host(if source.profile.transport.keeps_connections() {
+            MOST_IDLE
+        } else {
+            0
+        })
         .tls_backend_preconfigured(tls)
         .dns_resolver(Arc::new(Resolver {
             host: source.tls.server_name.as_ref().map(|_| resolvable(source)),

@@ -17,7 +17,7 @@ use tokio::{runtime::Runtime, task::JoinHandle, time::Instant};
 
 use super::{Access, Grant, Login, Session};
 use crate::{
-    config::{self, Capacity, Conferences, Identify, OwnSettings, Profile, Tls},
+    config::{self, Capacity, Conferences, Identify, OwnSettings, Profile, Tls, Transport},
     metrics::own::{Own, SourceMeters},
     model::{CallName, Reason},
     net::{Api, Call, Consequence, Deadline, Failure, Fault, client},
@@ -33,6 +33,7 @@ const PROFILE: Profile = Profile {
     name: "model",
     title: "Model",
     base_url: None,
+    transport: Transport::Http { keeps_connections: true },
     usual_port: 80,
     api_path: "",
     min_interval: "0s",
@@ -41,7 +42,6 @@ const PROFILE: Profile = Profile {
     read: |_| None,
     calls: &[LOGIN, DATA],
     user_agent: None,
-    keeps_connections: true,
     advice: &[],
 };
 

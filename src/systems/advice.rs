@@ -100,7 +100,11 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
 
 fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
     let detail = detail.unwrap_or_default();
-    let port = profile.usual_port;
+    let [clear, secure] = profile.transport.schemes();
+    let secure = match profile.tls_port() {
+        Some(port) => format!("{secure} ({port})"),
+        None => secure.to_owned(),
+    };
     let known = [
         ("self-signed", "give the system's certificate, or its CA's, as tls.ca_file"),
         (
@@ -120,14 +124,13 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
         return (*text).into();
     }
     if detail.contains("not TLS") {
-        return format!("no TLS at this port: use http in base_url, or the port of https ({port})")
+        return format!("no TLS at this port: use {clear} in base_url, or the port of {secure}")
             .into();
     }
     if profile.is_cloud() {
         return "does a proxy break TLS open? its CA goes into tls.ca_file".into();
     }
-    format!("a self-signed certificate goes into tls.ca_file; is this the port of https ({port})?")
-        .into()
+    format!("a self-signed certificate goes into tls.ca_file; is this the port of {secure}?").into()
 }
 
 #[cfg(test)]

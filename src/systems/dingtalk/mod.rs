@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{
     config::{
-        self, Advice, Conferences, OwnSettings, Profile, Reading, Section, io_reason, is_loopback,
+        self, Advice, Conferences, OwnSettings, Profile, Reading, Section, Transport, io_reason,
+        is_loopback,
         keys::{self, Key, Kind, MIN_INTERVAL},
         secret::SecretSource,
     },
@@ -134,6 +135,7 @@ impl System for Dingtalk {
         name: "dingtalk",
         title: "DingTalk",
         base_url: Some("https://api.dingtalk.com"),
+        transport: Transport::Http { keeps_connections: true },
         usual_port: 443,
         api_path: "",
         min_interval: "15m",
@@ -149,7 +151,6 @@ impl System for Dingtalk {
         read,
         calls: &[ACCESS_TOKEN, LIST, QUERY],
         user_agent: None,
-        keeps_connections: true,
         advice: &[
             Advice::new(
                 Reason::Auth,

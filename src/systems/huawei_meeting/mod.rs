@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, Advice, Conferences, OwnSettings, Profile, Reading, Section,
+        self, Advice, Conferences, OwnSettings, Profile, Reading, Section, Transport,
         keys::{self, Key, Kind},
         secret::SecretSource,
     },
@@ -156,6 +156,7 @@ impl System for HuaweiMeeting {
         name: "huawei_meeting",
         title: "Huawei Cloud Meeting",
         base_url: Some("https://api.meeting.huaweicloud.com"),
+        transport: Transport::Http { keeps_connections: true },
         usual_port: 443,
         api_path: "",
         min_interval: "30s",
@@ -177,7 +178,6 @@ impl System for HuaweiMeeting {
             control::REAL_TIME_INFO,
         ],
         user_agent: None,
-        keeps_connections: true,
         advice: &[
             Advice::new(
                 Reason::Auth,

@@ -19,7 +19,7 @@ use super::{
     },
 };
 use crate::{
-    config::{self, Conferences, Profile},
+    config::{self, Conferences, Profile, Transport},
     model::{Measure, MeasureSet, Observation, Sizes},
     net::Failure,
     session::Authorized,
@@ -46,6 +46,7 @@ impl System for OpenvoxUc {
         name: "openvox_uc",
         title: "OpenVox UC",
         base_url: None,
+        transport: Transport::Http { keeps_connections: false },
         usual_port: 9011,
         api_path: "/api/v0.0.1",
         min_interval: "0s",
@@ -54,7 +55,6 @@ impl System for OpenvoxUc {
         read: pbx::read,
         calls: pbx::CALLS,
         user_agent: None,
-        keeps_connections: false,
         advice: pbx::ADVICE,
     };
 

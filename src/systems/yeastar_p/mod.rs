@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     config::{
-        self, Advice, Conferences, OwnSettings, Profile, Reading,
+        self, Advice, Conferences, OwnSettings, Profile, Reading, Transport,
         keys::{self, Key, Kind},
         secret::SecretSource,
     },
@@ -108,6 +108,7 @@ impl System for YeastarP {
         name: "yeastar_p",
         title: "Yeastar P-Series",
         base_url: None,
+        transport: Transport::Http { keeps_connections: false },
         usual_port: 8088,
         api_path: "/openapi/v1.0",
         min_interval: "0s",
@@ -116,7 +117,6 @@ impl System for YeastarP {
         read,
         calls: &[login::GET_TOKEN, login::REFRESH_TOKEN, login::DEL_TOKEN, LIST, ONGOING, GET],
         user_agent: Some("OpenAPI"),
-        keeps_connections: false,
         advice: &[
             Advice::new(
                 Reason::Connect,

@@ -18,7 +18,7 @@ use super::{
     },
 };
 use crate::{
-    config::{self, Conferences, Profile},
+    config::{self, Conferences, Profile, Transport},
     model::{Measure, MeasureSet, Observation, Sizes},
     net::Failure,
     session::Authorized,
@@ -44,6 +44,7 @@ impl System for YeastarS {
         name: "yeastar_s",
         title: "Yeastar S-Series",
         base_url: None,
+        transport: Transport::Http { keeps_connections: false },
         usual_port: 8088,
         api_path: "/api/v2.0.0",
         min_interval: "0s",
@@ -52,7 +53,6 @@ impl System for YeastarS {
         read: pbx::read,
         calls: pbx::CALLS,
         user_agent: None,
-        keeps_connections: false,
         advice: pbx::ADVICE,
     };
 
