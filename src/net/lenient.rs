@@ -9,10 +9,7 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{
-        Error, IgnoredAny, MapAccess, SeqAccess, Visitor,
-        value::{MapAccessDeserializer, SeqAccessDeserializer},
-    },
+    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
 };
 
 /// Largest count accepted: what a float renders exactly.
@@ -269,8 +266,80 @@ impl<'de> Deserialize<'de> for IsSet {
     }
 }
 
-/// A list that may be missing, `null` or `""` where there is nothing in it, and a single object
-/// where there is one item in it.
+/// What is made of a list, item by item, while it is decoded: of a list of thousands only the sums need to stay.
+pub trait FromItems<'de>: Default {
+    /// An item of the list.
+    type Item: Deserialize<'de>;
+
+    /// Takes in one item.
+    ///
+    /// # Errors
+    /// Why it cannot be meant as an item.
+    fn add(&mut self, item: Self::Item) -> Result<(), &'static str>;
+
+    /// Takes in an object that stands where the list is expected: the one item there is.
+    ///
+    /// # Errors
+    /// Why it cannot be meant as an item.
+    fn add_the_only_one(&mut self, item: Self::Item) -> Result<(), &'static str> {
+        self.add(item)
+    }
+}
+
+impl<'de, T: Deserialize<'de>> FromItems<'de> for Vec<T> {
+    type Item = T;
+
+    fn add(&mut self, item: T) -> Result<(), &'static str> {
+        self.push(item);
+        Ok(())
+    }
+}
+
+/// What is made of a list. The list may be missing, `null` or `""` where there is nothing in it, and a
+/// single object where there is one item in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Items<T>(pub T);
+
+impl<'de, T: FromItems<'de>> Deserialize<'de> for Items<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct ItemsVisitor<T>(T);
+        impl<'de, T: FromItems<'de>> Visitor<'de> for ItemsVisitor<T> {
+            type Value = Items<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list")
+            }
+
+            fn visit_unit<E: Error>(self) -> Result<Items<T>, E> {
+                Ok(Items(self.0))
+            }
+
+            fn visit_str<E: Error>(self, value: &str) -> Result<Items<T>, E> {
+                if value.trim().is_empty() {
+                    Ok(Items(self.0))
+                } else {
+                    Err(E::custom("not a list"))
+                }
+            }
+
+            fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<Items<T>, A::Error> {
+                let item = T::Item::deserialize(MapAccessDeserializer::new(map))?;
+                self.0.add_the_only_one(item).map_err(A::Error::custom)?;
+                Ok(Items(self.0))
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(mut self, mut seq: A) -> Result<Items<T>, A::Error> {
+                while let Some(item) = seq.next_element()? {
+                    self.0.add(item).map_err(A::Error::custom)?;
+                }
+                Ok(Items(self.0))
+            }
+        }
+        deserializer.deserialize_any(ItemsVisitor(T::default()))
+    }
+}
+
+/// A list of which every item is kept.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct List<T>(pub Vec<T>);
 
@@ -282,35 +351,7 @@ impl<T> Default for List<T> {
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for List<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ListVisitor<T>(PhantomData<T>);
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
-            type Value = List<T>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list")
-            }
-
-            fn visit_unit<E: Error>(self) -> Result<List<T>, E> {
-                Ok(List::default())
-            }
-
-            fn visit_str<E: Error>(self, value: &str) -> Result<List<T>, E> {
-                if value.trim().is_empty() {
-                    Ok(List::default())
-                } else {
-                    Err(E::custom("not a list"))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<List<T>, A::Error> {
-                T::deserialize(MapAccessDeserializer::new(map)).map(|one| List(vec![one]))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, seq: A) -> Result<List<T>, A::Error> {
-                Vec::deserialize(SeqAccessDeserializer::new(seq)).map(List)
-            }
-        }
-        deserializer.deserialize_any(ListVisitor(PhantomData))
+        Items::deserialize(deserializer).map(|Items(items)| Self(items))
     }
 }
 

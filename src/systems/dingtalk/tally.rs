@@ -10,7 +10,7 @@ use crate::{
     model::{Conference, Measure, Observation, Reason, Sizes},
     net::{
         Fault,
-        lenient::{Count, List, Name, Number, Text, present},
+        lenient::{Count, Items, List, Name, Number, Text, present},
     },
     systems::Setting,
 };
@@ -45,7 +45,7 @@ struct Info<'a> {
     #[serde(default, rename = "mediaStatus")]
     media_status: Count,
     #[serde(default, rename = "userList")]
-    people: People,
+    people: Items<People>,
 }
 
 /// A meeting in progress.
@@ -86,7 +86,7 @@ impl Infos<'_> {
                 id: info.id.0.into_owned(),
                 started_at: seconds(info.start_time),
                 all_muted: info.media_status.0.map(|status| status & ALL_MUTED != 0),
-                people: info.people,
+                people: info.people.0,
             });
         }
         Ok(meetings)
@@ -129,7 +129,7 @@ impl Tally {
             return;
         }
         self.sizes.add(Some(people.joined));
-        self.people.add(people);
+        self.people.merge(people);
         self.all_muted.add(all_muted);
         if self.shown.enabled {
             let listed = listing.get(&id);

@@ -7,7 +7,6 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, HashSet},
-    fmt,
     sync::Arc,
     time::Duration,
 };
@@ -15,10 +14,7 @@ use std::{
 use futures_util::future::try_join_all;
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
 
 use super::{
@@ -31,7 +27,7 @@ use crate::{
     model::{CallName, Reason},
     net::{
         Answer, Api, ApiError, Call, Consequence, Failure, Fault,
-        lenient::{Count, Flag, List, Number, Object, Text, present},
+        lenient::{Count, Flag, FromItems, Items, List, Number, Object, Text, present},
     },
     session::{self, Session},
 };
@@ -244,7 +240,7 @@ fn control_token(answer: &Answer) -> Result<Option<(SecretString, Duration)>, Fa
 #[derive(Deserialize)]
 struct RealTimeInfo<'a> {
     #[serde(borrow, default, deserialize_with = "present")]
-    participants: Option<Participants<'a>>,
+    participants: Option<Items<Participants<'a>>>,
     #[serde(borrow, rename = "confInfo")]
     conf_info: Option<Object<ConfInfo<'a>>>,
 }
@@ -277,10 +273,12 @@ struct Participant<'a> {
     hand: Flag,
 }
 
-impl<'a> Participants<'a> {
-    /// Adds a participant; the same account on two devices is two of them.
-    fn add<E: de::Error>(&mut self, participant: Participant<'a>) -> Result<(), E> {
-        let state = participant.state.0.ok_or_else(|| E::custom("no state"))?;
+impl<'de: 'a, 'a> FromItems<'de> for Participants<'a> {
+    type Item = Object<Participant<'a>>;
+
+    /// The same account on two devices is two participants.
+    fn add(&mut self, Object(participant): Self::Item) -> Result<(), &'static str> {
+        let state = participant.state.0.ok_or("no state")?;
         let pid = participant.pid.0;
         if !pid.is_empty() {
             if self.pids.contains_key(&pid) {
@@ -303,57 +301,15 @@ impl<'a> Participants<'a> {
     }
 }
 
-impl<'de: 'a, 'a> Deserialize<'de> for Participants<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = Participants<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of participants")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<Self::Value, E> {
-                Ok(Participants::default())
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<Self::Value, E> {
-                if value.trim().is_empty() {
-                    Ok(Participants::default())
-                } else {
-                    Err(E::custom("not a list of participants"))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                let mut participants = Participants::default();
-                participants.add(Participant::deserialize(MapAccessDeserializer::new(map))?)?;
-                Ok(participants)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut participants = Participants::default();
-                while let Some(Object(participant)) =
-                    seq.next_element::<Object<Participant<'de>>>()?
-                {
-                    participants.add(participant)?;
-                }
-                Ok(participants)
-            }
-        }
-        deserializer.deserialize_any(Visitor)
-    }
-}
-
 impl Content for RealTimeInfo<'_> {
     fn is_empty(&self) -> bool {
-        self.participants.as_ref().is_none_or(|participants| participants.pids.is_empty())
+        self.participants.as_ref().is_none_or(|participants| participants.0.pids.is_empty())
     }
 }
 
 impl RealTimeInfo<'_> {
     fn live(self) -> Result<Live, Fault> {
-        let Participants { pids, mut live } =
+        let Items(Participants { pids, mut live }) =
             self.participants.ok_or(Fault::new(Reason::Decode))?;
         live.moderators = self.conf_info.map(|Object(info)| {
             let moderators: HashSet<_> =

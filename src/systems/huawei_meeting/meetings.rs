@@ -7,16 +7,12 @@
 
 use std::{
     collections::{BTreeMap, HashSet, hash_map::DefaultHasher},
-    fmt,
     hash::{Hash, Hasher},
 };
 
 use jiff::{civil::DateTime, tz::TimeZone};
 use secrecy::ExposeSecret;
-use serde::{
-    Deserialize, Deserializer,
-    de::{self, MapAccess, SeqAccess, value::MapAccessDeserializer},
-};
+use serde::Deserialize;
 
 use super::{
     codes::{self, Content},
@@ -27,7 +23,7 @@ use crate::{
     model::{CallName, Reason},
     net::{
         Call, Failure, Fault,
-        lenient::{Count, Flag, List, Name, Number, Object, Text},
+        lenient::{Count, Flag, FromItems, Items, List, Name, Number, Object, Text},
     },
     session::Authorized,
 };
@@ -180,14 +176,14 @@ impl Content for Detail {
 /// One page of the people in a meeting.
 #[derive(Deserialize)]
 struct Attendees {
-    data: People,
+    data: Items<People>,
     #[serde(default)]
     count: Count,
 }
 
 impl Content for Attendees {
     fn is_empty(&self) -> bool {
-        self.data.received == 0
+        self.data.0.received == 0
     }
 }
 
@@ -208,8 +204,10 @@ struct Person<'a> {
     role: Number,
 }
 
-impl People {
-    fn add(&mut self, person: &Person<'_>) {
+impl<'de> FromItems<'de> for People {
+    type Item = Object<Person<'de>>;
+
+    fn add(&mut self, Object(person): Object<Person<'de>>) -> Result<(), &'static str> {
         self.received += 1;
         let mut hasher = DefaultHasher::new();
         person.participant_id.as_str().hash(&mut hasher);
@@ -221,50 +219,14 @@ impl People {
         if self.known.insert(id) && person.role.0 == Some(1) {
             self.hosts.insert(id);
         }
+        Ok(())
     }
-}
 
-impl<'de> Deserialize<'de> for People {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Visitor;
-        impl<'de> de::Visitor<'de> for Visitor {
-            type Value = People;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a list of people")
-            }
-
-            fn visit_unit<E: de::Error>(self) -> Result<People, E> {
-                Ok(People::default())
-            }
-
-            fn visit_str<E: de::Error>(self, value: &str) -> Result<People, E> {
-                if value.trim().is_empty() {
-                    Ok(People::default())
-                } else {
-                    Err(E::custom("not a list of people"))
-                }
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<People, A::Error> {
-                let person = Person::deserialize(MapAccessDeserializer::new(map))?;
-                if person.participant_id.is_empty() {
-                    return Err(de::Error::custom("neither a list of people nor a person"));
-                }
-                let mut people = People::default();
-                people.add(&person);
-                Ok(people)
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<People, A::Error> {
-                let mut people = People::default();
-                while let Some(Object(person)) = seq.next_element::<Object<Person<'de>>>()? {
-                    people.add(&person);
-                }
-                Ok(people)
-            }
+    fn add_the_only_one(&mut self, person: Object<Person<'de>>) -> Result<(), &'static str> {
+        if person.0.participant_id.is_empty() {
+            return Err("neither a list of people nor a person");
         }
-        deserializer.deserialize_any(Visitor)
+        self.add(person)
     }
 }
 
@@ -381,7 +343,7 @@ pub(super) async fn hosts_present(
                 |answer| codes::unwrap_meeting::<Attendees>(answer, codes::query),
             )
             .await?;
-        let Some(Attendees { data: page, count }) = page else { break };
+        let Some(Attendees { data: Items(page), count }) = page else { break };
         let before = known.len();
         hosts.extend(page.hosts.difference(&known).copied());
         known.extend(page.known);
@@ -486,9 +448,9 @@ mod tests {
             {"participant_id":"b","role":"0"},{"participant_id":"a","role":1},
             {"role":1},{"role":1},{"participant_id":"c"}],"offset":0,"limit":20,"count":4}"#;
         let attendees: Attendees = serde_json::from_str(json).unwrap();
-        assert_eq!(attendees.data.received, 6);
-        assert_eq!(attendees.data.known.len(), 5);
-        assert_eq!(attendees.data.hosts.len(), 3);
+        assert_eq!(attendees.data.0.received, 6);
+        assert_eq!(attendees.data.0.known.len(), 5);
+        assert_eq!(attendees.data.0.hosts.len(), 3);
     }
 
     #[test]
