@@ -1,6 +1,7 @@
 //! The documents say what the code does, and name tests that exist.
 
 mod layers;
+mod pages;
 mod readme;
 mod reliability;
 mod systems;

@@ -33,7 +33,8 @@ fn configured(profile: &Profile, option: Option<String>) -> MeasureSet {
     catalogue.start(&loaded.config.sources[0]).unwrap().configured()
 }
 
-fn cell(profile: &Profile, measure: Measure) -> String {
+/// When `profile` reports `measure`: always, with the named options, or never.
+pub(crate) fn cell(profile: &Profile, measure: Measure) -> String {
     if configured(profile, None).contains(measure) {
         return "yes".to_owned();
     }
@@ -48,6 +49,20 @@ fn cell(profile: &Profile, measure: Measure) -> String {
     if with.is_empty() { "-".to_owned() } else { with.join(", ") }
 }
 
+/// The series of the measures as people write them, with their meanings. Sizes are there together; states are not.
+pub(crate) fn series() -> Vec<(String, &'static str, Measure)> {
+    let of_family = |(family, series): (&'static Family, &'static [Measure])| match family.labels {
+        [] => vec![(family.name.to_owned(), family.help, series[0])],
+        ["state"] => {
+            let name = |measure: &Measure| format!("{}{}", family.name, label(measure, "state"));
+            series.iter().map(|measure| (name(measure), measure.meaning(), *measure)).collect()
+        }
+        [label] => vec![(format!("{}{{{label}}}", family.name), family.help, series[0])],
+        more => panic!("{more:?}"),
+    };
+    measured().flat_map(of_family).collect()
+}
+
 fn measures() -> String {
     let catalogue = catalogue();
     let mut table = String::from("| Metric | Meaning |");
@@ -55,25 +70,12 @@ fn measures() -> String {
         let _ = write!(table, " {} |", profile.title);
     }
     let _ = write!(table, "\n|---|---|{}\n", "---|".repeat(catalogue.profiles().len()));
-    for (family, series) in measured() {
-        // Sizes are there together; states are not.
-        let rows: Vec<(String, &str, Measure)> = match family.labels {
-            [] => vec![(String::new(), family.help, series[0])],
-            ["state"] => {
-                let row =
-                    |measure: &Measure| (label(measure, "state"), measure.meaning(), *measure);
-                series.iter().map(row).collect()
-            }
-            [name] => vec![(format!("{{{name}}}"), family.help, series[0])],
-            more => panic!("{more:?}"),
-        };
-        for (labels, meaning, measure) in rows {
-            let _ = write!(table, "| `{}{labels}` | {meaning} |", family.name);
-            for profile in catalogue.profiles() {
-                let _ = write!(table, " {} |", cell(profile, measure));
-            }
-            table.push('\n');
+    for (name, meaning, measure) in series() {
+        let _ = write!(table, "| `{name}` | {meaning} |");
+        for profile in catalogue.profiles() {
+            let _ = write!(table, " {} |", cell(profile, measure));
         }
+        table.push('\n');
     }
     table
 }
@@ -114,10 +116,11 @@ fn calls() -> String {
 }
 
 /// `text` with what stands between the marks of `name` replaced by `content`.
-fn filled(text: &str, name: &str, content: &str) -> String {
+pub(crate) fn filled(file: &Path, text: &str, name: &str, content: &str) -> String {
     let (open, close) = (format!("<!-- {name} -->\n"), format!("<!-- /{name} -->"));
-    let (before, rest) = text.split_once(&open).unwrap_or_else(|| panic!("{README} has no {open}"));
-    let (_, after) = rest.split_once(&close).unwrap_or_else(|| panic!("{README} has no {close}"));
+    let missing = |mark: &str| -> ! { panic!("{} has no {mark}", file.display()) };
+    let (before, rest) = text.split_once(&open).unwrap_or_else(|| missing(&open));
+    let (_, after) = rest.split_once(&close).unwrap_or_else(|| missing(&close));
     format!("{before}{open}{content}{close}{after}")
 }
 
@@ -127,7 +130,8 @@ fn is_measured(family: &Family) -> bool {
 
 #[test]
 fn tables_follow_the_code() {
-    let text = fs::read_to_string(README).unwrap();
+    let file = Path::new(README);
+    let text = fs::read_to_string(file).unwrap();
     let of_conference = |family: &Family| family.name.starts_with("conferencing_conference_");
     let own = |family: &Family| {
         let prefixes = [
@@ -142,12 +146,12 @@ fn tables_follow_the_code() {
     };
     let collection =
         |family: &Family| !is_measured(family) && !of_conference(family) && !own(family);
-    let mut expected = filled(&text, "metrics:measures", &measures());
-    expected = filled(&expected, "metrics:conferences", &families(of_conference));
-    expected = filled(&expected, "metrics:collection", &families(collection));
-    expected = filled(&expected, "metrics:own", &families(own));
-    expected = filled(&expected, "calls", &calls());
-    expected = filled(&expected, "keys", &config::reference(catalogue().profiles()));
+    let mut expected = filled(file, &text, "metrics:measures", &measures());
+    expected = filled(file, &expected, "metrics:conferences", &families(of_conference));
+    expected = filled(file, &expected, "metrics:collection", &families(collection));
+    expected = filled(file, &expected, "metrics:own", &families(own));
+    expected = filled(file, &expected, "calls", &calls());
+    expected = filled(file, &expected, "keys", &config::reference(catalogue().profiles()));
     if std::env::var_os("UPDATE_README").is_some() {
         fs::write(README, &expected).unwrap();
     }
