@@ -33,9 +33,10 @@ wait_for() {
     fail "waited in vain for: $1"
 }
 
+# start_demo [OPTIONS]: the demo, ready.
 start_demo() {
     build_demo
-    target/demo/examples/demo >"$work/demo.out" 2>"$work/demo.err" &
+    target/demo/demo "$@" >"$work/demo.out" 2>"$work/demo.err" &
     demo=$!
     pids+=("$demo")
     wait_for "the demo" "curl -fsS $exporter/-/ready" "$work/demo.err"

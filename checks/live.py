@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Proves dashboards, rules and alerts against a running demo, a real Prometheus and a real Alertmanager.
 
-    cargo run --profile demo --example demo &
+    cargo demo &
     checks/live.py --exporter http://127.0.0.1:19680 --control http://127.0.0.1:19690
 
 It starts, on free ports of the loopback and in a temporary directory, two Prometheus servers (one

@@ -69,7 +69,7 @@ start_demo() {
     need cargo
     . checks/build.sh
     step build_demo
-    target/demo/examples/demo >/dev/null 2>&1 &
+    target/demo/demo >/dev/null 2>&1 &
     demo=$!
     trap 'kill "$demo" 2>/dev/null; wait "$demo" 2>/dev/null || :' EXIT INT TERM
     for _ in $(seq 60); do

@@ -12,9 +12,7 @@ need cargo jq valgrind
 budgets=checks/performance.txt
 tolerance=5 # per cent, for other versions of the C library and of valgrind
 
-# In the profile of the demo, whose dependencies are built anyway: it differs from that of `cargo bench` in what debuggers
-# see, not in what is executed.
-counted=$(cargo build --locked --quiet --profile demo --features fuzzing --bench counted \
+counted=$(cargo build --locked --quiet --profile bench --features fuzzing --bench counted \
     --message-format json | jq -r 'select(.target.name? == "counted") | .executable // empty')
 [ -x "$counted" ] || fail "the benchmark was not built"
 

@@ -79,7 +79,9 @@ pub(crate) async fn answer(
             done()
         }
         (_, "/truth" | "/requests" | "/fault" | "/expire" | "/restart", None) => {
-            bad("vendor= must be one the help names")
+            let vendors = shared.options.registry.vendors();
+            let names: Vec<_> = vendors.into_iter().map(Vendor::as_str).collect();
+            bad(&format!("vendor= must be one of {}", names.join(", ")))
         }
         (&Method::GET, "/truth", Some(vendor)) => {
             let instance = shared.instance(vendor, instance);
@@ -120,15 +122,20 @@ pub(crate) async fn answer(
                     shared.description(vendor).calls.join(", ")
                 )));
             }
-            let Some(faults) = named(shared.description(vendor), of("fault").unwrap_or_default())
-            else {
-                return Ok(bad(
-                    "fault= must be one the help names; not every system has a lock-out",
-                ));
+            let possible = |name: &str| {
+                named(shared.description(vendor), name).filter(|faults| {
+                    shared.speaks_http(vendor)
+                        || !faults.iter().any(|(_, fault)| fault.needs_http())
+                })
             };
-            if !shared.speaks_http(vendor) && faults.iter().any(|(_, fault)| fault.needs_http()) {
-                return Ok(bad("fault= must not be one of HTTP for this system"));
-            }
+            let Some(faults) = possible(of("fault").unwrap_or_default()) else {
+                let names: Vec<_> =
+                    FAULTS.into_iter().filter(|name| possible(name).is_some()).collect();
+                return Ok(bad(&format!(
+                    "fault= must be one that {vendor:?} can have: {}",
+                    names.join(", ")
+                )));
+            };
             let instance = shared.instance(vendor, instance);
             let mut instance = lock(&instance);
             for (own, fault) in faults {

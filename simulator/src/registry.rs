@@ -270,6 +270,13 @@ impl Registry {
         self
     }
 
+    /// Only these of its systems, in the same order.
+    #[must_use]
+    pub fn only(mut self, vendors: &[Vendor]) -> Self {
+        self.0.retain(|system| vendors.contains(&Vendor::new(system.description())));
+        self
+    }
+
     /// The system of that name.
     pub fn find(&self, name: &str) -> Option<Vendor> {
         self.vendors().into_iter().find(|vendor| vendor.as_str() == name)

@@ -229,12 +229,19 @@ async fn the_control_port() {
     assert_eq!(pbx.call(list).await["errcode"], 0);
     assert_eq!(post("/expire?vendor=yeastar_p&instance=a").await, 200);
     assert_eq!(pbx.call(list).await["errcode"], 10004);
-    for bad in [
-        "/fault?vendor=what&fault=hang",
-        "/fault?vendor=yeastar_p&fault=what",
-        "/fault?vendor=dingtalk&fault=lockout",
+    // What is not known is answered with what is, and only with what this system can have.
+    for (bad, said, unsaid) in [
+        ("vendor=what&fault=hang", "openvox_uc, yeastar_s", "what"),
+        ("vendor=yeastar_p&fault=what", "hang, drip, status-500, auth", "what"),
+        ("vendor=yeastar_p&fault=what", "lockout", "what"),
+        ("vendor=dingtalk&fault=lockout", "hang, drip, status-500, auth", "lockout"),
+        ("vendor=dingtalk&fault=hang&call=what", "access_token, orgConferences", "what"),
     ] {
-        assert_eq!(post(bad).await, 400, "{bad}");
+        let url = format!("{control}/fault?{bad}");
+        let answer = reqwest::Client::new().post(url).send().await.unwrap();
+        assert_eq!(answer.status(), 400, "{bad}");
+        let text = answer.text().await.unwrap();
+        assert!(text.contains(said) && !text.contains(unsaid), "{bad}: {text}");
     }
     let requests =
         common::get(&format!("{control}/requests?vendor=yeastar_p&instance=a")).await.body;

@@ -375,7 +375,14 @@ async fn the_control_port_knows_it() {
         let url = format!("{}{path}", simulator.control_url());
         reqwest::Client::new().post(url).send().await.unwrap().status().as_u16()
     };
-    assert_eq!(post("/fault?vendor=invented&fault=status-500").await, 400);
+    let url = format!("{}/fault?vendor=invented&fault=status-500", simulator.control_url());
+    let refused = reqwest::Client::new().post(url).send().await.unwrap();
+    assert_eq!(refused.status(), 400);
+    let names = refused.text().await.unwrap();
+    assert!(
+        names.contains(": hang, drip, auth, token-refused,") && names.contains(" close,"),
+        "{names}"
+    );
     assert_eq!(post("/fault?vendor=invented&fault=close&call=list").await, 200);
     let mut client = Client::logged_in(&simulator, "").await;
     client.send("list\n").await;

@@ -10,9 +10,23 @@ use std::io::{self, Write};
 use clap::CommandFactory;
 
 use crate::{
-    cli::{Cli, Exit},
-    systems,
+    cli::{Cli, Command, Exit},
+    logging, systems,
 };
+
+/// Does what the command line says.
+pub fn run(Cli { options, command }: Cli) -> Exit {
+    match command.unwrap_or_default() {
+        Command::Serve => {
+            logging::start(options.log_level, options.log_format);
+            serve::serve(&options)
+        }
+        Command::Check { live: None } => check::offline(&options),
+        Command::Check { live: Some(names) } => check::live(&options, &names),
+        Command::Schema => schema::print(),
+        Command::Healthcheck => healthcheck::ask(&options),
+    }
+}
 
 /// The command line, which names the systems that this exporter knows.
 pub fn command_line() -> clap::Command {
