@@ -31,6 +31,13 @@ echo "promtool check metrics"
 lint=$(promtool check metrics <"$work/metrics" 2>&1) || { echo "$lint"; exit 1; }
 [ -z "$lint" ] || { echo "$lint"; exit 1; }
 
+echo "the reference parser of OpenMetrics"
+checks/monitoring.sh tools
+for path in metrics metrics/self "probe?source=yeastar-p"; do
+    curl -fsS --header 'Accept: application/openmetrics-text; version=1.0.0' "$exporter/$path" >"$work/${path//[^a-z]/-}.openmetrics"
+done
+target/monitoring-checks/bin/python checks/openmetrics.py "$work"/*.openmetrics
+
 cat >"$work/prometheus.yml" <<YAML
 global: { scrape_interval: 1s }
 scrape_configs:
@@ -45,6 +52,10 @@ for metric in conferencing_participants conferencing_rooms conferencing_api_requ
     [ "$(query "count($metric) > bool 0")" = 1 ] || fail "no $metric in Prometheus"
 done
 [ "$(query 'scrape_samples_scraped{job="conferencing"} > bool 100')" = 1 ] || fail "too few samples"
+
+# Only a text in OpenMetrics tells a unit.
+unit=$(curl -fsS "$prometheus/api/v1/targets/metadata?metric=conferencing_scrape_duration_seconds" | jq -r '.data[0].unit')
+[ "$unit" = seconds ] || fail "Prometheus did not scrape OpenMetrics"
 
 stop_demo
 

@@ -4,7 +4,7 @@
 #     checks/monitoring.sh static              nothing has to run
 #     checks/monitoring.sh live [OPTIONS]      against the demo; options of live.py
 #     checks/monitoring.sh                     both
-#     checks/monitoring.sh tools               only installs what static needs from npm
+#     checks/monitoring.sh tools               only installs what static and the check of OpenMetrics need
 #
 # The demo is built and started, and stopped again, unless it runs already or --exporter is given.
 #
@@ -23,9 +23,16 @@ step() {
     "$@"
 }
 
-# The published types, installed once for each lock file.
+# Python's packages, and the published types: installed once for each list of versions.
+venv=target/monitoring-checks
 tools() {
-    need npm
+    need npm python3
+    if ! cmp -s checks/requirements.txt "$venv/requirements.txt"; then
+        # Debian's jsonnet 0.18 cannot read the rules: its parseYaml stumbles over text of several lines.
+        [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
+        "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement checks/requirements.txt
+        cp checks/requirements.txt "$venv/requirements.txt"
+    fi
     (
         cd checks/schema
         if cmp -s package-lock.json node_modules/package-lock.json; then return; fi
@@ -37,10 +44,6 @@ tools() {
 static() {
     need python3 node npm promtool amtool
     tools
-    # Debian's jsonnet 0.18 cannot read the rules: its parseYaml stumbles over text of several lines.
-    venv=target/monitoring-checks
-    [ -x "$venv/bin/python" ] || python3 -m venv "$venv"
-    "$venv/bin/pip" install --quiet --disable-pip-version-check --requirement checks/requirements.txt
     step promtool check rules --lint=all prometheus/alerts.yaml prometheus/recording-rules.yaml
     step promtool check config prometheus/prometheus.yaml
     step promtool test rules prometheus/tests/*.yaml

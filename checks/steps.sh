@@ -121,7 +121,7 @@ alone() {
 
 # The checks. Most of them wait most of the time; the image and what counts and tries use what is left of the processors.
 tools() {
-    step "install the checks' tools" checks/deploy.sh tools && step "install Grafana's types" checks/monitoring.sh tools
+    step "install the checks' tools" checks/deploy.sh tools && step "install the packages of the dashboards' checks" checks/monitoring.sh tools
 }
 
 image() { step "checks/deploy.sh image" gently checks/deploy.sh image; }

@@ -49,6 +49,15 @@ pub struct Family {
     place: usize,
 }
 
+impl Family {
+    /// The unit of its values, where they have one: a base unit, which ends the name.
+    pub fn unit(&self) -> Option<&'static str> {
+        let name = self.name.strip_suffix("_total").unwrap_or(self.name);
+        let (_, last) = name.rsplit_once('_')?;
+        ["bytes", "seconds"].contains(&last).then_some(last)
+    }
+}
+
 macro_rules! families {
     ($($id:ident: $kind:ident $name:literal [$($label:literal),*] $scope:ident $help:literal;)*) => {
         /// Counts the families.
@@ -216,6 +225,8 @@ mod tests {
                 family.name
             );
             assert!(family.help.ends_with('.'), "{}", family.name);
+            // The formats escape them differently.
+            assert!(!family.help.contains(['"', '\\', '\n']), "{}", family.name);
         }
     }
 

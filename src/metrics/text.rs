@@ -1,13 +1,13 @@
-//! The text writer: Prometheus' exposition format 0.0.4 into one growing text.
+//! The text writer: Prometheus' exposition format 0.0.4 or OpenMetrics 1.0.0, into one growing text.
 //!
-//! The `prometheus` crate's own encoder costs an allocation for almost every label; at thousands of series a scrape that
-//! would take most of the time. It writes what does not grow with the number of sources: [`Writer::registry`].
+//! The `prometheus` crate's own encoder costs an allocation for almost every label, at thousands of series most of the time
+//! of a scrape, and does not know OpenMetrics.
 
 use std::{fmt::Write as _, mem};
 
-use prometheus::{Registry, TextEncoder};
+use prometheus::{Registry, proto::Metric};
 
-use super::{FAMILIES, Family};
+use super::{FAMILIES, Family, Kind};
 
 /// Above that a block of the text is full. One buffer of many megabytes would be copied whenever it grows, and once freed
 /// its memory would stay reserved by the allocator, in each thread that ever wrote a scrape.
@@ -16,8 +16,26 @@ const BLOCK: usize = 64 * 1024;
 /// What the last line of a block may need beyond [`BLOCK`] before its buffer has to grow.
 const LINE: usize = 1024;
 
-/// Content type of what [`Writer`] writes.
-pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+/// How the text is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    /// Prometheus' text format 0.0.4.
+    #[default]
+    Text,
+    /// OpenMetrics 1.0.0: families of counters are named without `_total`, units are stated, the text has an end. Without
+    /// `_created`, which Prometheus would store as one series more for each counter.
+    OpenMetrics,
+}
+
+impl Format {
+    /// The content type.
+    pub const fn content_type(self) -> &'static str {
+        match self {
+            Self::Text => "text/plain; version=0.0.4; charset=utf-8",
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        }
+    }
+}
 
 /// Labels rendered once, as they stand between the braces: `source="hq",vendor="some_pbx"`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -90,29 +108,36 @@ impl From<bool> for Value {
 /// Writes series in any order: each family has a text of its own, so that all of a source can be written while it is at
 /// hand. A family without series is not written at all.
 pub struct Writer {
+    format: Format,
     /// By [`Family::place`].
     families: Vec<Lines>,
-    /// What registries held.
-    gathered: String,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Self {
-            families: FAMILIES.iter().map(|_| Lines::default()).collect(),
-            gathered: String::new(),
-        }
+        Self::new(Format::default())
     }
 }
 
 impl Writer {
+    /// Without series.
+    pub fn new(format: Format) -> Self {
+        Self { format, families: FAMILIES.iter().map(|_| Lines::default()).collect() }
+    }
+
+    /// How it writes.
+    pub const fn format(&self) -> Format {
+        self.format
+    }
+
     /// What was written, in the table's order and in blocks that end with a line.
     pub fn finish(self) -> Vec<String> {
         let mut blocks: Vec<String> = Vec::new();
         let written = self.families.into_iter().flat_map(|Lines { full, last }| {
             full.into_iter().chain((!last.is_empty()).then_some(last))
         });
-        let written = written.chain((!self.gathered.is_empty()).then_some(self.gathered));
+        let end = (self.format == Format::OpenMetrics).then(|| "# EOF\n".to_owned());
+        let written = written.chain(end);
         for block in written {
             match blocks.last_mut() {
                 Some(last) if last.len() + block.len() <= BLOCK => last.push_str(&block),
@@ -136,17 +161,50 @@ impl Writer {
     fn lines(&mut self, family: Family) -> &mut Lines {
         let lines = &mut self.families[family.place];
         if lines.last.is_empty() {
-            header(&mut lines.last, family.name, family.kind.as_str(), family.help);
+            header(&mut lines.last, self.format, family);
         }
         lines
     }
 
-    /// Writes everything `registry` holds, behind the families of the table.
-    ///
-    /// # Errors
-    /// A collector of the registry that is broken.
-    pub fn registry(&mut self, registry: &Registry) -> prometheus::Result<()> {
-        TextEncoder::new().encode_utf8(&registry.gather(), &mut self.gathered)
+    /// Writes what `registry` holds of the table's families; it has no others.
+    pub fn registry(&mut self, registry: &Registry) {
+        for held in &registry.gather() {
+            let Some(family) = FAMILIES.iter().find(|family| family.name == held.name()) else {
+                continue;
+            };
+            for metric in held.get_metric() {
+                let labels = metric.get_label().iter();
+                let labels = Labels::new(labels.map(|label| (label.name(), label.value())));
+                match family.kind {
+                    Kind::Gauge => {
+                        self.sample(*family, &labels, None, metric.get_gauge().get_value());
+                    }
+                    Kind::Counter => {
+                        self.sample(*family, &labels, None, metric.get_counter().get_value());
+                    }
+                    Kind::Histogram => self.histogram(*family, &labels, metric),
+                }
+            }
+        }
+    }
+
+    fn histogram(&mut self, family: Family, labels: &Labels, metric: &Metric) {
+        let format = self.format;
+        let lines = self.lines(family);
+        let held = metric.get_histogram();
+        let name = |suffix: &str| format!("{}{suffix}", family.name);
+        let bounds = held.get_bucket().iter().map(|b| (b.upper_bound(), b.cumulative_count()));
+        for (bound, count) in bounds.chain([(f64::INFINITY, held.get_sample_count())]) {
+            let mut le = String::new();
+            number(&mut le, Value::Float(bound));
+            // OpenMetrics writes a whole number as one with a fraction.
+            if format == Format::OpenMetrics && bound.fract() == 0.0 {
+                le.push_str(".0");
+            }
+            lines.series(&name("_bucket"), labels.as_str(), Some(("le", &le)), Value::Whole(count));
+        }
+        lines.series(&name("_sum"), labels.as_str(), None, held.get_sample_sum().into());
+        lines.series(&name("_count"), labels.as_str(), None, held.get_sample_count().into());
     }
 }
 
@@ -179,9 +237,19 @@ impl Lines {
     }
 }
 
-fn header(out: &mut String, name: &str, kind: &str, help: &str) {
-    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind, "\n"] {
+fn header(out: &mut String, format: Format, family: Family) {
+    let Family { name, kind, help, .. } = family;
+    let (name, unit) = match format {
+        Format::Text => (name, None),
+        Format::OpenMetrics => (name.strip_suffix("_total").unwrap_or(name), family.unit()),
+    };
+    for part in ["# HELP ", name, " ", help, "\n# TYPE ", name, " ", kind.as_str(), "\n"] {
         out.push_str(part);
+    }
+    if let Some(unit) = unit {
+        for part in ["# UNIT ", name, " ", unit, "\n"] {
+            out.push_str(part);
+        }
     }
 }
 
@@ -198,8 +266,18 @@ fn number(out: &mut String, value: Value) {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+    use std::time::Duration;
+
     use super::*;
-    use crate::metrics::{SOURCE_CAPABILITY, UP};
+    use crate::{
+        metrics::{
+            API_REQUESTS, PROCESS_CPU_SECONDS, SCRAPE_DURATION, SOURCE_CAPABILITY, UP,
+            own::{Own, SourceMeters},
+        },
+        model::CallName,
+    };
 
     #[test]
     fn blocks_end_with_a_line() {
@@ -233,5 +311,63 @@ mod tests {
              conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",capability=\"rooms\"} 3\n\
              conferencing_source_capability{source=\"a\\\"b\\\\c\\nd\",vendor=\"some_pbx\",capability=\"invitees\"} 0\n"
         );
+    }
+
+    #[test]
+    fn open_metrics_has_units_and_an_end_and_names_counters_without_total() {
+        let mut writer = Writer::new(Format::OpenMetrics);
+        let labels = Labels::new([("source", "a")]);
+        writer.sample(API_REQUESTS, &labels, Some(("call", "login")), 3_u64);
+        writer.sample(SCRAPE_DURATION, &labels, None, 0.5);
+        writer.sample(PROCESS_CPU_SECONDS, &Labels::default(), None, 1.25);
+        assert_eq!(
+            writer.finish().concat(),
+            "# HELP conferencing_scrape_duration_seconds How long the collection took, in seconds.\n\
+             # TYPE conferencing_scrape_duration_seconds gauge\n\
+             # UNIT conferencing_scrape_duration_seconds seconds\n\
+             conferencing_scrape_duration_seconds{source=\"a\"} 0.5\n\
+             # HELP conferencing_api_requests Requests sent to the source, by call.\n\
+             # TYPE conferencing_api_requests counter\n\
+             conferencing_api_requests_total{source=\"a\",call=\"login\"} 3\n\
+             # HELP process_cpu_seconds Total user and system CPU time spent in seconds.\n\
+             # TYPE process_cpu_seconds counter\n\
+             # UNIT process_cpu_seconds seconds\n\
+             process_cpu_seconds_total 1.25\n\
+             # EOF\n"
+        );
+        assert_eq!(Writer::new(Format::OpenMetrics).finish().concat(), "# EOF\n");
+    }
+
+    /// What `own` holds, all of it once and in both formats; and the bounds of a histogram as each format writes them.
+    #[test]
+    fn registries_are_written_whole() {
+        let own = Own::new().unwrap();
+        own.http_request("metrics", 200);
+        own.web_config_loaded(true);
+        SourceMeters::new(&own, "some_pbx", &[CallName("login")])
+            .unwrap()
+            .request_took(CallName("login"), Duration::from_secs(2));
+        for (format, bound) in [(Format::Text, "1"), (Format::OpenMetrics, "1.0")] {
+            let mut writer = Writer::new(format);
+            writer.registry(own.registry());
+            let text = writer.finish().concat();
+            let own = FAMILIES
+                .iter()
+                .filter(|family| !family.per_source && !family.name.starts_with("process_"));
+            for Family { name, .. } in own {
+                assert!(text.contains(&format!("\n{name}")), "{name}: {text}");
+            }
+            let name = "conferencing_api_request_duration_seconds";
+            let labels = "call=\"login\",vendor=\"some_pbx\"";
+            for line in [
+                format!("{name}_bucket{{{labels},le=\"{bound}\"}} 0\n"),
+                format!("{name}_bucket{{{labels},le=\"2.5\"}} 1\n"),
+                format!("{name}_bucket{{{labels},le=\"+Inf\"}} 1\n"),
+                format!("{name}_sum{{{labels}}} 2\n"),
+                format!("{name}_count{{{labels}}} 1\n"),
+            ] {
+                assert!(text.contains(&line), "{line} {text}");
+            }
+        }
     }
 }

@@ -8,13 +8,14 @@
 //! routes   a request -> its handler, counted; what every answer carries
 //! scrape, sd, status_page   the handlers
 //! render                    reports and counters -> the text of a scrape
-//! query, respond            what they share
+//! query, negotiate, respond what they share
 //! ```
 
 pub mod accept;
 mod auth;
 mod config;
 pub mod listen;
+mod negotiate;
 mod query;
 pub mod render;
 mod respond;

@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::SystemTime};
 
 use tokio::time::Instant;
-use tracing::error;
 
 use crate::{
     collect::{Report, Row, Source},
@@ -122,9 +121,7 @@ pub fn write_own(writer: &mut Writer, own: &Own, sources: &[Arc<Source>]) {
             }
         }
     }
-    if let Err(error) = writer.registry(own.registry()) {
-        error!(%error, "cannot write the exporter's own metrics");
-    }
+    writer.registry(own.registry());
     process::write(writer);
 }
 

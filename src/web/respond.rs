@@ -13,11 +13,10 @@ use flate2::{Compression, write::GzEncoder};
 use hyper::{
     HeaderMap, Response, StatusCode,
     body::{Body, Bytes, Frame, SizeHint},
-    header::{
-        ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue,
-        VARY,
-    },
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue, VARY},
 };
+
+use super::negotiate::accepts_gzip;
 
 /// An answer.
 pub(super) type Answer = Response<Blocks>;
@@ -137,33 +136,6 @@ pub(super) fn encoded_headers(request: &HeaderMap, content_type: &'static str) -
     answer
 }
 
-/// Whether the client takes gzip: named, or covered by `*`, and not refused by `q=0`.
-pub(super) fn accepts_gzip(request: &HeaderMap) -> bool {
-    let mut any = false;
-    for value in request.get_all(ACCEPT_ENCODING) {
-        for coding in value.to_str().unwrap_or_default().split(',') {
-            let (name, parameters) = coding.split_once(';').unwrap_or((coding, ""));
-            let name = name.trim();
-            if name.eq_ignore_ascii_case("gzip") || name.eq_ignore_ascii_case("x-gzip") {
-                return is_wanted(parameters);
-            }
-            any |= name == "*" && is_wanted(parameters);
-        }
-    }
-    any
-}
-
-fn is_wanted(parameters: &str) -> bool {
-    let quality = parameters.split(';').find_map(|parameter| {
-        let (name, value) = parameter.split_once('=')?;
-        name.trim().eq_ignore_ascii_case("q").then(|| value.trim().parse::<f32>())
-    });
-    match quality {
-        None => true,
-        Some(quality) => quality.is_ok_and(|quality| quality > 0.0),
-    }
-}
-
 /// `None`: it could not be done; the plain body will do.
 async fn compress(body: Blocks) -> Option<Blocks> {
     if body.len() <= MOST_COMPRESSED_INLINE {
@@ -195,6 +167,7 @@ mod tests {
     use std::io::Read;
 
     use flate2::read::GzDecoder;
+    use hyper::header::ACCEPT_ENCODING;
 
     use super::*;
 
@@ -219,25 +192,5 @@ mod tests {
         let mut unpacked = String::new();
         GzDecoder::new(&*bytes(compressed.body())).read_to_string(&mut unpacked).unwrap();
         assert_eq!(unpacked, text);
-    }
-
-    fn accepts(values: &[&'static str]) -> bool {
-        let mut headers = HeaderMap::new();
-        for value in values {
-            headers.append(ACCEPT_ENCODING, HeaderValue::from_static(value));
-        }
-        accepts_gzip(&headers)
-    }
-
-    #[test]
-    fn gzip_only_for_those_who_take_it() {
-        for wanted in ["gzip", "deflate, GZIP;q=0.5", "br;q=1.0, gzip; q=0.001", "*", "x-gzip"] {
-            assert!(accepts(&[wanted]), "{wanted}");
-        }
-        for refused in ["", "br", "gzip;q=0", "gzip; Q=0.000, *", "*;q=0", "gzip;q=much", "xgzip"] {
-            assert!(!accepts(&[refused]), "{refused}");
-        }
-        assert!(accepts(&["br", "gzip"]));
-        assert!(!accepts(&[]));
     }
 }

@@ -1,15 +1,18 @@
 //! The handlers that render metrics.
 
-use hyper::{HeaderMap, StatusCode};
+use hyper::{
+    HeaderMap, StatusCode,
+    header::{HeaderValue, VARY},
+};
 
 use super::{
-    Site,
+    Site, negotiate,
     render::{write_own, write_reports},
     respond::{Answer, encoded, encoded_headers, shortened, text},
 };
 use crate::{
     collect::{Budget, Selected, Selection},
-    metrics::text::{CONTENT_TYPE, Writer},
+    metrics::text::Writer,
 };
 
 /// Prometheus' own timeout, in seconds.
@@ -58,9 +61,9 @@ pub(super) async fn probe(site: &Site, asked: Asked<'_>) -> Answer {
 /// `/metrics/self`: the exporter's own metrics; no source is asked.
 pub(super) async fn own(site: &Site, headers: &HeaderMap) -> Answer {
     let sources = site.engine.sources();
-    let mut writer = Writer::default();
+    let mut writer = Writer::new(negotiate::format(headers));
     write_own(&mut writer, &site.own, &sources);
-    encoded(headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
+    written(headers, writer).await
 }
 
 async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) -> Answer {
@@ -71,18 +74,31 @@ async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) ->
             "too many scrapes in flight: scrape less often, or raise --web.max-requests",
         );
     };
+    let format = negotiate::format(asked.headers);
     if asked.is_head {
-        return encoded_headers(asked.headers, CONTENT_TYPE);
+        return negotiated(encoded_headers(asked.headers, format.content_type()));
     }
     let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
     let budget = Budget::from_header(header, site.timeout_offset);
     let reports = site.engine.collect(&selected, budget).await;
-    let mut writer = Writer::default();
+    let mut writer = Writer::new(format);
     write_reports(&mut writer, &reports);
     if own {
         write_own(&mut writer, &site.own, selected.sources());
     }
-    encoded(asked.headers, StatusCode::OK, CONTENT_TYPE, writer.finish()).await
+    written(asked.headers, writer).await
+}
+
+/// What was written, as an answer.
+async fn written(headers: &HeaderMap, writer: Writer) -> Answer {
+    let content_type = writer.format().content_type();
+    negotiated(encoded(headers, StatusCode::OK, content_type, writer.finish()).await)
+}
+
+/// Caches have to know that the format, too, depends on what the client accepts.
+fn negotiated(mut answer: Answer) -> Answer {
+    answer.headers_mut().append(VARY, HeaderValue::from_static("Accept"));
+    answer
 }
 
 fn unknown(name: &str) -> Answer {

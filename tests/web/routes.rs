@@ -121,6 +121,30 @@ fn head_has_the_headers_and_no_body() {
 }
 
 #[test]
+fn open_metrics_for_those_who_ask_for_it() {
+    const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    let simulator = simulator(Duration::ZERO);
+    let exporter = Exporter::start(&config(&simulator, &["a"]), &[]);
+    for path in ["/metrics", "/metrics/self", "/probe?source=a"] {
+        let get = |accept: &str| exporter.request("GET", path, &[("Accept", accept)]);
+        let answer = get("application/openmetrics-text; version=1.0.0, text/plain; q=0.5");
+        assert_eq!(answer.header("content-type"), Some(OPEN_METRICS), "{path}");
+        let text = answer.text();
+        assert!(text.ends_with("\n# EOF\n") && text.matches("# EOF").count() == 1, "{path} {text}");
+        assert!(text.contains("\n# UNIT ") && !text.contains("_created"), "{path} {text}");
+        assert!(!text.contains("_total counter\n"), "{path} {text}");
+        for accept in ["*/*", "application/openmetrics-text;q=0.1, text/plain;q=0.2"] {
+            let answer = get(accept);
+            assert_eq!(answer.header("content-type"), Some(METRICS), "{path} {accept}");
+            assert!(!answer.text().contains("# EOF"), "{path} {accept}");
+        }
+        assert_eq!(exporter.get(path).header("content-type"), Some(METRICS), "{path}");
+    }
+    let head = exporter.request("HEAD", "/metrics", &[("Accept", "application/openmetrics-text")]);
+    assert_eq!(head.header("content-type"), Some(OPEN_METRICS));
+}
+
+#[test]
 fn gzip_for_those_who_take_it() {
     let exporter = Exporter::start(NO_SOURCES, &[]);
     let zipped =
@@ -208,7 +232,7 @@ fn the_status_page_asks_nobody_and_escapes() {
         |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("no {what}: {text}"));
     assert!(place(&text, "probe?source=bad") < place(&text, "probe?source=new"));
     assert!(place(&text, "probe?source=new") < place(&text, "probe?source=good"));
-    assert!(text.contains("use https and port 8088"), "{text}");
+    assert!(text.contains("use the port of the API (usually 8088)"), "{text}");
     assert!(!text.contains("<b>"), "{text}");
     assert!(!text.contains("<script") && !text.contains("src="));
     assert_eq!(simulator.requests(Vendor::YeastarS, "good").len(), before);
