@@ -6,7 +6,7 @@ use secrecy::ExposeSecret;
 use serde::{Deserialize, de::IgnoredAny};
 
 use super::{
-    LIST, TOKEN_HEADER,
+    ACCEPT_JSON, LIST, TOKEN_HEADER,
     codes::{On, Reply, unwrap},
     login::Login,
     tally::seconds,
@@ -151,6 +151,7 @@ pub(super) async fn discover(
             .send(
                 |access| {
                     let call = Call::get(LIST, "/v1.0/conference/orgConferences")
+                        .header(ACCEPT_JSON.0, ACCEPT_JSON.1)
                         .secret_header(TOKEN_HEADER, access.expose_secret())
                         .query("maxResults", PAGE_SIZE);
                     match &token {

@@ -7,7 +7,7 @@ use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
 
 use super::{
-    ACCESS_TOKEN, Credentials, Settings,
+    ACCEPT_JSON, ACCESS_TOKEN, Credentials, Settings,
     codes::{On, Reply, unwrap},
 };
 use crate::{
@@ -84,7 +84,7 @@ impl Login {
                 }),
             ),
         };
-        Call::post(ACCESS_TOKEN, path).json(&body)
+        Call::post(ACCESS_TOKEN, path).header(ACCEPT_JSON.0, ACCEPT_JSON.1).json(&body)
     }
 }
 

@@ -43,6 +43,9 @@ const QUERY: CallName = CallName("videoConferences/query");
 /// The header that carries the token, without a prefix.
 const TOKEN_HEADER: &str = "x-acs-dingtalk-access-token";
 
+/// The header by which the vendor's own SDK asks for JSON. Gateways of its kind may answer XML to a client that does not.
+const ACCEPT_JSON: (&str, &str) = ("accept", "application/json");
+
 /// A refused id is not asked for again for at least that long.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(60 * 60);
 

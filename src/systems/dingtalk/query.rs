@@ -18,7 +18,7 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::{
-    QUERY, TOKEN_HEADER,
+    ACCEPT_JSON, QUERY, TOKEN_HEADER,
     codes::{Code, On, unwrap},
     login::Login,
     tally::{Infos, Meeting},
@@ -245,6 +245,7 @@ impl Queries<'_> {
             .send(
                 |token| {
                     Call::post(QUERY, "/v1.0/conference/videoConferences/query")
+                        .header(ACCEPT_JSON.0, ACCEPT_JSON.1)
                         .about(ids.first().copied().unwrap_or_default())
                         .secret_header(TOKEN_HEADER, token.expose_secret())
                         .json(&body)
