@@ -121,7 +121,9 @@ alone() {
 
 # The checks. Most of them wait most of the time; the image and what counts and tries use what is left of the processors.
 tools() {
-    step "install the checks' tools" checks/deploy.sh tools && step "install the packages of the dashboards' checks" checks/monitoring.sh tools
+    step "install the checks' tools" checks/deploy.sh tools \
+        && step "install the packages of the dashboards' checks" checks/monitoring.sh tools \
+        && step "install the vendors' SDKs" checks/sdk.sh tools
 }
 
 image() { step "checks/deploy.sh image" gently checks/deploy.sh image; }
@@ -134,6 +136,7 @@ calculating() {
 serving() {
     step checks/demo.sh alone checks/demo.sh
     step checks/web.sh alone checks/web.sh
+    step checks/sdk.sh alone checks/sdk.sh
 }
 
 watching() { step "checks/monitoring.sh live" alone checks/monitoring.sh live; }

@@ -18,7 +18,9 @@ const HELP: &str = "\
 simulator control
 
 GET  /truth?vendor=V&instance=I      what a perfect exporter reports of the system (JSON)
-GET  /requests?vendor=V&instance=I   what the system was asked (JSON, no bodies, no headers)
+GET  /requests?vendor=V&instance=I&whole=W
+                                     what the system was asked (JSON); with whole=yes also queries, headers and bodies,
+                                     secrets included
 POST /fault?vendor=V&instance=I&call=C&fault=F&times=N
                                      let calls fail; without call all, without times until cleared
 POST /clear                          no faults, no lock-outs, no recorded requests
@@ -90,14 +92,21 @@ pub(crate) async fn answer(
             text(StatusCode::OK, true, json!(instance.truth()).to_string())
         }
         (&Method::GET, "/requests", Some(vendor)) => {
+            let whole = of("whole") == Some("yes");
             let requests: Value = lock(&shared.instance(vendor, instance))
                 .requests()
                 .iter()
                 .map(|r| {
-                    json!({
+                    let mut request = json!({
                         "at": unix(r.at), "call": r.call, "method": r.method,
                         "path": r.path, "forbidden": r.forbidden, "status": r.status,
-                    })
+                    });
+                    if whole {
+                        request["query"] = json!(r.query);
+                        request["headers"] = json!(r.headers);
+                        request["body"] = json!(r.body);
+                    }
+                    request
                 })
                 .collect();
             text(StatusCode::OK, true, requests.to_string())

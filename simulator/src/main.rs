@@ -9,10 +9,11 @@ use tokio::signal::unix::{SignalKind, signal};
 const HELP: &str = "\
 Simulated conferencing systems, one port each, and a control port for faults.
 
-Usage: simulator [--living|--static] [--listen-address IP] [--seed N]
+Usage: simulator [--living|--static] [--plain] [--listen-address IP] [--seed N]
 
   --living             populations change over time (the default)
   --static             populations stand still
+  --plain              answers have the form that the vendors document, without the oddities seen in the field
   --listen-address IP  the address to listen on (127.0.0.1)
   --seed N             what populations and tokens are derived from (1)
   --help               this text
@@ -50,6 +51,7 @@ fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Options, String>
         match argument.as_str() {
             "--living" => options.living = true,
             "--static" => options.living = false,
+            "--plain" => options.quirks = false,
             "--listen-address" => {
                 options.listen = value()?
                     .parse()

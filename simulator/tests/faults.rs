@@ -246,5 +246,9 @@ async fn the_control_port() {
     let requests =
         common::get(&format!("{control}/requests?vendor=yeastar_p&instance=a")).await.body;
     assert!(requests.as_array().unwrap().len() > 3);
+    assert!(requests[0]["headers"].is_null() && requests[0]["body"].is_null());
+    let whole = format!("{control}/requests?vendor=yeastar_p&instance=a&whole=yes");
+    let first = &common::get(&whole).await.body[0];
+    assert!(first["headers"].is_array() && first["body"].is_string(), "{first}");
     assert!(common::get(&format!("{control}/what")).await.status == 404);
 }

@@ -44,7 +44,8 @@ pub(super) fn appauth(instance: &mut Instance, call: &Call) -> Answer {
         return failed(423, LOCKED);
     }
     let Some(body) = call.json() else { return failed(400, BAD_REQUEST) };
-    if call.header("x-token-type") != Some("LongTicket")
+    // Documented as required; the vendor's own SDK does without it.
+    if call.header("x-token-type").is_some_and(|kind| kind != "LongTicket")
         || body["clientType"].as_i64() != Some(API_CLIENT)
     {
         return failed(400, BAD_REQUEST);
@@ -69,7 +70,7 @@ pub(super) fn appauth(instance: &mut Instance, call: &Call) -> Answer {
     // These are written into the corporate directory: more than reading.
     answer.forbidden = ["userName", "userEmail", "userPhone", "deptCode"]
         .iter()
-        .any(|key| body.get(key).is_some());
+        .any(|key| !body[key].is_null());
     answer
 }
 
