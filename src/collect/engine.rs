@@ -23,7 +23,7 @@ use crate::{
     config::{self, Config},
     metrics::own::{Own, SourceMeters},
     net::{
-        Api,
+        Api, Observer,
         client::{self, ClientError, SharedClient},
     },
     session::{Account, LOGOUT_TIME, User},
@@ -171,11 +171,22 @@ impl Engine {
     /// Collects what is selected, all sources at once; the reports come in the order of the
     /// sources. Dropping the future ends what it started.
     pub async fn collect(&self, selected: &Selected, budget: Budget) -> Vec<Report> {
+        self.collect_observed(selected, budget, None).await
+    }
+
+    /// The same; `observer` sees the calls of collections that start for this.
+    pub async fn collect_observed(
+        &self,
+        selected: &Selected,
+        budget: Budget,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Vec<Report> {
         let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
         let collections: Vec<_> = selected
             .sources
             .iter()
-            .map(|source| runtime.spawn(Arc::clone(source).collect(budget)))
+            .map(|source| Arc::clone(source).collect_observed(budget, observer.clone()))
+            .map(|collection| runtime.spawn(collection))
             .map(AbortOnDropHandle::new)
             .collect();
         let mut reports = Vec::with_capacity(collections.len());

@@ -28,7 +28,7 @@ use crate::{
     config::{self, Profile},
     metrics::{own::SourceMeters, text::Labels},
     model::{MeasureSet, Observation, Reason},
-    net::{Api, Deadline, Failure},
+    net::{Api, Deadline, Failure, Observer},
     session::{LoginState, hold_off::doubled},
     systems::Running,
 };
@@ -237,6 +237,15 @@ impl Source {
     /// future is dropped, unless another scrape waits for the same collection; but a login under
     /// way ends by itself (see [`crate::session`]).
     pub async fn collect(self: Arc<Self>, budget: Budget) -> Report {
+        self.collect_observed(budget, None).await
+    }
+
+    /// The same; if that takes a new collection, `observer` sees its calls.
+    pub async fn collect_observed(
+        self: Arc<Self>,
+        budget: Budget,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Report {
         let started = Instant::now();
         let budget = budget.for_timeout(self.config.timeout);
         self.meters.snapshot_requests.inc();
@@ -246,7 +255,7 @@ impl Source {
             return Report { source: self, outcome: Ok(snapshot), duration, budget };
         }
         let end = started + budget;
-        let outcome = match timeout_at(end, self.outcome(end)).await {
+        let outcome = match timeout_at(end, self.outcome(end, observer)).await {
             Ok(Some(outcome)) => outcome,
             Ok(None) | Err(_) => {
                 self.note_cut_off();
@@ -268,7 +277,11 @@ impl Source {
     }
 
     /// What comes of the collection under way, or of a new one; `None`: nothing before `end`.
-    async fn outcome(self: &Arc<Self>, end: Instant) -> Option<Outcome> {
+    async fn outcome(
+        self: &Arc<Self>,
+        end: Instant,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> Option<Outcome> {
         let backing_off = self.backing_off(&self.memory()).map(|(failure, remaining)| {
             Failure::BackingOff { failure: Arc::clone(failure), remaining }
         });
@@ -278,7 +291,7 @@ impl Source {
         {
             return Some(Err(failure));
         }
-        let (collection, end) = self.join_or_start(end);
+        let (collection, end) = self.join_or_start(end, observer);
         timeout_at(end, collection).await.ok()
     }
 
@@ -290,7 +303,11 @@ impl Source {
     }
 
     /// The collection under way, or a new one, and until when to wait for it.
-    fn join_or_start(self: &Arc<Self>, end: Instant) -> (Collection, Instant) {
+    fn join_or_start(
+        self: &Arc<Self>,
+        end: Instant,
+        observer: Option<Arc<dyn Observer>>,
+    ) -> (Collection, Instant) {
         let mut memory = self.memory();
         if let Some(under_way) = &memory.under_way
             && let Some(collection) = under_way.collection.upgrade()
@@ -302,7 +319,10 @@ impl Source {
         }
         let deadline = Deadline::new(end);
         let source = Arc::clone(self);
-        let api = self.api.until(Arc::clone(&deadline));
+        let mut api = self.api.until(Arc::clone(&deadline));
+        if let Some(observer) = observer {
+            api = api.observed_by(observer);
+        }
         let collection = async move { source.collect_now(&api).await }.boxed().shared();
         memory.under_way = collection.downgrade().map(|collection| UnderWay {
             collection,

@@ -399,8 +399,8 @@ impl Api {
         let observer =
             self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
         let answer = self.exchange(call).await;
-        if let Some((observer, number)) = observer {
-            observer.came(number, answer.as_ref());
+        if let Some((observer, number)) = &observer {
+            observer.came(*number, answer.as_ref());
         }
         let outcome = answer.and_then(|answer| {
             let failed =
@@ -408,6 +408,9 @@ impl Api {
             judge(&answer).map_err(failed)
         });
         request.is_answered = true;
+        if let Some((observer, number)) = observer {
+            observer.judged(number, outcome.as_ref().err());
+        }
         outcome.map_err(|error| {
             self.meters.request_failed(error.fault.reason);
             if let Consequence::HoldRequests(pause) = error.fault.consequence {

@@ -11,6 +11,7 @@ mod observe;
 mod resolver;
 mod throttle;
 pub(crate) mod tls;
+mod trace;
 mod trust;
 mod wiped;
 
@@ -18,3 +19,4 @@ pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Answer, Api, Call, Deadline};
 pub use observe::{Observer, StandIn};
 pub use throttle::retry_after;
+pub use trace::{Trace, Traced};

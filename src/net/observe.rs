@@ -14,6 +14,9 @@ pub trait Observer: Send + Sync {
 
     /// What came of the call of that number.
     fn came(&self, number: usize, outcome: Result<&Answer, &ApiError>);
+
+    /// What the call of that number failed with in the end; `None`: its answer is the one asked for.
+    fn judged(&self, _number: usize, _error: Option<&ApiError>) {}
 }
 
 /// Answers in place of a source. No request leaves the process.

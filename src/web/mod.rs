@@ -7,6 +7,7 @@
 //! accept   sockets -> connections, with limits on number and time; the drain at the end
 //! routes   a request -> its handler, counted; what every answer carries
 //! scrape, sd, status_page   the handlers
+//! debug                     what a collection did, for people
 //! render                    reports and counters -> the text of a scrape
 //! query, negotiate, respond what they share
 //! ```
@@ -14,6 +15,7 @@
 pub mod accept;
 mod auth;
 mod config;
+mod debug;
 pub mod listen;
 mod negotiate;
 mod query;
@@ -110,7 +112,9 @@ pub mod fuzzing {
 
     /// Reads a query string; answers the values of `source`.
     pub fn query(text: &str) -> Option<Vec<String>> {
-        super::query::sources(Some(text), true).ok()
+        super::query::parameters(Some(text), &[super::query::SOURCE])
+            .ok()
+            .map(|parameters| parameters.sources)
     }
 
     /// Reads a web configuration file with this text; answers the problems.

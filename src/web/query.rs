@@ -4,8 +4,20 @@ use std::borrow::Cow;
 
 use url::form_urlencoded;
 
-/// The only parameter, of `/metrics` and `/probe`.
-const SOURCE: &str = "source";
+/// Names a source.
+pub(super) const SOURCE: &str = "source";
+
+/// Asks for what a collection did instead of its metrics.
+pub(super) const DEBUG: &str = "debug";
+
+/// What a query says.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Parameters {
+    /// All values of `source`, in their order.
+    pub(super) sources: Vec<String>,
+    /// Whether `debug` is true.
+    pub(super) debug: bool,
+}
 
 /// Why a query is refused.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,25 +26,31 @@ pub(super) enum Refused {
     NotText,
     /// A parameter that the path does not have. A misspelt one would otherwise ask every source.
     Unknown(String),
+    /// A value of `debug` that is neither `true` nor `false`.
+    NotAFlag,
 }
 
-/// All values of the parameter `source`, in their order, where the path `takes_sources`.
+/// Reads a query of a path that takes the parameters `known`.
 ///
 /// # Errors
 /// Any other parameter, and what is not UTF-8.
-pub(super) fn sources(query: Option<&str>, takes_sources: bool) -> Result<Vec<String>, Refused> {
+pub(super) fn parameters(query: Option<&str>, known: &[&str]) -> Result<Parameters, Refused> {
     let is_text = |text: &Cow<'_, str>| !text.contains(char::REPLACEMENT_CHARACTER);
-    let mut sources = Vec::new();
+    let mut parameters = Parameters::default();
     for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
         if !is_text(&name) || !is_text(&value) {
             return Err(Refused::NotText);
         }
-        if !takes_sources || name != SOURCE {
+        if !known.contains(&&*name) {
             return Err(Refused::Unknown(name.into_owned()));
         }
-        sources.push(value.into_owned());
+        if name == DEBUG {
+            parameters.debug = value.parse().map_err(|_| Refused::NotAFlag)?;
+        } else {
+            parameters.sources.push(value.into_owned());
+        }
     }
-    Ok(sources)
+    Ok(parameters)
 }
 
 #[cfg(test)]
@@ -40,7 +58,7 @@ mod tests {
     use super::*;
 
     fn of(query: &str) -> Result<Vec<String>, Refused> {
-        sources(Some(query), true)
+        parameters(Some(query), &[SOURCE]).map(|parameters| parameters.sources)
     }
 
     #[test]
@@ -55,7 +73,7 @@ mod tests {
         for nothing in ["", "&", "&&"] {
             assert_eq!(of(nothing), Ok(vec![]), "{nothing}");
         }
-        assert_eq!(sources(None, false), Ok(vec![]));
+        assert_eq!(parameters(None, &[]), Ok(Parameters::default()));
     }
 
     #[test]
@@ -66,9 +84,21 @@ mod tests {
         assert_eq!(of("source%5B%5D=a"), unknown("source[]"));
         assert_eq!(of("Source=a"), unknown("Source"));
         assert_eq!(of("=a"), unknown(""));
-        assert_eq!(sources(Some("source=a"), false), unknown("source"));
+        assert_eq!(of("source=a&debug=true"), unknown("debug"));
+        assert_eq!(parameters(Some("source=a"), &[]).map(|p| p.sources), unknown("source"));
         for query in ["source=%ff", "%ff=1", "x=%ff"] {
             assert_eq!(of(query), Err(Refused::NotText), "{query}");
+        }
+    }
+
+    #[test]
+    fn a_flag_is_true_or_false() {
+        let debug = |query: &str| parameters(Some(query), &[SOURCE, DEBUG]).map(|p| p.debug);
+        assert_eq!(debug("source=a&debug=true"), Ok(true));
+        assert_eq!(debug("debug=false&source=a"), Ok(false));
+        assert_eq!(debug("source=a"), Ok(false));
+        for query in ["debug", "debug=", "debug=1", "debug=TRUE", "debug=true%20"] {
+            assert_eq!(debug(query), Err(Refused::NotAFlag), "{query}");
         }
     }
 }

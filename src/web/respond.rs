@@ -59,7 +59,7 @@ impl Body for Blocks {
 }
 
 /// Content type of messages for people.
-const PLAIN: &str = "text/plain; charset=utf-8";
+pub(super) const PLAIN: &str = "text/plain; charset=utf-8";
 
 /// Below that a compressed answer is hardly smaller.
 const LEAST_COMPRESSED: usize = 1024;

@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Site,
-    query::{self, Refused},
+    query::{self, DEBUG, Refused, SOURCE},
     respond::{Answer, shortened, text, with},
     scrape::{self, Asked},
     sd, status_page,
@@ -61,6 +61,22 @@ impl Handler {
         }
     }
 
+    /// The parameters it takes.
+    const fn parameters(self) -> &'static [&'static str] {
+        match self {
+            Self::Metrics => &[SOURCE],
+            Self::Probe => &[SOURCE, DEBUG],
+            Self::Own
+            | Self::Sd
+            | Self::Status
+            | Self::Healthy
+            | Self::Ready
+            | Self::Reload
+            | Self::Home
+            | Self::Unknown => &[],
+        }
+    }
+
     const fn allows(self) -> &'static str {
         match self {
             Self::Reload => "POST",
@@ -104,13 +120,13 @@ async fn handle(site: &Site, handler: Handler, request: &Parts, over_tls: bool) 
         let message = format!("allowed here: {allowed}");
         return with(text(StatusCode::METHOD_NOT_ALLOWED, message), ALLOW, allowed);
     }
-    let takes_sources = matches!(handler, Handler::Metrics | Handler::Probe);
-    let sources = match query::sources(request.uri.query(), takes_sources) {
-        Ok(sources) => sources,
-        Err(refused) => return bad_query(&refused, takes_sources),
+    let known = handler.parameters();
+    let parameters = match query::parameters(request.uri.query(), known) {
+        Ok(parameters) => parameters,
+        Err(refused) => return bad_query(&refused, known),
     };
     let headers = &request.headers;
-    let asked = Asked { headers, sources, is_head: request.method == Method::HEAD };
+    let asked = Asked { headers, parameters, is_head: request.method == Method::HEAD };
     match handler {
         Handler::Metrics => scrape::metrics(site, asked).await,
         Handler::Own => scrape::own(site, headers).await,
@@ -129,14 +145,18 @@ async fn handle(site: &Site, handler: Handler, request: &Parts, over_tls: bool) 
     }
 }
 
-fn bad_query(refused: &Refused, takes_sources: bool) -> Answer {
+fn bad_query(refused: &Refused, known: &[&str]) -> Answer {
     let message = match refused {
         Refused::NotText => "the query is not UTF-8 text".to_owned(),
         Refused::Unknown(name) => {
-            let known =
-                if takes_sources { "the only one is source" } else { "there are none here" };
+            let known = match known {
+                [] => "there are none here".to_owned(),
+                [one] => format!("the only one is {one}"),
+                known => format!("there are {}", known.join(", ")),
+            };
             format!("unknown parameter \"{}\": {known}", shortened(name))
         }
+        Refused::NotAFlag => format!("{DEBUG} is true or false"),
     };
     text(StatusCode::BAD_REQUEST, message)
 }

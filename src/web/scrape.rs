@@ -1,18 +1,23 @@
 //! The handlers that render metrics.
 
+use std::sync::Arc;
+
 use hyper::{
     HeaderMap, StatusCode,
-    header::{HeaderValue, VARY},
+    header::{CACHE_CONTROL, HeaderValue, VARY},
 };
+use tokio::time::Instant;
 
 use super::{
-    Site, negotiate,
+    Site, debug, negotiate,
+    query::Parameters,
     render::{write_own, write_reports},
-    respond::{Answer, encoded, encoded_headers, shortened, text},
+    respond::{Answer, PLAIN, encoded, encoded_headers, shortened, text, with},
 };
 use crate::{
     collect::{Budget, Selected, Selection},
     metrics::text::Writer,
+    net::{Observer, Trace},
 };
 
 /// Prometheus' own timeout, in seconds.
@@ -22,15 +27,15 @@ const TIMEOUT_HEADER: &str = "x-prometheus-scrape-timeout-seconds";
 pub(super) struct Asked<'a> {
     /// The headers.
     pub(super) headers: &'a HeaderMap,
-    /// The sources it names.
-    pub(super) sources: Vec<String>,
+    /// The parameters.
+    pub(super) parameters: Parameters,
     /// Whether only the headers of the answer matter.
     pub(super) is_head: bool,
 }
 
 /// `/metrics`: all sources, or those of the parameter `source`, and the exporter's own metrics.
 pub(super) async fn metrics(site: &Site, asked: Asked<'_>) -> Answer {
-    let names = &asked.sources;
+    let names = &asked.parameters.sources;
     let selection = if names.is_empty() { Selection::All } else { Selection::Named(names) };
     let sources = match site.engine.select(selection) {
         Ok(sources) => sources,
@@ -41,7 +46,7 @@ pub(super) async fn metrics(site: &Site, asked: Asked<'_>) -> Answer {
 
 /// `/probe`: one source, its gauges only.
 pub(super) async fn probe(site: &Site, asked: Asked<'_>) -> Answer {
-    let mut names = asked.sources.clone();
+    let mut names = asked.parameters.sources.clone();
     names.dedup();
     let [name] = names.as_slice() else {
         return text(
@@ -76,10 +81,17 @@ async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) ->
     };
     let format = negotiate::format(asked.headers);
     if asked.is_head {
-        return negotiated(encoded_headers(asked.headers, format.content_type()));
+        return if asked.parameters.debug {
+            encoded_headers(asked.headers, PLAIN)
+        } else {
+            negotiated(encoded_headers(asked.headers, format.content_type()))
+        };
     }
     let header = asked.headers.get(TIMEOUT_HEADER).and_then(|value| value.to_str().ok());
     let budget = Budget::from_header(header, site.timeout_offset);
+    if asked.parameters.debug {
+        return observed(site, &selected, budget).await;
+    }
     let reports = site.engine.collect(&selected, budget).await;
     let mut writer = Writer::new(format);
     write_reports(&mut writer, &reports);
@@ -87,6 +99,16 @@ async fn scrape(site: &Site, asked: Asked<'_>, selected: Selected, own: bool) ->
         write_own(&mut writer, &site.own, selected.sources());
     }
     written(asked.headers, writer).await
+}
+
+/// What the collection of the one source of `selected` did.
+async fn observed(site: &Site, selected: &Selected, budget: Budget) -> Answer {
+    let (started, trace) = (Instant::now(), Arc::new(Trace::default()));
+    let observer = Some(Arc::clone(&trace) as Arc<dyn Observer>);
+    let reports = site.engine.collect_observed(selected, budget, observer).await;
+    let described = reports.iter().map(|report| debug::describe(report, &trace, started));
+    let answer = text(StatusCode::OK, described.collect::<String>());
+    with(answer, CACHE_CONTROL, "no-store")
 }
 
 /// What was written, as an answer.

@@ -7,6 +7,7 @@ mod refusing;
 mod wait;
 
 mod connections;
+mod debug;
 mod lifecycle;
 mod routes;
 mod tls;
