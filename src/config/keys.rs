@@ -44,6 +44,8 @@ pub enum Kind {
     Flag,
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// A list of some of these words; all of them by default.
+    Choices(&'static [&'static str]),
     /// Any text but the empty one.
     Text,
     /// An identifier: these characters besides letters and digits, at most that many in all.
@@ -264,6 +266,7 @@ pub(super) fn is_safe(profiles: &[&'static Profile], name: &str) -> bool {
             | Kind::Integer(..)
             | Kind::Flag
             | Kind::Choice(_)
+            | Kind::Choices(_)
             | Kind::File => true,
             Kind::BaseUrl
             | Kind::ProxyUrl

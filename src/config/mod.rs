@@ -9,6 +9,7 @@
 //! error    the problems found, and excerpts that show no secret
 //! ```
 
+mod choices;
 pub mod duration;
 mod error;
 pub(crate) mod file;

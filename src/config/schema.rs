@@ -152,9 +152,8 @@ fn words(key: &Key, profiles: Profiles<'_>) -> String {
         Kind::Size(min, max) => format!("size, {} to {}", format_size(*min), format_size(*max)),
         Kind::Integer(min, max) => format!("{min} to {max}"),
         Kind::Flag => "`true`, `false`".to_owned(),
-        Kind::Choice(all) => {
-            all.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
-        }
+        Kind::Choice(all) => quoted(all),
+        Kind::Choices(all) => format!("list of {}", quoted(all)),
         Kind::Text | Kind::Id(..) => "text".to_owned(),
         Kind::Ids(..) => "list of text".to_owned(),
         Kind::File => "path of a file".to_owned(),
@@ -162,6 +161,10 @@ fn words(key: &Key, profiles: Profiles<'_>) -> String {
         Kind::Section(_) => "mapping, see there".to_owned(),
         Kind::Sections(_) => "list of mappings, see there".to_owned(),
     }
+}
+
+fn quoted(words: &[&str]) -> String {
+    words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(", ")
 }
 
 /// Applies to every source if `defaults` does not have the key.
@@ -287,8 +290,13 @@ fn properties(keys: &[&Key], profile: Option<&Profile>, profiles: Profiles<'_>) 
         let default = profile.map_or(key.default, |profile| profile.default_of(key));
         if let Some(default) = default {
             let is_json = matches!(key.kind, Kind::Flag | Kind::Integer(..));
-            property["default"] =
-                if is_json { default.parse().unwrap_or(Value::Null) } else { json!(default) };
+            property["default"] = if let Kind::Choices(words) = key.kind {
+                json!(words)
+            } else if is_json {
+                default.parse().unwrap_or(Value::Null)
+            } else {
+                json!(default)
+            };
         }
         properties.insert(key.name.to_owned(), property);
     }
@@ -339,6 +347,9 @@ fn kind(key: &Key, profile: Option<&Profile>, profiles: Profiles<'_>) -> Value {
         Kind::Integer(min, max) => json!({ "type": "integer", "minimum": min, "maximum": max }),
         Kind::Flag => json!({ "type": "boolean" }),
         Kind::Choice(words) => json!({ "enum": words }),
+        Kind::Choices(words) => {
+            json!({ "type": "array", "items": { "enum": words }, "minItems": 1 })
+        }
         Kind::Text | Kind::File | Kind::Secret => json!({ "type": "string", "pattern": "\\S" }),
         Kind::Name(marks, longest) | Kind::Id(marks, longest) => id(marks, *longest),
         Kind::Ids(marks, longest) => json!({ "type": "array", "items": id(marks, *longest) }),

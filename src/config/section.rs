@@ -39,7 +39,7 @@ pub struct Section<'t> {
 }
 
 /// Why a value cannot be used, and what would be right.
-struct Wrong {
+pub(super) struct Wrong {
     message: String,
     remedy: Option<String>,
 }
@@ -462,7 +462,7 @@ pub(crate) fn text_at(report: &Report<'_>, place: &Place<'_>) -> Option<String> 
     read(report, place, |scalar| text_of(scalar).map(str::to_owned))
 }
 
-fn read<T>(
+pub(super) fn read<T>(
     report: &Report<'_>,
     place: &Place<'_>,
     parse: impl Fn(&Scalar) -> Result<T, Wrong>,
@@ -521,7 +521,7 @@ fn check_id(text: &str, marks: &str, longest: usize) -> Result<(), Wrong> {
     Ok(())
 }
 
-fn choose<'w>(scalar: &Scalar, words: &[&'w str]) -> Result<&'w str, Wrong> {
+pub(super) fn choose<'w>(scalar: &Scalar, words: &[&'w str]) -> Result<&'w str, Wrong> {
     if let Some(word) = words.iter().find(|word| **word == scalar.text.as_str()) {
         return Ok(word);
     }

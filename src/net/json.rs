@@ -8,9 +8,12 @@ use super::wiped::Wiped;
 /// the parts of an answer that it skips.
 const MAX_DEPTH: usize = 128;
 
+/// What some systems write before UTF-8.
+pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+
 /// Decodes a UTF-8 JSON object of the expected shape; `None` for anything else.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
-    let bytes = bytes.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(bytes);
+    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
     let text = std::str::from_utf8(bytes).ok()?;
     // A derived decoder would take a list for an object by the order of its fields.
     if !text.trim_start().starts_with('{') || !nests_at_most(bytes, MAX_DEPTH) {
@@ -24,9 +27,11 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 ///
 /// The structure does not change, because no ASCII character is ever replaced. A broken key would be
 /// taken for an unknown one and skipped, so such an answer is left as it is, and is refused.
-/// Outside of texts, U+FFFD is no JSON and is refused as well.
+/// Outside of texts, U+FFFD is no JSON and is refused as well. What is no JSON at all stays as it is.
 pub(super) fn readable(answer: Wiped) -> Wiped {
-    if std::str::from_utf8(&answer).is_ok() || !keys_are_utf8(&answer) {
+    let text = answer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&answer);
+    let is_json = text.trim_ascii_start().starts_with(b"{");
+    if !is_json || std::str::from_utf8(&answer).is_ok() || !keys_are_utf8(&answer) {
         return answer;
     }
     Wiped::from(String::from_utf8_lossy(&answer).into_owned().into_bytes())
@@ -184,6 +189,15 @@ mod tests {
         ] {
             assert_eq!(read(answer), expected(name), "{answer:?}");
         }
+    }
+
+    #[test]
+    fn what_is_no_json_stays_as_it_is() {
+        for answer in [&b"<a b=\"\xFF\">\xFF</a>"[..], b"\xFF{\"a\":\"\xFF\"}"] {
+            assert_eq!(&*readable(Wiped::from(answer.to_vec())), answer);
+        }
+        let answer = b"\xEF\xBB\xBF {\"name\":\"\xFF\",\"count\":7}";
+        assert_eq!(read(answer), Some(json!({ "name": "\u{fffd}", "count": 7 })));
     }
 
     #[test]

@@ -13,7 +13,7 @@ use tokio::{runtime::Handle, time::Instant};
 use super::{
     Login, Renewal, Session, fingerprint,
     hold_off::doubled,
-    state::{Current, Held},
+    state::{Current, Held, State},
 };
 use crate::{
     model::Reason,
@@ -84,7 +84,10 @@ impl<'a, L: Login> Authorized<'a, L> {
         current: &Current<L::Token>,
         outcome: Result<T, Failure>,
     ) -> Result<T, Failure> {
+        // Several secrets go with the calls of a system without a login: they work once a whole
+        // collection does.
         if outcome.is_ok()
+            && L::HAS_TOKEN
             && let Some(held) = &mut self.session.lock().held
             && held.generation == current.generation
         {
@@ -166,7 +169,7 @@ impl<'a, L: Login> Authorized<'a, L> {
                 }
                 Some(held) if !held.has_worked => {
                     if is_certain || error.fault.reason == Reason::Auth {
-                        state.discard_fresh(refused.generation);
+                        self.discard_fresh(&mut state, refused.generation);
                     }
                     return Ok(None);
                 }
@@ -198,6 +201,13 @@ impl<'a, L: Login> Authorized<'a, L> {
         }
     }
 
+    /// The token `refused` never worked: no other one would.
+    fn discard_fresh(&self, state: &mut State<L::Token>, refused: u64) {
+        if state.discard_fresh(refused) && !L::HAS_TOKEN {
+            self.api.meters.login_failures.inc();
+        }
+    }
+
     /// The call was refused again, although the token was replaced.
     fn give_up(&self, current: &Current<L::Token>, fault: &Fault) {
         let mut state = self.session.lock();
@@ -223,7 +233,7 @@ impl<'a, L: Login> Authorized<'a, L> {
             // Prolonged, and refused all the same: the next collection logs in.
             state.held = None;
         } else {
-            state.discard_fresh(current.generation);
+            self.discard_fresh(&mut state, current.generation);
         }
     }
 }

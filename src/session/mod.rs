@@ -18,6 +18,7 @@
 
 mod account;
 mod authorized;
+pub mod each_call;
 pub mod hold_off;
 #[cfg(test)]
 mod orders;
@@ -59,6 +60,10 @@ pub trait Login: Send + Sync + 'static {
     /// The pause after the second refused login. A quarter of an hour stays below the lock-outs
     /// that are documented for most systems.
     const LONGEST_HOLD_OFF: Duration = Duration::from_secs(15 * 60);
+
+    /// Whether the system gives a token. One that does not takes the secret with each call
+    /// ([`each_call`]): nothing expires, and a call refused for the secret is a failed login.
+    const HAS_TOKEN: bool = true;
 
     /// The secrets as they are now.
     ///
@@ -197,7 +202,7 @@ impl<L: Login> Access for Session<L> {
         };
         LoginState {
             blocked_until: state.hold_off.blocked_until(now),
-            token_expiry: state.held.as_ref().and_then(expiry),
+            token_expiry: state.held.as_ref().filter(|_| L::HAS_TOKEN).and_then(expiry),
         }
     }
 
@@ -209,6 +214,9 @@ impl<L: Login> Access for Session<L> {
         let mut state = self.lock();
         state.hold_off.token_worked();
         state.doubts = Default::default();
+        if let Some(held) = &mut state.held {
+            held.has_worked |= !L::HAS_TOKEN;
+        }
     }
 
     fn account(&self) -> Arc<Account> {

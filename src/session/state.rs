@@ -175,11 +175,14 @@ impl<T> State<T> {
     }
 
     /// The token of `refused` never worked: another one would be refused as well, and systems limit
-    /// how many tokens they issue.
-    pub(super) fn discard_fresh(&mut self, refused: u64) {
-        if let Some(held) = self.held.take_if(|held| held.generation == refused) {
+    /// how many tokens they issue. Whether it was still the one in use.
+    pub(super) fn discard_fresh(&mut self, refused: u64) -> bool {
+        let held = self.held.take_if(|held| held.generation == refused);
+        let was_held = held.is_some();
+        if let Some(held) = held {
             self.discarded.push(held.token);
             self.hold_off.token_refused(self.fingerprint, Instant::now());
         }
+        was_held
     }
 }

@@ -56,6 +56,7 @@ fn every_default_of_the_tables_is_one_its_key_takes() {
         Kind::Integer(min, max) => (min..=max).contains(&default.parse::<u64>().unwrap()),
         Kind::Flag => default == "true" || default == "false",
         Kind::Choice(words) => words.contains(&default),
+        Kind::Choices(words) => default == format!("[{}]", words.join(", ")),
         Kind::BaseUrl => default.starts_with("https://"),
         Kind::ApiPath => default.is_empty() || default.starts_with('/'),
         Kind::Name(..)
