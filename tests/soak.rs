@@ -101,6 +101,7 @@ fn call(vendor: Vendor) -> &'static str {
         Vendor::YeastarP => "conference/list",
         Vendor::HuaweiMeeting => "conferences/online",
         Vendor::Dingtalk => "orgConferences",
+        Vendor::Janus => "audiobridge/list",
         other => panic!("no call for {other:?}"),
     }
 }

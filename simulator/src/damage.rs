@@ -122,7 +122,7 @@ pub(crate) fn another_page(value: &mut Value) {
 pub(crate) fn duplicate(value: &mut Value, keys: &[&str]) {
     for key in keys {
         let list = match value.get_mut(*key) {
-            Some(Value::Object(page)) => page.get_mut("data"),
+            Some(Value::Object(page)) => page.values_mut().find(|value| value.is_array()),
             list => list,
         };
         if let Some(Value::Array(items)) = list {

@@ -44,6 +44,8 @@ pub struct Room {
     pub mute_on_join: Option<bool>,
     /// The moderators.
     pub moderators: Option<Vec<Moderator>>,
+    /// Listed only to those who have the plug-in's admin key (Janus).
+    pub private: bool,
 }
 
 /// A moderator of a room.
@@ -277,6 +279,7 @@ impl Room {
             music_on_hold: Some(false),
             mute_on_join: Some(false),
             moderators: Some(Vec::new()),
+            private: false,
         }
     }
 

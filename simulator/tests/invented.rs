@@ -367,7 +367,7 @@ async fn the_control_port_knows_it() {
         let url = format!("{}{path}", simulator.control_url());
         reqwest::get(url).await.unwrap().text().await.unwrap()
     };
-    assert!(text("/").await.contains("dingtalk invented\n"));
+    assert!(text("/").await.contains(" invented\n"));
     let truth: serde_json::Value =
         serde_json::from_str(&text("/truth?vendor=invented").await).unwrap();
     assert_eq!(truth["participants_joined"], 7);

@@ -284,3 +284,59 @@ async fn dingtalks_other_logins() {
     let internal = Dingtalk::login(&simulator, "").await.token;
     assert_eq!(internal, Dingtalk::login(&simulator, "").await.token);
 }
+
+#[tokio::test]
+async fn janus() {
+    for simulator in both_ways().await {
+        let truth = simulator.truth(Vendor::Janus, "");
+        let url = format!("{}/admin", simulator.base_url(Vendor::Janus));
+        let ask = async |plugin: &str, request: Value| {
+            let body = json!({ "janus": "message_plugin", "plugin": format!("janus.plugin.{plugin}"),
+                "transaction": "t1", "admin_secret": "demo-admin-secret-not-secret", "request": request });
+            let answer = post(&url, body).await.body;
+            assert_eq!(
+                (&answer["janus"], &answer["transaction"]),
+                (&json!("success"), &json!("t1"))
+            );
+            answer["response"].clone()
+        };
+        let (mut rooms, mut pins, mut active, mut recorded) = (0, 0, 0, 0);
+        let (mut joined, mut joining, mut muted, mut largest) = (0, 0, 0, 0);
+        for plugin in ["audiobridge", "videoroom"] {
+            let key = format!("demo-{plugin}-key-not-secret");
+            let list = ask(plugin, json!({ "request": "list", "admin_key": key })).await;
+            for room in list["list"].as_array().unwrap() {
+                rooms += 1;
+                pins += u64::from(room["pin_required"] == true);
+                if room["num_participants"] == 0 {
+                    continue;
+                }
+                active += 1;
+                recorded += u64::from(room["record"] == true);
+                let request = json!({ "request": "listparticipants", "room": room["room"] });
+                let answer = ask(plugin, request).await;
+                let people = answer["participants"].as_array().unwrap();
+                assert_eq!(room["num_participants"], people.len());
+                let inside = people.iter().filter(|person| person["setup"] != false).count() as u64;
+                joined += inside;
+                joining += people.len() as u64 - inside;
+                largest = largest.max(inside);
+                muted += people
+                    .iter()
+                    .filter(|person| person["setup"] == true && person["muted"] == true)
+                    .count() as u64;
+            }
+        }
+        assert_eq!((truth.rooms, truth.rooms_pin_protected), (Some(rooms), Some(pins)));
+        assert_eq!(truth.conferences_active, Some(active));
+        assert_eq!(truth.conferences_recording, Some(recorded));
+        assert_eq!(truth.participants_joined, Some(joined));
+        assert_eq!(truth.participants_joining, Some(joining));
+        assert_eq!(truth.participants_muted, Some(muted));
+        assert_eq!(truth.largest_conference_participants, Some(largest));
+        // A request that writes is refused, and seen.
+        let answer = ask("audiobridge", json!({ "request": "create" })).await;
+        assert_eq!(answer["error_code"], 482);
+        assert!(simulator.requests(Vendor::Janus, "").last().unwrap().forbidden);
+    }
+}

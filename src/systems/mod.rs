@@ -14,6 +14,7 @@
 mod advice;
 pub mod dingtalk;
 pub mod huawei_meeting;
+pub mod janus;
 mod logged_in;
 mod missing;
 pub mod openvox_uc;
@@ -46,6 +47,7 @@ pub fn catalogue() -> Catalogue {
         .with::<yeastar_p::YeastarP>()
         .with::<huawei_meeting::HuaweiMeeting>()
         .with::<dingtalk::Dingtalk>()
+        .with::<janus::Janus>()
 }
 
 /// A kind of system: its profile, and how a system of this kind is asked.

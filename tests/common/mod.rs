@@ -79,22 +79,21 @@ impl Bench {
 
 /// The configuration of one source named after its vendor, at `url`, with `extra` lines of YAML.
 pub fn source(vendor: Vendor, url: &str, extra: &[&str]) -> String {
-    let credentials: &[&str] = match vendor {
-        Vendor::OpenvoxUc | Vendor::YeastarS => {
-            &["username: api", "password: demo-password-not-secret"]
-        }
-        Vendor::YeastarP => {
-            &["client_id: demo-client-id", "client_secret: demo-client-secret-not-secret"]
-        }
-        Vendor::HuaweiMeeting => {
-            &["app_id: demo-app-id", "app_key: demo-app-key-not-secret", "min_interval: 0s"]
-        }
-        Vendor::Dingtalk => {
-            &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
-        }
-        other => panic!("no credentials for {other:?}"),
-    };
-    entry(vendor.as_str(), vendor, url, &[credentials, extra].concat())
+    let credentials = credentials(vendor);
+    let credentials: Vec<_> = credentials.iter().map(String::as_str).collect();
+    entry(vendor.as_str(), vendor, url, &[&credentials, extra].concat())
+}
+
+/// The lines that log in to a simulated system in its usual way, and ask it at each scrape.
+pub fn credentials(vendor: Vendor) -> Vec<String> {
+    let way = simulator::credentials(vendor).ways[0];
+    let mut lines: Vec<_> = way.iter().map(|(key, value)| format!("{key}: {value}")).collect();
+    let catalogue = catalogue();
+    let profile = catalogue.profiles().iter().find(|known| known.name == vendor.as_str()).unwrap();
+    if profile.min_interval != "0s" {
+        lines.push("min_interval: 0s".to_owned());
+    }
+    lines
 }
 
 /// The configuration of one source without any default of the tests.
@@ -145,6 +144,8 @@ pub fn expected(truth: &Truth) -> Vec<Expected> {
         ),
         ("conferencing_conferences_mute_on_join", None, truth.conferences_mute_on_join),
         ("conferencing_conferences_all_muted", None, truth.conferences_all_muted),
+        ("conferencing_conferences_locked", None, truth.conferences_locked),
+        ("conferencing_conferences_recording", None, truth.conferences_recording),
         ("conferencing_rooms", None, truth.rooms),
         ("conferencing_rooms_mute_on_join", None, truth.rooms_mute_on_join),
         ("conferencing_rooms_wait_for_moderator", None, truth.rooms_wait_for_moderator),

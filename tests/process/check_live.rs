@@ -106,6 +106,12 @@ fn each_failure_says_what_to_look_at() {
                 ("address", answer("Forbidden.AccessDenied.IpNotInWhiteList")),
                 ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg")),
             ],
+            Vendor::Janus => vec![
+                ("refused", answer("403")),
+                ("ordinary-api", answer("457")),
+                ("not-loaded", answer("460")),
+                ("no-access", answer("405")),
+            ],
             other => panic!("no faults for {other:?}"),
         });
         faults

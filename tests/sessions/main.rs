@@ -3,6 +3,7 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod each_call;
 mod lockouts;
 mod reload;
 mod renewals;

@@ -33,7 +33,8 @@ async fn one_login_serves_a_hundred_scrapes() {
 #[tokio::test]
 async fn an_expired_token_is_replaced_once_within_the_scrape() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    for vendor in Vendor::ALL {
+    // Those without a login have no token that could expire.
+    for vendor in Vendor::ALL.into_iter().filter(|vendor| !vendor.logins().is_empty()) {
         let bench = Bench::new(&config(&[source(vendor, &simulator.base_url(vendor), &[])])).await;
         bench.scrape().await;
         simulator.expire_tokens(vendor, "");

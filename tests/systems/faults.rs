@@ -9,7 +9,7 @@
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{
-    Bench,
+    self, Bench,
     binary::Exporter,
     config, entry, expected,
     exposition::Exposition,
@@ -45,6 +45,12 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
         Vendor::Dingtalk => {
             vec![("access_token", &[]), ("orgConferences", &[]), ("videoConferences/query", &[])]
         }
+        Vendor::Janus => vec![
+            ("audiobridge/list", &[]),
+            ("audiobridge/listparticipants", &[]),
+            ("videoroom/list", &[]),
+            ("videoroom/listparticipants", &[]),
+        ],
         other => panic!("no calls for {other:?}"),
     }
 }
@@ -107,6 +113,14 @@ fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect
             ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
             ("system", answer("systemError"), Once("vendor")),
         ],
+        (Vendor::Janus, _) => vec![
+            ("refused", answer("403"), HeldBack("auth")),
+            ("proxy-401", Fault::Status(401), HeldBack("auth")),
+            ("proxy-403", Fault::Status(403), HeldBack("forbidden")),
+            ("no-access", answer("405"), Once("forbidden")),
+            ("ordinary-api", answer("457"), Once("vendor")),
+            ("unknown-code", answer("490"), Once("vendor")),
+        ],
         (other, _) => panic!("no faults for {other:?}"),
     }
 }
@@ -126,21 +140,24 @@ async fn only_codes_of_the_vendors_form_are_shown() {
                     Err(_) => format!("\"{secret}\""),
                 };
                 let body = format!(
-                    r#"{{"status":"Failed","errno":{value},"errcode":{value},"code":{value}}}"#
+                    r#"{{"status":"Failed","errno":{value},"errcode":{value},"code":{value},
+                    "janus":"error","error":{{"code":{value}}}}}"#
                 );
                 for status in [200, 400, 403] {
                     let fault = Fault::StatusJson(status, body.clone());
                     simulator.inject(vendor, "", Some(call), fault, None);
                     let lines = credentials(vendor, call);
+                    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
                     let url = simulator.base_url(vendor);
-                    let bench = Bench::new(&config(&[entry("a", vendor, &url, lines)])).await;
+                    let bench = Bench::new(&config(&[entry("a", vendor, &url, &lines)])).await;
                     let reports = bench.reports().await;
                     let failure = reports[0].outcome.as_ref().unwrap_err();
                     let (shown, debug) = (failure.to_string(), format!("{failure:?}"));
                     for text in [&shown, &debug] {
                         assert!(!text.contains(secret), "{vendor:?} {call} {status}: {text}");
                     }
-                    let decoded = vendor != Vendor::YeastarP || secret == "13800138000";
+                    let has_numbers = matches!(vendor, Vendor::YeastarP | Vendor::Janus);
+                    let decoded = !has_numbers || secret == "13800138000";
                     if status == 200 && decoded && vendor != Vendor::Dingtalk {
                         assert!(shown.contains("(unknown code)"), "{vendor:?} {call}: {shown}");
                     }
@@ -158,35 +175,24 @@ struct Cell {
     effect: Effect,
 }
 
-fn credentials(vendor: Vendor, call: &str) -> &'static [&'static str] {
-    match vendor {
-        Vendor::HuaweiMeeting if call == "account_login" => {
-            &["account: demo@example.com", "password: demo-password-not-secret", "min_interval: 0s"]
-        }
-        Vendor::OpenvoxUc | Vendor::YeastarS => {
-            &["username: api", "password: demo-password-not-secret"]
-        }
-        Vendor::YeastarP => &[
-            "client_id: demo-client-id",
-            "client_secret: demo-client-secret-not-secret",
-            "page_size: 3",
-        ],
-        Vendor::HuaweiMeeting => {
-            &["app_id: demo-app-id", "app_key: demo-app-key-not-secret", "min_interval: 0s"]
-        }
-        Vendor::Dingtalk => {
-            &["app_key: demo-app-key", "app_secret: demo-app-secret-not-secret", "min_interval: 0s"]
-        }
-        other => panic!("no credentials for {other:?}"),
+fn credentials(vendor: Vendor, call: &str) -> Vec<String> {
+    if call == "account_login" {
+        let lines =
+            ["account: demo@example.com", "password: demo-password-not-secret", "min_interval: 0s"];
+        return lines.map(str::to_owned).into();
     }
+    let mut lines = common::credentials(vendor);
+    if vendor == Vendor::YeastarP {
+        lines.push("page_size: 3".to_owned());
+    }
+    lines
 }
 
 fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
     let (mut cells, mut sources) = (Vec::new(), Vec::new());
     for (call, needs) in calls(vendor) {
         for (fault_name, fault, effect) in faults().into_iter().chain(vendor_faults(vendor, call)) {
-            let last = call.rsplit('/').next().unwrap_or(call);
-            let name = format!("{}.{last}.{fault_name}", vendor.as_str());
+            let name = format!("{}.{fault_name}", call.replace('/', "."));
             let effect = match (vendor, call, fault_name) {
                 // What the P-Series answers while nothing is going on is not documented; no
                 // data is one of the possibilities.
@@ -203,7 +209,8 @@ fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
             let timeout = if stalls { "timeout: 10s" } else { "timeout: 60s" };
             let hosts = hosts(&simulator.host_passwords(&name));
             let mut lines = vec![timeout, "max_response_bytes: 256KiB"];
-            lines.extend(credentials(vendor, call));
+            let credentials = credentials(vendor, call);
+            lines.extend(credentials.iter().map(String::as_str));
             lines.extend(needs.iter().map(|line| if *line == "HOSTS" { &hosts } else { *line }));
             sources.push(entry(&name, vendor, &simulator.instance_url(vendor, &name), &lines));
             simulator.inject(vendor, &name, Some(call), fault, None);
@@ -356,6 +363,11 @@ async fn yeastar_p() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huawei_meeting() {
     every_fault_at_every_call(Vendor::HuaweiMeeting).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn janus() {
+    every_fault_at_every_call(Vendor::Janus).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,6 +44,7 @@ fn variants(simulator: &Simulator) -> Vec<(&'static str, Vendor, String)> {
             ),
         ),
         ("dingtalk", dingtalk, full(dingtalk, &["batch_size: 2"])),
+        ("janus", Vendor::Janus, full(Vendor::Janus, &[])),
         (
             "dingtalk_unified",
             dingtalk,

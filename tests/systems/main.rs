@@ -9,4 +9,5 @@ mod documented;
 mod faults;
 mod golden;
 mod huawei;
+mod janus;
 mod pbx;

@@ -50,6 +50,8 @@ systems! {
     huawei_meeting::HuaweiMeeting,
     /// DingTalk video conferences.
     dingtalk::Dingtalk,
+    /// Janus, AudioBridge and VideoRoom.
+    janus::Janus,
 }
 
 // What tests and configurations name directly; everything else reads `credentials`.
