@@ -1,4 +1,5 @@
-//! The pages of the systems, `docs/systems/`: one for each, which names its calls, keys and metrics. After a change of keys: `UPDATE_README=1 cargo test --test docs pages`.
+//! The pages of the systems, `docs/systems/`: one for each, which names its calls, keys and metrics, and a
+//! translation that says the same. After a change of keys: `UPDATE_README=1 cargo test --test docs pages`.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -35,6 +36,9 @@ const SECTIONS: &[&str] = &[
 
 /// How sure we are of what a field means.
 const CERTAINTIES: &[&str] = &["documented", "seen", "inferred"];
+
+/// The systems whose users mostly read Chinese.
+const TRANSLATED: &[&str] = &["openvox_uc", "yeastar_s", "yeastar_p", "huawei_meeting", "dingtalk"];
 
 fn page(profile: &Profile) -> PathBuf {
     Path::new(FOLDER).join(format!("{profile}.md"))
@@ -93,6 +97,12 @@ fn spans(text: &str) -> Vec<&str> {
     text.split('`').skip(1).step_by(2).collect()
 }
 
+/// A line of code without its comment.
+fn without_comment(line: &str) -> &str {
+    let cut = if line.trim_start().starts_with('#') { Some(0) } else { line.find(" #") };
+    line[..cut.unwrap_or(line.len())].trim_end()
+}
+
 /// The ways to log in, the defaults of the keys that every source takes, and the tables of a system's own keys.
 fn keys(profile: &'static Profile) -> String {
     let reference = config::reference(&[profile]);
@@ -112,6 +122,18 @@ fn keys(profile: &'static Profile) -> String {
     });
     let common = common.collect::<Vec<_>>().join(", ");
     format!("Log in with {ways}.\n\nOf the keys of every source: {common}.\n{}\n", own.join("\n"))
+}
+
+/// Files of `folder` whose names end in `.zh-CN.md`, with the files they translate.
+fn translations(folder: &str) -> Vec<(PathBuf, PathBuf)> {
+    let files = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files
+        .filter_map(|path| {
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let original = name.strip_suffix(".zh-CN.md").map(|name| format!("{name}.md"))?;
+            Some((path.with_file_name(original), path))
+        })
+        .collect()
 }
 
 #[test]
@@ -210,5 +232,48 @@ fn lines_are_short() {
         let text = read(&path);
         let long = text.lines().position(|line| line.chars().count() > LONGEST_LINE);
         assert_eq!(long, None, "{}, lines from 0", path.display());
+    }
+}
+
+#[test]
+fn the_pages_that_are_to_be_translated_are() {
+    let translated: BTreeSet<_> =
+        translations(FOLDER).into_iter().map(|(original, _)| original).collect();
+    let expected: BTreeSet<_> =
+        TRANSLATED.iter().map(|name| Path::new(FOLDER).join(format!("{name}.md"))).collect();
+    assert_eq!(translated, expected);
+}
+
+/// Translations have the sections, the code and, in tables, the names of the original, and each links to the other.
+#[test]
+fn translations_say_the_same() {
+    for (original, translation) in translations(FOLDER).into_iter().chain(translations(".")) {
+        let both = format!("{} and {}", original.display(), translation.display());
+        let texts = [read(&original), read(&translation)];
+        for (text, other) in texts.iter().zip([&translation, &original]) {
+            let link = format!("]({})", other.file_name().unwrap().to_str().unwrap());
+            assert!(text.contains(&link), "{both}: {link} is missing");
+        }
+        let [one, other] = texts.map(|text| parts(&text));
+        let levels = |parts: &Parts| -> Vec<usize> {
+            parts.headings.iter().map(|heading| heading.find(' ').unwrap()).collect()
+        };
+        assert_eq!(levels(&one), levels(&other), "{both}: levels of the headings");
+        let code = |parts: &Parts| -> Vec<(String, Vec<String>)> {
+            let bare = |line: &String| without_comment(line).to_owned();
+            let bare = |lines: &Vec<String>| lines.iter().map(bare).collect();
+            parts.code.iter().map(|(language, lines)| (language.clone(), bare(lines))).collect()
+        };
+        assert_eq!(code(&one), code(&other), "{both}: code");
+        let names = |parts: &Parts| -> Vec<Vec<String>> {
+            let sorted = |row: &Vec<String>| {
+                let mut names: Vec<_> =
+                    row.iter().flat_map(|cell| spans(cell)).map(str::to_owned).collect();
+                names.sort();
+                names
+            };
+            parts.rows.iter().map(|(_, row)| sorted(row)).collect()
+        };
+        assert_eq!(names(&one), names(&other), "{both}: names in tables");
     }
 }
