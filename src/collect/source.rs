@@ -87,6 +87,8 @@ pub struct SourceStatus {
     pub last_failure: Option<LastFailure>,
     /// Whether the last collection worked; `None`: there was none yet.
     pub up: Option<bool>,
+    /// When the first of the failures in a row came, of which the last is `last_failure`; `None` while it is up.
+    pub down_since: Option<SystemTime>,
     /// The login.
     pub login: LoginState,
     /// Requests held back after a throttling answer: why and for how much longer.
@@ -128,6 +130,7 @@ pub(super) struct Memory {
     snapshot: Option<Arc<Snapshot>>,
     last_failure: Option<LastFailure>,
     up: Option<bool>,
+    down_since: Option<SystemTime>,
     back_off: Option<BackOff>,
 }
 
@@ -207,6 +210,7 @@ impl Source {
             snapshot: memory.snapshot.clone(),
             last_failure: memory.last_failure.clone(),
             up: memory.up,
+            down_since: memory.down_since,
             login: self.system.session().state(),
             held_back: self.api.held_back(),
             backing_off: self.backing_off(&memory).map(|(_, remaining)| remaining),
@@ -386,6 +390,7 @@ impl Source {
         memory.under_way = None;
         memory.snapshot = Some(snapshot);
         memory.back_off = None;
+        memory.down_since = None;
         if memory.up.replace(true) == Some(false) {
             info!(source = self.name(), vendor = self.profile().name, "source is back");
         }
@@ -395,6 +400,7 @@ impl Source {
         memory.under_way = None;
         self.back_off_after(&mut memory, failure);
         let last = LastFailure { failure: failure.clone(), at: SystemTime::now() };
+        memory.down_since.get_or_insert(last.at);
         let before = memory.last_failure.replace(last).map(|last| last.failure.reason());
         let first = memory.up.replace(false) != Some(false);
         drop(memory);

@@ -20,7 +20,7 @@ use crate::{
     limits,
     metrics::own::Own,
     systems,
-    web::{Reload, Site, accept::Server, listen, security::Security},
+    web::{LastLoad, Reload, Site, accept::Server, listen, security::Security},
 };
 
 /// How long requests under way may take when the exporter stops.
@@ -74,7 +74,9 @@ async fn run(options: &Options, collector: &CollectorThread) -> Exit {
         engine: Arc::clone(&engine),
         own: Arc::clone(&own),
         security: Arc::clone(&security),
+        last_load: LastLoad::default(),
     });
+    let last_load = configuration.last_load.clone();
     let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot handle signals: {error}"), Exit::Failed),
@@ -87,7 +89,14 @@ async fn run(options: &Options, collector: &CollectorThread) -> Exit {
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
     let (reload, reloads) = mpsc::channel(1);
-    let site = Site::new(options, Arc::clone(&engine), own, Arc::clone(&security), reload.clone());
+    let site = Site::new(
+        options,
+        Arc::clone(&engine),
+        own,
+        Arc::clone(&security),
+        reload.clone(),
+        last_load,
+    );
     let server = Server::new(Arc::clone(&site));
     for listener in listeners {
         if let Ok(address) = listener.local_addr() {
@@ -158,6 +167,7 @@ struct Configuration {
     engine: Arc<Engine>,
     own: Arc<Own>,
     security: Arc<Security>,
+    last_load: LastLoad,
 }
 
 impl Configuration {
@@ -166,6 +176,7 @@ impl Configuration {
     async fn load(&self) -> Result<(), String> {
         let outcome = self.try_load().await;
         self.own.config_loaded(outcome.is_ok());
+        self.last_load.note(&outcome);
         outcome
     }
 

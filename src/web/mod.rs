@@ -35,9 +35,10 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
+use arc_swap::ArcSwapOption;
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use url::Url;
 
@@ -48,6 +49,28 @@ use crate::{cli::Options, collect::Engine, config::LoadError, metrics::own::Own}
 /// the problems.
 pub type Reload = oneshot::Sender<Result<(), String>>;
 
+/// The last load of the configuration, if it failed and an older configuration is still in force.
+#[derive(Clone, Default)]
+pub struct LastLoad(Arc<ArcSwapOption<FailedLoad>>);
+
+/// A load of the configuration that failed.
+pub struct FailedLoad {
+    /// When.
+    at: SystemTime,
+    /// All that was wrong.
+    problems: String,
+}
+
+impl LastLoad {
+    /// Notes how a load ended: `Err` carries the problems.
+    pub fn note(&self, outcome: &Result<(), String>) {
+        let failed = outcome.as_ref().err().map(|problems| {
+            Arc::new(FailedLoad { at: SystemTime::now(), problems: problems.clone() })
+        });
+        self.0.store(failed);
+    }
+}
+
 /// What the handlers share.
 pub struct Site {
     engine: Arc<Engine>,
@@ -57,6 +80,7 @@ pub struct Site {
     scrapes: Arc<Semaphore>,
     /// `None`: clients may not reload the configuration.
     reload: Option<mpsc::Sender<Reload>>,
+    last_load: LastLoad,
     telemetry_path: String,
     prefix: String,
     external_url: Option<Url>,
@@ -73,13 +97,14 @@ pub fn check_config(path: &Path) -> Result<(), LoadError> {
 }
 
 impl Site {
-    /// The site of `engine`. `reload` takes what `POST /-/reload` asks for.
+    /// The site of `engine`. `reload` takes what `POST /-/reload` asks for; the status page shows `last_load`.
     pub fn new(
         options: &Options,
         engine: Arc<Engine>,
         own: Arc<Own>,
         security: Arc<Security>,
         reload: mpsc::Sender<Reload>,
+        last_load: LastLoad,
     ) -> Arc<Self> {
         Arc::new(Self {
             engine,
@@ -87,6 +112,7 @@ impl Site {
             security,
             scrapes: Arc::new(Semaphore::new(options.max_requests as usize)),
             reload: options.enable_lifecycle.then_some(reload),
+            last_load,
             telemetry_path: options.telemetry_path.clone(),
             prefix: options.prefix().to_owned(),
             external_url: options.external_url.0.clone(),

@@ -19,12 +19,12 @@ use sha2::{Digest, Sha256};
 use tokio::time::Instant;
 
 use super::{
-    Site,
+    FailedLoad, Site,
     respond::{Answer, encoded, with},
 };
 use crate::{
     collect::{Source, SourceStatus},
-    model::Measure,
+    model::{Measure, Reason},
     net::Failure,
     systems::advice,
 };
@@ -39,6 +39,10 @@ static POLICY: LazyLock<String> = LazyLock::new(|| {
          frame-ancestors 'none'"
     )
 });
+
+/// Where the documentation says what to do about each reason.
+const RUNBOOKS: &str =
+    "https://github.com/conferencing-exporter/conferencing_exporter/blob/main/docs/runbooks.md";
 
 const COLUMNS: [&str; 10] = [
     "State",
@@ -131,6 +135,9 @@ fn page(site: &Site, rows: &[Row]) -> String {
          <a href=\"sd\">Service discovery</a></nav>\n</header>\n<main>\n",
         title = title(rows),
     );
+    if let Some(failed) = &*site.last_load.0.load() {
+        failed_load(&mut out, failed);
+    }
     totals(&mut out, rows);
     if rows.is_empty() {
         out.push_str("<p class=\"empty\">No source is configured.</p>\n");
@@ -155,6 +162,17 @@ fn page(site: &Site, rows: &[Row]) -> String {
         jiff::Timestamp::now(),
     );
     out
+}
+
+/// That what is in force is not what is in the files, and why.
+fn failed_load(out: &mut String, failed: &FailedLoad) {
+    let (at, problems) = (At::past(failed.at), Escaped(&failed.problems));
+    let _ = writeln!(
+        out,
+        "<section class=\"failed\">\n<p class=\"bad\">The configuration could not be loaded at {at}. The one before it is \
+         still in force.</p>\n<pre>{problems}</pre>\n<p>Correct it, then reload: <code>POST /-/reload</code> or SIGHUP. \
+         <a href=\"{RUNBOOKS}#conferencingreloadfailed\">More</a></p>\n</section>",
+    );
 }
 
 fn title(rows: &[Row]) -> String {
@@ -200,7 +218,10 @@ fn table_row(out: &mut String, row: &Row) {
     let _ = writeln!(out, "<tr class=\"{class}\">");
     cell(out, 0, "s", word);
     let name = Escaped(row.source.name());
-    cell(out, 1, "", format_args!("<a href=\"probe?source={name}\">{name}</a>"));
+    let probe = format_args!("<a href=\"probe?source={name}\">{name}</a>");
+    let calls =
+        format_args!("<a class=\"calls\" href=\"probe?source={name}&amp;debug=true\">calls</a>");
+    cell(out, 1, "w", format_args!("<span>{probe} {calls}</span>"));
     cell(out, 2, "w", row.source.profile().title);
     let measures =
         [Measure::ConferencesActive, Measure::ParticipantsJoined, Measure::ParticipantsMuted];
@@ -219,7 +240,6 @@ fn table_row(out: &mut String, row: &Row) {
 fn last_error(out: &mut String, row: &Row) {
     const COLUMN: usize = 8;
     let Some(last) = &row.status.last_failure else { return cell(out, COLUMN, "blank", "") };
-    let age = Span(SystemTime::now().duration_since(last.at).unwrap_or_default());
     let what = match &last.failure {
         Failure::HeldBack { .. } => "held back after this answer".to_owned(),
         failure @ (Failure::Request(_)
@@ -229,17 +249,21 @@ fn last_error(out: &mut String, row: &Row) {
         | Failure::File(_)
         | Failure::Panic) => failure.to_string(),
     };
-    let (reason, what) = (last.failure.reason(), Escaped(&what));
-    if row.state == State::Down {
-        let remedy = advice(row.source.profile(), &last.failure);
-        let remedy = Escaped(&remedy);
-        let text = format_args!(
-            "<p><code class=\"bad\">{reason}</code> {what}, {age} ago</p><p>{remedy}</p>"
-        );
-        cell(out, COLUMN, "", format_args!("<div>{text}</div>"));
-    } else {
-        let text = format_args!("<p class=\"dim\"><code>{reason}</code> {what}, {age} ago</p>");
-        cell(out, COLUMN, "", text);
+    let (reason, what) = (Runbook(last.failure.reason()), Escaped(&what));
+    match row.status.down_since {
+        Some(since) => {
+            let since = At::past(since);
+            let remedy = advice(row.source.profile(), &last.failure);
+            let remedy = Escaped(&remedy);
+            let text = format_args!(
+                "<p class=\"bad\">{reason} {what}</p><p>down since {since}</p><p>{remedy}</p>"
+            );
+            cell(out, COLUMN, "", format_args!("<div>{text}</div>"));
+        }
+        None => {
+            let at = At::past(last.at);
+            cell(out, COLUMN, "", format_args!("<p class=\"dim\">{reason} {what}, {at}</p>"));
+        }
     }
 }
 
@@ -247,30 +271,25 @@ fn login(out: &mut String, status: &SourceStatus) {
     const COLUMN: usize = 9;
     let now = Instant::now();
     let blocked = status.login.blocked_until.map(|until| until.saturating_duration_since(now));
-    let held_back = status.held_back.map(|(reason, rest)| (reason, Span(rest)));
     let token = status.login.token_expiry;
     let token = token.and_then(|expiry| expiry.duration_since(SystemTime::now()).ok());
-    match (blocked, held_back, token) {
-        (Some(rest), _, _) => {
-            let text = format_args!("<p class=\"wait\">logins held back for {}</p>", Span(rest));
-            cell(out, COLUMN, "", text);
-        }
+    let waits = match (blocked, status.held_back, status.backing_off) {
+        (Some(rest), _, _) => Some(format!("logins held back until {}", At::coming(rest))),
         (None, Some((reason, rest)), _) => {
-            let text =
-                format_args!("<p class=\"wait\">requests held back for {rest} ({reason})</p>");
-            cell(out, COLUMN, "", text);
-        }
-        (None, None, _) if status.backing_off.is_some() => {
-            let rest = Span(status.backing_off.unwrap_or_default());
-            let text = format_args!(
-                "<p class=\"wait\">asked again in {rest} (it failed, and has a min_interval)</p>"
-            );
-            cell(out, COLUMN, "", text);
+            Some(format!("requests held back until {} ({})", At::coming(rest), Runbook(reason)))
         }
         (None, None, Some(rest)) => {
+            let at = At::coming(rest);
+            Some(format!("not asked again until {at}: it failed, and has a min_interval"))
+        }
+        (None, None, None) => None,
+    };
+    match (waits, token) {
+        (Some(waits), _) => cell(out, COLUMN, "", format_args!("<p class=\"wait\">{waits}</p>")),
+        (None, Some(rest)) => {
             cell(out, COLUMN, "", format_args!("<p>token expires in {}</p>", Span(rest)));
         }
-        (None, None, None) => cell(out, COLUMN, "dim", "not logged in"),
+        (None, None) => cell(out, COLUMN, "dim", "not logged in"),
     }
 }
 
@@ -316,6 +335,44 @@ impl Display for Span {
             7200..172_800 => write!(f, "{} h", seconds / 3600),
             _ => write!(f, "{} d", seconds / 86_400),
         }
+    }
+}
+
+/// A moment, in words for people and for machines: to the second, and how far away.
+struct At {
+    moment: SystemTime,
+    away: Duration,
+    is_past: bool,
+}
+
+impl At {
+    fn past(moment: SystemTime) -> Self {
+        let away = SystemTime::now().duration_since(moment).unwrap_or_default();
+        Self { moment, away, is_past: true }
+    }
+
+    fn coming(rest: Duration) -> Self {
+        Self { moment: SystemTime::now() + rest, away: rest, is_past: false }
+    }
+}
+
+impl Display for At {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Ok(moment) = jiff::Timestamp::try_from(self.moment) {
+            write!(f, "<time datetime=\"{moment:.0}\">{}</time> ", moment.strftime("%F %T UTC"))?;
+        }
+        let away = Span(self.away);
+        if self.is_past { write!(f, "({away} ago)") } else { write!(f, "(in {away})") }
+    }
+}
+
+/// A reason, linked to the section that says what to do about it.
+struct Runbook(Reason);
+
+impl Display for Runbook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let reason = self.0;
+        write!(f, "<a href=\"{RUNBOOKS}#{reason}\"><code>{reason}</code></a>")
     }
 }
 

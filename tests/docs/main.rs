@@ -4,4 +4,5 @@ mod layers;
 mod pages;
 mod readme;
 mod reliability;
+mod runbooks;
 mod systems;

@@ -11,7 +11,7 @@ use conferencing_exporter::{
     limits,
     metrics::own::Own,
     systems::catalogue,
-    web::{Site, accept::Server, listen, security::Security},
+    web::{LastLoad, Site, accept::Server, listen, security::Security},
 };
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -33,7 +33,7 @@ fn server_with(web_config: Option<&Path>) -> (Server, SocketAddr) {
     let engine = Arc::new(Engine::new(Arc::clone(&own), catalogue()));
     let security = Security::new(web_config, Arc::clone(&own));
     security.load().expect("web configuration");
-    let site = Site::new(&options, engine, own, security, mpsc::channel(1).0);
+    let site = Site::new(&options, engine, own, security, mpsc::channel(1).0, LastLoad::default());
     let server = Server::new(site);
     let listener = listen::bind(&options.listen_addresses).expect("socket").remove(0);
     let address = listener.local_addr().expect("address");

@@ -154,11 +154,16 @@ fn reload_by_request_and_by_signal() {
     assert_eq!(exporter.own(SUCCESSFUL), Some(0.0));
     assert_eq!(exporter.get("/probe?source=b").status, 200, "the old one stays");
     assert_eq!(exporter.get("/-/ready").status, 200);
+    let page = exporter.get("/").text();
+    for shown in ["could not be loaded at <time ", "exporter.yaml:3:", "exporter.yaml:4:"] {
+        assert!(page.contains(shown), "no {shown}: {page}");
+    }
 
     write_config(exporter.directory.path(), &config(&simulator, &["a", "b", "c"]));
     exporter.signal("HUP");
     wait("the reload", || exporter.get("/probe?source=c").status, |status| *status == 200);
     assert_eq!(exporter.own(SUCCESSFUL), Some(1.0));
+    assert!(!exporter.get("/").text().contains("could not be loaded"));
     write_config(exporter.directory.path(), BROKEN);
     exporter.signal("HUP");
     wait("the failure", || exporter.own(SUCCESSFUL), |seen| *seen == Some(0.0));

@@ -234,6 +234,12 @@ fn the_status_page_asks_nobody_and_escapes() {
     assert!(place(&text, "probe?source=new") < place(&text, "probe?source=good"));
     assert!(text.contains("use the port of the API (usually 8088)"), "{text}");
     assert!(!text.contains("<b>"), "{text}");
+    // The reason leads to its section in the runbooks; the failure says since when.
+    let runbook = "docs/runbooks.md#redirect\"><code>redirect</code></a> login failed: redirect";
+    assert!(text.contains(runbook), "{text}");
+    let since = &text[place(&text, "<p>down since <time datetime=\"2")..];
+    assert!(since[..since.find("</p>").expect("its end")].ends_with(" ago)"), "{since}");
+    assert!(text.contains("probe?source=bad&amp;debug=true\">calls</a>"), "{text}");
     assert!(!text.contains("<script") && !text.contains("src="));
     assert_eq!(simulator.requests(Vendor::YeastarS, "good").len(), before);
 }
