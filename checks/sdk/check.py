@@ -228,6 +228,8 @@ def run(exporter_binary, simulator_binary, folder):
                     lines, count = compare_numbers(vendor, truth, read, samples[source])
                     found |= lines
                     counted += count
+            refusals = module.refusals(addresses[vendor])
+            found |= {f"{vendor}: {call}: {told} instead of {meant}" for call, told, meant in refusals if told != meant}
             missing = set(profile_calls(vendor)) - {call for of, call in made if of == vendor}
             found |= {f"{vendor}: {call}: not made here" for call in missing}
         return found, compared, counted

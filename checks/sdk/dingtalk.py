@@ -10,6 +10,7 @@ from alibabacloud_dingtalk.oauth2_1_0 import models as tokens
 from alibabacloud_dingtalk.oauth2_1_0.client import Client as TokenClient
 from alibabacloud_tea_openapi.models import Config
 from alibabacloud_tea_util.models import RuntimeOptions
+from Tea.exceptions import TeaException
 from Tea.model import TeaModel
 
 PAGE = 100
@@ -139,6 +140,31 @@ class Sdk:
         return numbers, {i: (present[i], *rest) for i, rest in shown.items()}
 
 
+def code(method, *arguments):
+    """Status and code of a call that is refused."""
+    try:
+        method(*arguments, RuntimeOptions(autoretry=False))
+    except TeaException as refused:
+        return refused.data["statusCode"], refused.code
+    return "accepted"
+
+
 def run(address, source, found):
     """Makes the calls that the exporter makes for `source`."""
     return Sdk(address, source, found).numbers()
+
+
+def refusals(address):
+    """Refused calls, each with its code, as the SDK reads it and as it should."""
+    config = Config(protocol="http", region_id="central", endpoint=address.removeprefix("http://"))
+    wrong = tokens.GetAccessTokenRequest(app_key="demo-app-key", app_secret="wrong")
+    told = code(TokenClient(config).get_access_token_with_options, wrong, {})
+    yield "access_token", told, (400, "invalidClientIdOrSecret")
+    client = Client(config)
+    headers = models.QueryOrgConferenceListHeaders(x_acs_dingtalk_access_token="wrong")
+    told = code(client.query_org_conference_list_with_options, models.QueryOrgConferenceListRequest(), headers)
+    yield "orgConferences", told, (400, "InvalidAuthentication")
+    headers = models.QueryConferenceInfoBatchHeaders()
+    request = models.QueryConferenceInfoBatchRequest(conference_id_list=["x"])
+    told = code(client.query_conference_info_batch_with_options, request, headers)
+    yield "videoConferences/query", told, (400, "AuthenticationFailed.MissingParameter")

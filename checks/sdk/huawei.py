@@ -5,6 +5,7 @@ import enum
 import time
 
 import wire
+from huaweicloudsdkcore.exceptions.exceptions import ServiceResponseException
 from huaweicloudsdkcore.http.http_config import HttpConfig
 from huaweicloudsdkmeeting.v1 import model
 from huaweicloudsdkmeeting.v1.meeting_client import MeetingClient
@@ -176,6 +177,13 @@ class Sdk:
         }
         return numbers, meetings
 
+    def refusals(self):
+        """Refused calls, each with its code, as the SDK reads it and as it should."""
+        ended = model.ShowMeetingDetailRequest(conference_id="999999999")
+        yield "confDetail", code(self.client.show_meeting_detail, ended), (400, "MMC.111070005")
+        wrong = model.CreateConfTokenRequest(conference_id="900000001", x_password="wrong", x_login_type=1)
+        yield "control_token", code(self.client.create_conf_token, wrong), (400, "MMC.111072065")
+
     def log_out(self):
         self.client.delete_token(model.DeleteTokenRequest())
 
@@ -186,9 +194,22 @@ def start(minute):
     return int(time.replace(tzinfo=datetime.timezone.utc).timestamp())
 
 
+def code(method, request):
+    """Status and code of a call that is refused."""
+    try:
+        method(request)
+    except ServiceResponseException as refused:
+        return refused.status_code, refused.error_code
+    return "accepted"
+
+
 def run(address, source, found):
     """Makes the calls that the exporter makes for `source`."""
     sdk = Sdk(address, LOGINS[source], found)
     read = sdk.numbers() if source == "huawei" else (sdk.lists() and None)
     sdk.log_out()
     return read
+
+
+def refusals(address):
+    yield from Sdk(address, LOGINS["huawei"], set()).refusals()
