@@ -29,7 +29,7 @@ impl Target {
             .config
             .sources
             .pop()?;
-        let client = client::clients(std::slice::from_ref(&config)).ok()?.pop()?;
+        let client = client::clients(std::slice::from_ref(&config)).pop()?;
         Some(Self { config, client, own: Own::new().ok()? })
     }
 

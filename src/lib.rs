@@ -15,12 +15,14 @@
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | from the file to the configuration, once; no other module parses or validates it |
 //! | `pem` | certificates and keys, for both sides of TLS |
+//! | `files` | reading files that may be anything |
 //! | [`model`] | the vendor-neutral vocabulary; imports no other module |
 
 pub mod cli;
 pub mod collect;
 pub mod commands;
 pub mod config;
+mod files;
 #[cfg(feature = "fuzzing")]
 #[doc(hidden)]
 pub mod fuzzing;

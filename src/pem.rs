@@ -3,14 +3,12 @@
 //! What is wrong is said so that it can follow the name of the file: "`ca.pem` holds no PEM
 //! certificate".
 
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::{io, path::Path};
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject};
 use zeroize::Zeroizing;
+
+use crate::files;
 
 /// Longest PEM file; the bundle of all public authorities has a quarter of a megabyte.
 const MAX_BYTES: u64 = 4 << 20;
@@ -18,14 +16,15 @@ const MAX_BYTES: u64 = 4 << 20;
 /// What a file with certificates or a key holds.
 ///
 /// # Errors
-/// What the system says, and a file that is too long to be one.
+/// What the system says, what is no file, and a file that is too long to be one.
 pub(crate) fn read(path: &Path) -> io::Result<Zeroizing<Vec<u8>>> {
-    let mut bytes = Zeroizing::new(Vec::new());
-    File::open(path)?.take(MAX_BYTES + 1).read_to_end(&mut bytes)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(io::Error::other("longer than 4 MiB"));
-    }
-    Ok(bytes)
+    files::read(path, MAX_BYTES).map_err(|error| {
+        if error.kind() == io::ErrorKind::FileTooLarge {
+            io::Error::other("longer than 4 MiB")
+        } else {
+            error
+        }
+    })
 }
 
 /// The certificates, at least one.

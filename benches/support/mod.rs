@@ -85,8 +85,7 @@ impl Decoding {
         let source = &configuration(&yaml).sources[0];
         let own = Own::new().expect("metrics");
         let meters = SourceMeters::new(&own, vendor, source.profile.calls).expect("metrics");
-        let clients = client::clients(std::slice::from_ref(source));
-        let client = clients.ok().and_then(|mut clients| clients.pop()).expect("a client");
+        let client = client::clients(std::slice::from_ref(source)).pop().expect("a client");
         let api = Api::new(source, client, meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);

@@ -24,7 +24,7 @@ use crate::{
     metrics::own::{Own, SourceMeters},
     net::{
         Api, Observer,
-        client::{self, ClientError, SharedClient},
+        client::{self, SharedClient},
     },
     session::{Account, LOGOUT_TIME, User},
     systems::{Catalogue, Running},
@@ -33,14 +33,6 @@ use crate::{
 /// Why a configuration cannot take effect.
 #[derive(Debug, thiserror::Error)]
 pub enum EngineError {
-    /// No HTTP client can be made for a source.
-    #[error("source {name}: {error}")]
-    Client {
-        /// Which source.
-        name: String,
-        /// Why.
-        error: ClientError,
-    },
     /// The kind of a source is not in the catalogue.
     #[error("source {name}: no system is known by the name {vendor}")]
     Unknown {
@@ -208,7 +200,8 @@ impl Engine {
     /// the sources they started with, and sessions that were dropped are closed after them.
     ///
     /// # Errors
-    /// A source no HTTP client can be made for. Nothing has changed then.
+    /// A source of a kind that is not in the catalogue, or a broken table of metrics. Nothing has
+    /// changed then.
     pub fn apply(&self, config: Config) -> Result<(), EngineError> {
         let mut changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if changing.has_stopped {
@@ -217,14 +210,12 @@ impl Engine {
         let old = self.sources.load_full();
         let by_name: HashMap<&str, &Arc<Source>> =
             old.iter().map(|source| (source.name(), source)).collect();
-        let clients = client::clients(&config.sources).map_err(|(position, error)| {
-            let name = config.sources.get(position).map(|source| source.name.clone());
-            EngineError::Client { name: name.unwrap_or_default(), error }
-        })?;
+        let clients = client::clients(&config.sources);
         let mut sources = Vec::with_capacity(config.sources.len());
         for (config, client) in config.sources.into_iter().zip(clients) {
             let old = by_name.get(config.name.as_str()).copied();
-            let is_same_way = old.is_some_and(|old| old.client_fingerprint == client.fingerprint);
+            let is_same_way =
+                old.is_some_and(|old| old.api.client_fingerprint() == client.fingerprint());
             sources.push(match old {
                 Some(old) if is_same_way && old.config == config => Arc::clone(old),
                 old => {
@@ -261,7 +252,6 @@ impl Engine {
             Some(old) => Arc::clone(&old.meters),
             None => SourceMeters::new(&self.own, profile.name, profile.calls)?,
         };
-        let fingerprint = client.fingerprint;
         let mut api = Api::new(&config, client, meters);
         if let Some(adapter) = &self.adapter {
             api = adapter(&config, api);
@@ -284,7 +274,7 @@ impl Engine {
         if let Some(old) = old.filter(|old| is_shared(&*system, &*old.system)) {
             api = api.succeeding(&old.api);
         }
-        Ok(Source::new(config, api, system, fingerprint, memory))
+        Ok(Source::new(config, api, system, memory))
     }
 
     /// Gives all tokens back, those of sources dropped a moment ago among them, and takes no new

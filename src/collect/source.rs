@@ -112,6 +112,8 @@ struct UnderWay {
 struct BackOff {
     failure: Arc<Failure>,
     since: Instant,
+    /// Which certificates it failed with; see [`Api::client_fingerprint`].
+    certificates: [u8; 32],
     /// Failed collections in a row before this one.
     times: u32,
 }
@@ -153,8 +155,6 @@ pub struct Source {
     pub api: Api,
     /// How it is asked, its session, and what was learnt about it.
     pub system: Arc<dyn Running>,
-    /// Identifies the TLS and proxy settings including the certificates' contents.
-    pub(super) client_fingerprint: [u8; 32],
     /// What was found. Shared with the source before a reload that changed nothing about the
     /// questions: a snapshot that is young enough is served after it as well.
     memory: Arc<Mutex<Memory>>,
@@ -165,7 +165,6 @@ impl Source {
         config: config::Source,
         api: Api,
         system: Arc<dyn Running>,
-        client_fingerprint: [u8; 32],
         memory: Arc<Mutex<Memory>>,
     ) -> Arc<Self> {
         let vendor = config.profile.name;
@@ -177,7 +176,6 @@ impl Source {
             config,
             api,
             system,
-            client_fingerprint,
             memory,
         })
     }
@@ -217,11 +215,14 @@ impl Source {
         }
     }
 
-    /// Why the source is not asked at present, and for how much longer. This source's own
-    /// `min_interval` counts, because the collection that failed may have been made before a reload
+    /// Why the source is not asked at present, and for how much longer; `None` also after a change of
+    /// the certificate files. This source's own `min_interval` counts, because the collection that failed may have been made before a reload
     /// that changed it.
     fn backing_off<'a>(&self, memory: &'a Memory) -> Option<(&'a Arc<Failure>, Duration)> {
         let back_off = memory.back_off.as_ref()?;
+        if back_off.certificates != self.api.client_fingerprint() {
+            return None;
+        }
         Some((&back_off.failure, back_off.remaining(self.config.min_interval)?))
     }
 
@@ -286,6 +287,8 @@ impl Source {
         end: Instant,
         observer: Option<Arc<dyn Observer>>,
     ) -> Option<Outcome> {
+        // What is not read in half of the time is not waited for.
+        let _ = timeout(half_until(end), self.api.follow_certificates()).await;
         let backing_off = self.backing_off(&self.memory()).map(|(failure, remaining)| {
             Failure::BackingOff { failure: Arc::clone(failure), remaining }
         });
@@ -302,8 +305,7 @@ impl Source {
     /// Whether there is another secret than at the last login. A file that cannot be read, or not
     /// in half of the time until `end`, says nothing.
     async fn has_new_secrets(&self, end: Instant) -> bool {
-        let half = end.saturating_duration_since(Instant::now()) / 2;
-        timeout(half, self.system.session().has_new_secrets()).await.unwrap_or(false)
+        timeout(half_until(end), self.system.session().has_new_secrets()).await.unwrap_or(false)
     }
 
     /// The collection under way, or a new one, and until when to wait for it.
@@ -424,6 +426,7 @@ impl Source {
             Failure::HeldBack { .. }
             | Failure::BackingOff { .. }
             | Failure::Secret(_)
+            | Failure::Certificate(_)
             | Failure::File(_) => false,
         };
         if self.config.min_interval.is_zero() || !has_asked {
@@ -431,6 +434,11 @@ impl Source {
         }
         let times = memory.back_off.as_ref().map_or(0, |back_off| back_off.times.saturating_add(1));
         let failure = Arc::new(failure.clone());
-        memory.back_off = Some(BackOff { failure, since: Instant::now(), times });
+        let certificates = self.api.client_fingerprint();
+        memory.back_off = Some(BackOff { failure, since: Instant::now(), certificates, times });
     }
+}
+
+fn half_until(end: Instant) -> Duration {
+    end.saturating_duration_since(Instant::now()) / 2
 }

@@ -186,7 +186,7 @@ impl Configuration {
         let (loaded, secured) = tokio::task::spawn_blocking(load)
             .await
             .map_err(|_| "internal error: loading the configuration panicked".to_owned())?;
-        let Loaded { config, warnings } = match (loaded, secured) {
+        let Loaded { config, warnings, unready } = match (loaded, secured) {
             (Ok(loaded), Ok(())) => loaded,
             (Ok(_), Err(problems)) => return Err(problems.to_string()),
             (Err(problems), Ok(())) => return Err(problems.to_string()),
@@ -195,6 +195,10 @@ impl Configuration {
         for mut warning in warnings {
             warning.excerpt = None;
             warn!(%warning, "configuration");
+        }
+        for mut problem in unready {
+            problem.excerpt = None;
+            warn!(%problem, "a source fails until this is there");
         }
         self.engine.apply(config).map_err(|error| error.to_string())
     }

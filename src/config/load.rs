@@ -18,11 +18,15 @@ const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A valid configuration and what is doubtful about it.
 #[derive(Debug)]
-pub struct Loaded {
+pub struct Loaded<C = Config> {
     /// The configuration.
-    pub config: Config,
+    pub config: C,
     /// What is allowed but probably not meant, or unsafe; in the order of the file.
     pub warnings: Vec<Problem>,
+    /// What sources need and cannot be read now: secrets, certificates and lists of ids, which are
+    /// read again while running. Until they can be read those sources fail, and no other. In the
+    /// order of the file.
+    pub unready: Vec<Problem>,
 }
 
 impl Config {
@@ -125,8 +129,7 @@ fn read(
     if let Some(mode) = mode {
         report.warn_of_mode(mode);
     }
-    let (problems, warnings) = report.finish();
-    if problems.is_empty() { Ok(Loaded { config, warnings }) } else { Err(LoadError { problems }) }
+    report.finish(config)
 }
 
 fn top(report: &Report<'_>, root: &Place<'_>) -> Config {

@@ -30,7 +30,7 @@ pub use load::Loaded;
 pub use profile::{Advice, OwnSettings, Profile, Reading, Settings, Transport};
 pub use schema::{reference, schema};
 pub use section::Section;
-pub(crate) use section::io_reason;
+pub(crate) use section::{RELATIVE_PATHS, io_reason};
 pub(crate) use source::is_loopback;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};

@@ -1,14 +1,18 @@
 //! Collects everything that is wrong while a file is read.
 
 use std::{
-    cell::RefCell,
+    cell::{OnceCell, RefCell},
     collections::{BTreeMap, HashSet},
     ffi::OsString,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
+use rustls::crypto::aws_lc_rs::default_provider;
+use rustls_platform_verifier::Verifier;
+
 use super::{
-    Problem, Profile,
+    LoadError, Loaded, Problem, Profile,
     error::{self, printable},
     file::{Position, YamlProblem},
 };
@@ -26,6 +30,10 @@ pub(crate) struct Report<'a> {
     pub(super) profiles: &'a [&'static Profile],
     problems: RefCell<Vec<Problem>>,
     warnings: RefCell<Vec<Problem>>,
+    /// See [`Loaded::unready`](super::Loaded::unready).
+    unready: RefCell<Vec<Problem>>,
+    /// Whether this machine has root certificates, once that was asked.
+    has_roots: OnceCell<bool>,
     /// What was said already: a mapping of `defaults` or an alias is read for each source.
     said: RefCell<HashSet<(Position, String)>>,
     /// Where secrets are written in the file itself.
@@ -56,6 +64,8 @@ impl<'a> Report<'a> {
             profiles,
             problems: RefCell::default(),
             warnings: RefCell::default(),
+            unready: RefCell::default(),
+            has_roots: OnceCell::new(),
             said: RefCell::default(),
             literals: RefCell::default(),
         }
@@ -71,6 +81,16 @@ impl<'a> Report<'a> {
 
     pub(super) fn warning(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
         self.add(&self.warnings, at, path, message, remedy);
+    }
+
+    /// What a source needs cannot be read now, and may be there later.
+    pub(super) fn unready(&self, at: Position, path: &str, message: &str, remedy: Option<&str>) {
+        self.add(&self.unready, at, path, message, remedy);
+    }
+
+    /// Whether this machine has certificates to verify those of systems with.
+    pub(super) fn has_roots(&self) -> bool {
+        *self.has_roots.get_or_init(|| Verifier::new(Arc::new(default_provider())).is_ok())
     }
 
     /// Whether anything is wrong so far.
@@ -109,14 +129,19 @@ impl<'a> Report<'a> {
         (self.env)(name)
     }
 
-    /// Problems and warnings, in the order of the file.
-    pub(crate) fn finish(self) -> (Vec<Problem>, Vec<Problem>) {
-        let sorted = |problems: RefCell<Vec<Problem>>| {
-            let mut problems = problems.into_inner();
+    /// `config`, unless something is wrong with it; all in the order of the file.
+    pub(crate) fn finish<C>(self, config: C) -> Result<Loaded<C>, LoadError> {
+        let sorted = |mut problems: Vec<Problem>| {
             problems.sort_by_key(|problem| problem.position);
             problems
         };
-        (sorted(self.problems), sorted(self.warnings))
+        let (mut problems, unready) = (self.problems.into_inner(), self.unready.into_inner());
+        if problems.is_empty() {
+            let (warnings, unready) = (sorted(self.warnings.into_inner()), sorted(unready));
+            return Ok(Loaded { config, warnings, unready });
+        }
+        problems.extend(unready);
+        Err(LoadError { problems: sorted(problems) })
     }
 
     fn add(

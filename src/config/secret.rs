@@ -2,18 +2,16 @@
 
 use std::{
     collections::BTreeMap,
-    fmt,
-    fs::File,
-    io::{self, Read},
+    fmt, io,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
 
 use secrecy::{ExposeSecret, SecretString};
 use tokio::{sync, task::spawn_blocking};
-use zeroize::Zeroizing;
 
-use super::ProxyUrl;
+use super::{ProxyUrl, io_reason};
+use crate::files;
 
 /// Longest secret file, in bytes: a token or password is never longer, a wrong path may be.
 pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
@@ -23,7 +21,7 @@ pub const MAX_SECRET_BYTES: u64 = 64 * 1024;
 pub enum SecretSource {
     /// Written in the configuration file, or taken from the environment when it was loaded.
     Literal(SecretString),
-    /// Read again at each login; one trailing newline is dropped.
+    /// Read again at each login; a byte order mark and one trailing newline are dropped.
     File(PathBuf),
 }
 
@@ -31,7 +29,7 @@ pub enum SecretSource {
 #[derive(Debug, thiserror::Error)]
 pub enum SecretError {
     /// The file cannot be read.
-    #[error("cannot read {}: {source}", path.display())]
+    #[error("cannot read {}: {}", path.display(), io_reason(source))]
     Unreadable {
         /// Which file.
         path: PathBuf,
@@ -112,22 +110,20 @@ fn turn_of(path: &Path) -> Arc<sync::Mutex<()>> {
 }
 
 fn read_file(path: &Path) -> Result<SecretString, SecretError> {
-    let unreadable = |source| SecretError::Unreadable { path: path.to_owned(), source };
-    let file = File::open(path).map_err(unreadable)?;
-    let mut bytes = Zeroizing::new(Vec::new());
-    file.take(MAX_SECRET_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
-    secret_from_bytes(path, &bytes)
-}
-
-fn secret_from_bytes(path: &Path, bytes: &[u8]) -> Result<SecretString, SecretError> {
-    let path = || path.to_owned();
-    if bytes.len() as u64 > MAX_SECRET_BYTES {
-        return Err(SecretError::TooLong { path: path() });
-    }
-    let text = std::str::from_utf8(bytes).map_err(|_| SecretError::NotText { path: path() })?;
+    let owned = || path.to_owned();
+    let bytes = files::read(path, MAX_SECRET_BYTES).map_err(|source| {
+        if source.kind() == io::ErrorKind::FileTooLarge {
+            SecretError::TooLong { path: owned() }
+        } else {
+            SecretError::Unreadable { path: owned(), source }
+        }
+    })?;
+    let text = std::str::from_utf8(&bytes).map_err(|_| SecretError::NotText { path: owned() })?;
+    // Some editors write a byte order mark.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let text = text.strip_suffix('\n').map_or(text, |text| text.strip_suffix('\r').unwrap_or(text));
     if text.is_empty() {
-        return Err(SecretError::Empty { path: path() });
+        return Err(SecretError::Empty { path: owned() });
     }
     Ok(SecretString::from(text))
 }

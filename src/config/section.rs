@@ -18,6 +18,10 @@ use super::{
     secret::{SecretError, SecretSource},
 };
 
+/// What to do about a file that is not where it was looked for.
+pub(crate) const RELATIVE_PATHS: &str =
+    "a relative path starts at the directory of the configuration file";
+
 /// A node and the path of the key that leads to it.
 #[derive(Clone)]
 pub(crate) struct Place<'t> {
@@ -209,6 +213,13 @@ impl<'t> Section<'t> {
     pub fn error(&self, key: &Key, message: &str, remedy: Option<&str>) {
         let (at, path) = self.place_of(key);
         self.report.error(at, &path, message, remedy);
+    }
+
+    /// Reports that what the value of a key names cannot be read or used now. The source fails until
+    /// it can, which is seen while running.
+    pub fn unready(&self, key: &Key, message: &str, remedy: Option<&str>) {
+        let (at, path) = self.place_of(key);
+        self.report.unready(at, &path, message, remedy);
     }
 
     /// Reports what is allowed and probably not meant.
@@ -419,15 +430,11 @@ impl<'t> Section<'t> {
         if given.first() == Some(&file) {
             let path = read(self.report, &place, |scalar| text_of(scalar).map(str::to_owned))?;
             let source = SecretSource::File(self.report.resolve(&path));
-            return match source.read_now() {
-                Ok(_) => Some(source),
-                Err(error) => {
-                    let (message, remedy) = explain(&error, &path);
-                    let position = place.node.position;
-                    self.report.error(position, &place.path, &message, Some(remedy));
-                    None
-                }
-            };
+            if let Err(error) = source.read_now() {
+                let (message, remedy) = explain(&error, &path);
+                self.report.unready(place.node.position, &place.path, &message, Some(remedy));
+            }
+            return Some(source);
         }
         read(self.report, &place, |scalar| {
             let name = text_of(scalar)?;
@@ -571,10 +578,9 @@ fn explain(error: &SecretError, path: &str) -> (String, &'static str) {
     let is_path = ["/", "./", "../"].iter().any(|start| path.starts_with(start));
     let shown = if is_path { format!("`{path}`") } else { "the file".to_owned() };
     match error {
-        SecretError::Unreadable { source, .. } => (
-            format!("{shown} cannot be read: {}", io_reason(source)),
-            "a relative path starts at the directory of the configuration file",
-        ),
+        SecretError::Unreadable { source, .. } => {
+            (format!("{shown} cannot be read: {}", io_reason(source)), RELATIVE_PATHS)
+        }
         SecretError::Empty { .. } => (format!("{shown} is empty"), "write the secret into it"),
         SecretError::TooLong { .. } => {
             (format!("{shown} is longer than 64 KiB"), "name the file that holds the secret alone")

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use url::{Host, Url};
 use zeroize::Zeroizing;
 
@@ -136,6 +136,8 @@ impl Common {
         };
         let tls = tls::read(section);
         warn_of_clear_text(section, base_url.as_ref());
+        let proxy_url = proxy_url(section, &tls, profile);
+        check_roots(section, base_url.as_ref(), proxy_url.as_ref(), &tls);
         Self {
             api_path: api_path(section)
                 .or_else(|| default(&keys::API_PATH).map(str::to_owned))
@@ -145,7 +147,7 @@ impl Common {
             min_interval: section.duration_or(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
             max_concurrency: usize::try_from(section.integer(&keys::MAX_CONCURRENCY)).unwrap_or(1),
             max_response_bytes: section.size(&keys::MAX_RESPONSE_BYTES),
-            proxy_url: proxy_url(section, &tls, profile),
+            proxy_url,
             capacity: capacity(section),
             conferences: conferences(section),
             base_url,
@@ -236,6 +238,18 @@ fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
     };
     if !is_loopback(url) {
         section.report().warning(place.node.position, &place.path, message, Some(remedy));
+    }
+}
+
+/// Without `ca_file` the machine's own root certificates must be there.
+fn check_roots(section: &Section<'_>, url: Option<&Url>, proxy: Option<&ProxyUrl>, tls: &Tls) {
+    let is_tls = url.is_some_and(|url| matches!(url.scheme(), "https" | "tls"))
+        || proxy.is_some_and(|proxy| proxy.0.expose_secret().starts_with("https:"));
+    let needs_roots = is_tls && tls.ca_file.is_none() && !tls.insecure_skip_verify;
+    if needs_roots && !section.report().has_roots() {
+        let message = "this machine has no root certificates to verify the system's with";
+        let remedy = "install ca-certificates, or name the certificate to trust with `tls.ca_file`";
+        section.unready(&keys::BASE_URL, message, Some(remedy));
     }
 }
 

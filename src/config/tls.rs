@@ -12,14 +12,14 @@ use rustls::{
 use super::{
     ClientCertificate, Tls,
     keys::{self, Key},
-    section::{Section, io_reason},
+    section::{RELATIVE_PATHS, Section, io_reason},
 };
 use crate::pem;
 
 /// Reads `tls` of a source over that of `defaults`.
 pub(super) fn read(section: &Section<'_>) -> Tls {
     section.sub(&keys::TLS, |tls| {
-        let ca_file = pem_file(tls, &keys::CA_FILE, check_authorities).map(|(path, ())| path);
+        let ca_file = followed_file(tls, &keys::CA_FILE, check_authorities).map(|(path, _)| path);
         let client_certificate = client_certificate(tls);
         let server_name = tls.text(&keys::SERVER_NAME).filter(|name| {
             let valid = ServerName::try_from(name.as_str()).is_ok();
@@ -40,8 +40,8 @@ pub(super) fn read(section: &Section<'_>) -> Tls {
 }
 
 fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
-    let certificate = pem_file(tls, &keys::CERT_FILE, pem::certificates);
-    let key = pem_file(tls, &keys::KEY_FILE, private_key);
+    let certificate = followed_file(tls, &keys::CERT_FILE, pem::certificates);
+    let key = followed_file(tls, &keys::KEY_FILE, private_key);
     for (one, other) in [(&keys::CERT_FILE, &keys::KEY_FILE), (&keys::KEY_FILE, &keys::CERT_FILE)] {
         if tls.find(one).is_some() && tls.find(other).is_none() {
             let message = format!("`{}` without `{}`", one.name, other.name);
@@ -49,18 +49,39 @@ fn client_certificate(tls: &Section<'_>) -> Option<ClientCertificate> {
         }
     }
     let ((cert_file, certificates), (key_file, key)) = (certificate?, key?);
-    match CertifiedKey::from_der(certificates, key, &default_provider()) {
-        Ok(_) => {}
-        Err(rustls::Error::InconsistentKeys(_)) => {
-            let message = "the key does not belong to the certificate of `cert_file`";
-            tls.error(&keys::KEY_FILE, message, None);
-        }
-        Err(_) => {
-            let remedy = "it must be whole, and of X.509 version 3: `openssl x509 -req` makes those with `-extfile`";
-            tls.error(&keys::CERT_FILE, "the certificate cannot be used for TLS", Some(remedy));
+    if let (Some(certificates), Some(key)) = (certificates, key) {
+        match CertifiedKey::from_der(certificates, key, &default_provider()) {
+            Ok(_) => {}
+            Err(rustls::Error::InconsistentKeys(_)) => {
+                let message = "the key does not belong to the certificate of `cert_file`";
+                tls.unready(&keys::KEY_FILE, message, None);
+            }
+            Err(_) => {
+                let message = "the certificate cannot be used for TLS";
+                let remedy = "it must be whole, and of X.509 version 3: `openssl x509 -req` makes those with `-extfile`";
+                tls.unready(&keys::CERT_FILE, message, Some(remedy));
+            }
         }
     }
     Some(ClientCertificate { cert_file, key_file })
+}
+
+/// The path of a PEM file that is read again while running, and what `parse` makes of its present
+/// contents, if they can be used.
+fn followed_file<T>(
+    tls: &Section<'_>,
+    key: &Key,
+    parse: impl Fn(&[u8]) -> Result<T, &'static str>,
+) -> Option<(PathBuf, Option<T>)> {
+    let (path, parsed) = pem_file(tls, key, parse)?;
+    let parsed = parsed.map_err(|Unusable { message, remedy }| tls.unready(key, &message, remedy));
+    Some((path, parsed.ok()))
+}
+
+/// Why a PEM file cannot be used.
+pub(crate) struct Unusable {
+    pub(crate) message: String,
+    pub(crate) remedy: Option<&'static str>,
 }
 
 /// The path of a PEM file, and what `parse` makes of its contents.
@@ -68,24 +89,19 @@ pub(crate) fn pem_file<T>(
     section: &Section<'_>,
     key: &Key,
     parse: impl Fn(&[u8]) -> Result<T, &'static str>,
-) -> Option<(PathBuf, T)> {
+) -> Option<(PathBuf, Result<T, Unusable>)> {
     let path = section.file(key)?;
-    let bytes = match pem::read(&path) {
-        Ok(bytes) => bytes,
-        Err(error) => {
-            let message = format!("`{}` cannot be read: {}", path.display(), io_reason(&error));
-            let remedy = "a relative path starts at the directory of the configuration file";
-            section.error(key, &message, Some(remedy));
-            return None;
-        }
+    let parsed = match pem::read(&path) {
+        Ok(bytes) => parse(&bytes).map_err(|problem| Unusable {
+            message: format!("`{}` {problem}", path.display()),
+            remedy: None,
+        }),
+        Err(error) => Err(Unusable {
+            message: format!("`{}` cannot be read: {}", path.display(), io_reason(&error)),
+            remedy: Some(RELATIVE_PATHS),
+        }),
     };
-    match parse(&bytes) {
-        Ok(parsed) => Some((path, parsed)),
-        Err(message) => {
-            section.error(key, &format!("`{}` {message}", path.display()), None);
-            None
-        }
-    }
+    Some((path, parsed))
 }
 
 fn check_authorities(bytes: &[u8]) -> Result<(), &'static str> {

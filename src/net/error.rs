@@ -125,6 +125,9 @@ pub enum Failure {
     },
     /// A secret could not be read; nothing was sent.
     Secret(String),
+    /// The certificates to connect with, or to verify the system's with, could not be read or used;
+    /// nothing was sent.
+    Certificate(String),
     /// A file of ids could not be read; nothing was sent.
     File(String),
     /// The collection panicked: a bug, contained.
@@ -140,6 +143,7 @@ impl Failure {
             Self::Timeout => Reason::Timeout,
             Self::HeldBack { reason, .. } => *reason,
             Self::Secret(_) => Reason::Auth,
+            Self::Certificate(_) => Reason::Tls,
             Self::File(_) | Self::Panic => Reason::Vendor,
         }
     }
@@ -152,6 +156,7 @@ impl Failure {
             Self::Timeout
             | Self::HeldBack { .. }
             | Self::Secret(_)
+            | Self::Certificate(_)
             | Self::File(_)
             | Self::Panic => None,
         }
@@ -165,6 +170,7 @@ impl Failure {
             Self::Timeout
             | Self::HeldBack { .. }
             | Self::Secret(_)
+            | Self::Certificate(_)
             | Self::File(_)
             | Self::Panic => None,
         }
@@ -207,8 +213,9 @@ impl fmt::Display for Failure {
             Self::BackingOff { failure, remaining } => {
                 write!(f, "asked again in {} s, after: {failure}", seconds(*remaining))
             }
-            Self::Secret(problem) => f.write_str(problem),
-            Self::File(problem) => f.write_str(problem),
+            Self::Secret(problem) | Self::Certificate(problem) | Self::File(problem) => {
+                f.write_str(problem)
+            }
             Self::Panic => f.write_str("internal error: the collection panicked"),
         }
     }

@@ -13,7 +13,7 @@ use std::{
 
 use jiff::Timestamp;
 use reqwest::{
-    Method, Response, StatusCode,
+    Client, Method, Response, StatusCode,
     header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use serde::Deserialize;
@@ -21,8 +21,12 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Failure, Fault, Observer, StandIn, client::SharedClient, json,
-    resolver::DnsError, retry_after, wiped::Wiped,
+    ApiError, Consequence, Failure, Fault, Observer, StandIn,
+    client::{ClientError, SharedClient},
+    json,
+    resolver::DnsError,
+    retry_after,
+    wiped::Wiped,
 };
 use crate::{
     config, limits,
@@ -305,6 +309,17 @@ impl Api {
         self
     }
 
+    /// Equal as long as requests go the same way: with the same TLS and proxy settings and the same
+    /// contents of the certificate files.
+    pub fn client_fingerprint(&self) -> [u8; 32] {
+        self.way.client.fingerprint()
+    }
+
+    /// Looks at the certificate files and uses them from now on if they have changed.
+    pub async fn follow_certificates(&self) {
+        self.way.client.follow().await;
+    }
+
     /// A handle for requests that end at `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Arc<Deadline>) -> Self {
@@ -393,12 +408,16 @@ impl Api {
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
+        let client = self.way.client.http();
+        if let (None, Err(error)) = (&self.stand_in, &client) {
+            return Err(Failure::Certificate(error.to_string()));
+        }
         self.meters.request_sent(name);
         self.has_asked.store(true, Ordering::Relaxed);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let observer =
             self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
-        let answer = self.exchange(call).await;
+        let answer = self.exchange(client, call).await;
         if let Some((observer, number)) = &observer {
             observer.came(*number, answer.as_ref());
         }
@@ -428,7 +447,11 @@ impl Api {
         }
     }
 
-    async fn exchange(&self, call: Call) -> Result<Answer, ApiError> {
+    async fn exchange(
+        &self,
+        client: Result<Client, Arc<ClientError>>,
+        call: Call,
+    ) -> Result<Answer, ApiError> {
         let name = call.name;
         let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
             call: name,
@@ -442,10 +465,9 @@ impl Api {
             let body = json::readable(Wiped::from(body));
             return Ok(Answer { status, content_type: None, retry_after: None, body });
         }
+        let client = client.map_err(|_| failed((Reason::Tls, None)))?;
         let way = &self.way;
-        let mut request = way
-            .client
-            .http
+        let mut request = client
             .request(call.method, format!("{}{}", way.root, call.path))
             .header(USER_AGENT, way.user_agent.clone())
             .headers(call.headers);

@@ -31,12 +31,23 @@ pub(super) enum Accept {
     /// Those of a `ca_file`.
     Only(Trust),
     /// Those the system trusts.
-    System,
+    System(Verifier),
 }
 
-/// Trust in the certificates of `pem` alone; `None` if there are none, or they are broken.
-pub(super) fn only(pem: &[u8]) -> Option<Accept> {
+/// Trust in the certificates of `pem` alone.
+///
+/// # Errors
+/// What is wrong with the text.
+pub(super) fn only(pem: &[u8]) -> Result<Accept, &'static str> {
     Trust::new(pem, &provider()).map(Accept::Only)
+}
+
+/// Trust in the root certificates of this machine.
+///
+/// # Errors
+/// There are none.
+pub(super) fn system() -> Result<Accept, Error> {
+    Verifier::new(provider()).map(Accept::System)
 }
 
 fn provider() -> Arc<CryptoProvider> {
@@ -53,23 +64,22 @@ pub(super) struct Identity {
 /// Settings for connections to `hosts` different hosts, each of which may resume its sessions.
 ///
 /// # Errors
-/// A certificate or key the TLS library refuses, or a system without root certificates.
+/// A certificate or key the TLS library refuses.
 pub(super) fn config(
     accept: Accept,
     identity: Option<Identity>,
     hosts: usize,
 ) -> Result<ClientConfig, Error> {
-    let provider = provider();
-    let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
-        .with_safe_default_protocol_versions()?;
+    let builder =
+        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
     let builder = match accept {
         Accept::Nobody => builder.with_root_certificates(RootCertStore::empty()),
         Accept::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting)),
         Accept::Only(trust) => {
             builder.dangerous().with_custom_certificate_verifier(Arc::new(trust))
         }
-        Accept::System => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(Verifier::new(provider)?))
+        Accept::System(verifier) => {
+            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
         }
     };
     let mut config = match identity {

@@ -26,16 +26,20 @@ pub(super) struct Trust {
 }
 
 impl Trust {
-    /// Trust in the PEM certificates of `text`; `None` if there are none, or they are broken.
-    pub(super) fn new(text: &[u8], provider: &Arc<CryptoProvider>) -> Option<Self> {
-        let trusted = pem::certificates(text).ok()?;
+    /// Trust in the PEM certificates of `text`.
+    ///
+    /// # Errors
+    /// What is wrong with the text.
+    pub(super) fn new(text: &[u8], provider: &Arc<CryptoProvider>) -> Result<Self, &'static str> {
+        const NOT_TRUSTED: &str = "holds a certificate that cannot be trusted as it is";
+        let trusted = pem::certificates(text)?;
         let mut roots = RootCertStore::empty();
         for certificate in &trusted {
-            roots.add(certificate.clone()).ok()?;
+            roots.add(certificate.clone()).map_err(|_| NOT_TRUSTED)?;
         }
         let webpki =
             WebPkiServerVerifier::builder_with_provider(Arc::new(roots), Arc::clone(provider));
-        Some(Self { trusted, webpki: webpki.build().ok()? })
+        Ok(Self { trusted, webpki: webpki.build().map_err(|_| NOT_TRUSTED)? })
     }
 }
 

@@ -460,6 +460,7 @@ impl<L: Login> Session<L> {
                     | Failure::HeldBack { .. }
                     | Failure::BackingOff { .. }
                     | Failure::Secret(_)
+                    | Failure::Certificate(_)
                     | Failure::File(_)
                     | Failure::Panic => {}
                 }

@@ -366,7 +366,7 @@ impl Bench {
             conferences: Conferences { enabled: false, limit: 1, identify: Identify::Hash },
             settings: OwnSettings::new("account", ()),
         };
-        let client = client::clients(std::slice::from_ref(&source)).unwrap().remove(0);
+        let client = client::clients(std::slice::from_ref(&source)).remove(0);
         let own = Own::new().unwrap();
         let meters = SourceMeters::new(&own, PROFILE.name, PROFILE.calls).unwrap();
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -22,6 +22,10 @@ pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
         Failure::Secret(_) => {
             "make the secret file readable for the exporter, with the secret in it".into()
         }
+        Failure::Certificate(_) => {
+            "make the certificate files readable and whole; without tls.ca_file, install ca-certificates"
+                .into()
+        }
         Failure::File(_) => "make the file readable for the exporter".into(),
         Failure::Panic => "a defect of the exporter: report it with the log".into(),
     }

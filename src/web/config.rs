@@ -147,8 +147,7 @@ pub(super) fn parse(
     let root = tree.root.as_deref().filter(|root| !root.is_empty());
     let config = root.and_then(|node| reader.top(&Place { node, path: String::new() }));
     files.append(&mut reader.files.into_inner());
-    let (problems, _) = report.finish();
-    if problems.is_empty() { Ok(config.unwrap_or_default()) } else { Err(LoadError { problems }) }
+    report.finish(config).map(|loaded| loaded.config.unwrap_or_default())
 }
 
 /// Reads on after a problem, to report all of them.
@@ -287,7 +286,10 @@ impl<'r> Reader<'r> {
     ) -> Option<T> {
         if section.find(inline).is_none() {
             self.files.borrow_mut().extend(section.file(file));
-            return pem_file(section, file, parse).map(|(_, parsed)| parsed);
+            let (_, parsed) = pem_file(section, file, parse)?;
+            return parsed
+                .map_err(|problem| section.error(file, &problem.message, problem.remedy))
+                .ok();
         }
         if section.find(file).is_some() {
             let message = format!("`{}` and `{}` are both given", inline.name, file.name);

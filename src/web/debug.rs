@@ -77,6 +77,7 @@ fn why_none(report: &Report, started: Instant) -> String {
             failure @ (Failure::HeldBack { .. }
             | Failure::BackingOff { .. }
             | Failure::Secret(_)
+            | Failure::Certificate(_)
             | Failure::File(_)),
         ) => failure.to_string(),
         Ok(_) | Err(Failure::Request(_) | Failure::Timeout | Failure::Panic) => {

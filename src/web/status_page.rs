@@ -246,6 +246,7 @@ fn last_error(out: &mut String, row: &Row) {
         | Failure::Timeout
         | Failure::BackingOff { .. }
         | Failure::Secret(_)
+        | Failure::Certificate(_)
         | Failure::File(_)
         | Failure::Panic) => failure.to_string(),
     };

@@ -3,7 +3,9 @@
 #[path = "../common/mod.rs"]
 mod common;
 
+mod absent;
 mod back_off;
+mod certificates;
 mod deadlines;
 mod properties;
 mod transport;

@@ -205,7 +205,7 @@ async fn a_broken_file_leaves_everything_as_it_was() {
     for broken in [
         format!("{yaml}    no_such_key: 1\n"),
         yaml.replace("http:", "ftp:"),
-        yaml.replace("base_url", "tls: { ca_file: /no/such/file }\n    base_url"),
+        yaml.replace("base_url", "tls: { no_such_key: 1 }\n    base_url"),
         String::new(),
         "sources: [".to_owned(),
     ] {

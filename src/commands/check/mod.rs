@@ -8,7 +8,7 @@ use super::fail;
 use crate::{
     cli::{Exit, Options},
     collect::Engine,
-    config::{Config, Loaded},
+    config::{Config, LoadError, Loaded},
     metrics::own::Own,
     systems, web,
 };
@@ -41,7 +41,7 @@ pub fn live(options: &Options, names: &[String]) -> Exit {
 /// The configuration, its warnings printed; or its problems printed, and how to exit.
 fn validated(options: &Options) -> Result<Config, Exit> {
     let unusable = |problem: &dyn std::fmt::Display| fail(&problem.to_string(), Exit::Unusable);
-    let Loaded { config, warnings } =
+    let Loaded { config, warnings, unready } =
         Config::load(&options.config_file, systems::catalogue().profiles())
             .map_err(|problems| unusable(&problems))?;
     if let Some(file) = &options.web_config_file.0 {
@@ -50,6 +50,9 @@ fn validated(options: &Options) -> Result<Config, Exit> {
     let mut stderr = io::stderr().lock();
     for warning in &warnings {
         let _ = writeln!(stderr, "warning: {warning}");
+    }
+    if !unready.is_empty() {
+        return Err(unusable(&LoadError { problems: unready }));
     }
     Ok(config)
 }

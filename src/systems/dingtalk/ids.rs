@@ -1,10 +1,10 @@
 //! The file with the ids of meetings to watch.
 
-use std::{collections::HashSet, path::Path};
+use std::{collections::HashSet, io, path::Path};
 
-use tokio::io::AsyncReadExt;
+use tokio::task::spawn_blocking;
 
-use crate::net::Failure;
+use crate::{config::io_reason, files, net::Failure};
 
 /// Longest file of ids, in bytes: some forty thousand of them.
 const MAX_BYTES: u64 = 1024 * 1024;
@@ -15,19 +15,28 @@ const MAX_ID_LENGTH: usize = 128;
 /// Reads the ids of `path`, one a line; blank lines and what follows a `#` do not count.
 ///
 /// # Errors
-/// [`Failure::File`] for a file that cannot be read, is too long, or has a line that is no id. It
-/// names the line and not what is in it: a wrong path may lead to a file with secrets.
+/// [`Failure::File`] with what [`read_now`] says.
 pub(super) async fn read(path: &Path) -> Result<Vec<String>, Failure> {
+    let path = path.to_owned();
+    let read = spawn_blocking(move || read_now(&path)).await;
+    read.unwrap_or_else(|_| Err("the exporter stops".to_owned())).map_err(Failure::File)
+}
+
+/// As [`read`], for use while a configuration is loaded.
+///
+/// # Errors
+/// A file that cannot be read, is too long, or has a line that is no id. The message names the line
+/// and not what is in it: a wrong path may lead to a file with secrets.
+pub(super) fn read_now(path: &Path) -> Result<Vec<String>, String> {
     let name = path.display();
-    let unreadable = |error| Failure::File(format!("cannot read {name}: {error}"));
-    let file = tokio::fs::File::open(path).await.map_err(unreadable)?;
-    let mut bytes = Vec::new();
-    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).await.map_err(unreadable)?;
-    if bytes.len() as u64 > MAX_BYTES {
-        return Err(Failure::File(format!("{name} is longer than 1 MiB: not a list of ids")));
-    }
-    parse(&bytes)
-        .map_err(|line| Failure::File(format!("{name}: line {line} is not a conference id")))
+    let bytes = files::read(path, MAX_BYTES).map_err(|error| {
+        if error.kind() == io::ErrorKind::FileTooLarge {
+            format!("{name} is longer than 1 MiB: not a list of ids")
+        } else {
+            format!("cannot read {name}: {}", io_reason(&error))
+        }
+    })?;
+    parse(&bytes).map_err(|line| format!("{name}: line {line} is not a conference id"))
 }
 
 /// The ids, or the number of the first line that is none.

@@ -22,8 +22,8 @@ use super::{
 };
 use crate::{
     config::{
-        self, Advice, Conferences, OwnSettings, Profile, Reading, Section, Transport, io_reason,
-        is_loopback,
+        self, Advice, Conferences, OwnSettings, Profile, RELATIVE_PATHS, Reading, Section,
+        Transport, is_loopback,
         keys::{self, Key, Kind, MIN_INTERVAL},
         secret::SecretSource,
     },
@@ -278,15 +278,10 @@ fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
 /// The file is read at each collection; that it is there is checked now.
 fn read_ids_file(section: &Section<'_>) -> Option<PathBuf> {
     let path = section.file(&CONFERENCE_IDS_FILE)?;
-    let reason = match std::fs::File::open(&path).and_then(|file| file.metadata()) {
-        Ok(metadata) if metadata.is_dir() => "it is a directory".to_owned(),
-        Ok(_) => return Some(path),
-        Err(error) => io_reason(&error),
-    };
-    let message = format!("`{}` cannot be read: {reason}", path.display());
-    let remedy = Some("a relative path starts at the directory of the configuration file");
-    section.error(&CONFERENCE_IDS_FILE, &message, remedy);
-    None
+    if let Err(problem) = ids::read_now(&path) {
+        section.unready(&CONFERENCE_IDS_FILE, &problem, Some(RELATIVE_PATHS));
+    }
+    Some(path)
 }
 
 /// The free tier allows 5,000 calls a month, for all applications of the enterprise.
