@@ -394,23 +394,36 @@ async fn nothing_but_refusals_of_listed_meetings_is_a_failure() {
     }
 
     // What is answered beside them tells that it is the ids after all.
+    let refused = || Fault::VendorError("paramsError".to_owned());
     let bench = Bench::new(settings()).await;
     bench.hold(meetings(1));
-    bench.inject(QUERY, Fault::VendorError("paramsError".to_owned()));
+    bench.inject(QUERY, refused());
     bench.fail().await;
     bench.hold(meetings(2));
-    bench.inject(QUERY, Fault::VendorError("paramsError".to_owned()));
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), Some(2));
     bench.asked();
-    for queries in [2, 1] {
+    for queries in [3, 1] {
         assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(1));
         assert_eq!(bench.asked().queries.len(), queries);
     }
 
+    // Where halves were asked for in vain a moment ago, that is found out after an hour only.
+    let bench = Bench::new(settings()).await;
+    bench.hold(meetings(2));
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), Some(4));
+    for queries in [3, 1] {
+        bench.fail().await;
+        assert_eq!(bench.asked().queries.len(), queries);
+    }
+    pass(Duration::from_secs(3_601)).await;
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), Some(2));
+    assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(1));
+    assert_eq!(bench.asked().queries.len(), 3);
+
     // What somebody configured may be wrong, or over.
     let watched = Settings { discover: false, conference_ids: ended(3), ..settings() };
     let bench = Bench::new(watched).await;
-    let refused = Fault::VendorError("paramsError".to_owned());
-    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused, None);
+    bench.simulator.inject(Vendor::Dingtalk, "", Some(QUERY), refused(), None);
     assert_eq!(bench.observe().await.value(Measure::ConferencesActive), Some(0));
     assert_eq!(bench.errors(), []);
 }

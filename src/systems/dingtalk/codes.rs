@@ -60,8 +60,6 @@ pub(super) enum Code {
     PerMinute,
     /// The calls of this month are used up.
     MonthlyQuota,
-    /// The address is banned for some minutes.
-    Banned,
     /// The application has no permission.
     NoPermission,
     /// The address is not among those allowed.
@@ -143,78 +141,59 @@ impl Code {
         }
     }
 
-    /// What it means; `None`: it is not documented of such a call.
-    fn fault(self, on: On) -> Option<Fault> {
-        Some(
-            match self {
-                Self::PerSecond => throttled(SECOND),
-                Self::PerMinute => throttled(MINUTE),
-                Self::MonthlyQuota => {
-                    Fault::new(Reason::Quota).then(Consequence::HoldRequests(QUOTA_PAUSE))
-                }
-                Self::Banned => throttled(BAN),
-                Self::NoPermission | Self::AddressNotAllowed | Self::ForeignMeeting => {
-                    let fault = Fault::new(Reason::Forbidden);
-                    match on {
-                        On::Token => fault.then(Consequence::HoldLogin(NOT_ALLOWED)),
-                        On::Data => fault,
-                    }
-                }
-                Self::TokenRefused => match on {
-                    On::Token => rejected(),
-                    On::Data => Fault::new(Reason::Auth).then(Consequence::RenewToken),
-                },
-                Self::TokenMissing => Fault::new(Reason::Auth),
-                Self::BadCredentials | Self::BadTicket if on == On::Token => rejected(),
-                Self::MeetingEnded
-                | Self::MeetingNotFound
-                | Self::MeetingUnknown
-                | Self::BadParameters
-                    if on == On::Data =>
-                {
-                    Fault::new(Reason::Vendor)
-                }
-                Self::Broken | Self::Other => Fault::new(Reason::Vendor),
-                Self::BadCredentials
-                | Self::BadTicket
-                | Self::MeetingEnded
-                | Self::MeetingNotFound
-                | Self::MeetingUnknown
-                | Self::BadParameters
-                | Self::BatchTooLong => return None,
-            }
-            .advise(self.advice()),
-        )
+    /// Whether a whole batch may be refused with it because of one meeting that is unknown, or whatever
+    /// else is wrong with the request.
+    pub(super) const fn is_unknown_meeting(self) -> bool {
+        matches!(self, Self::MeetingUnknown | Self::ForeignMeeting)
     }
 
-    /// What a person should look at, where the code says more than the reason.
-    const fn advice(self) -> Option<&'static str> {
-        match self {
-            Self::MonthlyQuota => Some(
-                "the enterprise's calls of this month are used up: raise min_interval, or buy more",
-            ),
-            Self::AddressNotAllowed => {
-                Some("add this machine's address to the addresses allowed for the application")
+    /// Whether smaller batches may be answered where one is refused with it.
+    pub(super) const fn is_about_the_batch(self) -> bool {
+        self.is_unknown_meeting()
+            || matches!(self, Self::MeetingEnded | Self::MeetingNotFound | Self::BatchTooLong)
+    }
+
+    /// What it means, and what a person should look at where the code says more than the reason. `None`: it
+    /// is not documented of such a call.
+    fn fault(self, on: On) -> Option<Fault> {
+        let forbidden = match on {
+            On::Token => Fault::new(Reason::Forbidden).then(Consequence::HoldLogin(NOT_ALLOWED)),
+            On::Data => Fault::new(Reason::Forbidden),
+        };
+        Some(match self {
+            Self::PerSecond => throttled(SECOND),
+            Self::PerMinute => throttled(MINUTE),
+            Self::MonthlyQuota => Fault::new(Reason::Quota)
+                .then(Consequence::HoldRequests(QUOTA_PAUSE))
+                .advise(Some("the enterprise's calls of this month are used up: raise min_interval, or buy more")),
+            Self::NoPermission | Self::ForeignMeeting => forbidden,
+            Self::AddressNotAllowed => forbidden
+                .advise(Some("add this machine's address to the addresses allowed for the application")),
+            Self::TokenRefused => match on {
+                On::Token => rejected(),
+                On::Data => Fault::new(Reason::Auth).then(Consequence::RenewToken),
+            },
+            Self::TokenMissing => Fault::new(Reason::Auth),
+            Self::BadCredentials if on == On::Token => rejected(),
+            Self::BadTicket if on == On::Token => rejected()
+                .advise(Some("keep suite_ticket current: a new one is pushed every few hours")),
+            Self::MeetingEnded
+            | Self::MeetingNotFound
+            | Self::MeetingUnknown
+            | Self::BadParameters
+                if on == On::Data =>
+            {
+                Fault::new(Reason::Vendor)
             }
-            Self::BadTicket => {
-                Some("keep suite_ticket current: a new one is pushed every few hours")
-            }
-            Self::Banned => Some("the address is banned for some minutes: scrape less often"),
-            Self::PerSecond
-            | Self::PerMinute
-            | Self::NoPermission
-            | Self::TokenRefused
-            | Self::TokenMissing
-            | Self::BadCredentials
+            Self::Broken | Self::Other => Fault::new(Reason::Vendor),
+            Self::BadCredentials
+            | Self::BadTicket
             | Self::MeetingEnded
             | Self::MeetingNotFound
             | Self::MeetingUnknown
-            | Self::ForeignMeeting
-            | Self::BatchTooLong
             | Self::BadParameters
-            | Self::Broken
-            | Self::Other => None,
-        }
+            | Self::BatchTooLong => return None,
+        })
     }
 }
 
@@ -271,7 +250,7 @@ fn failure(answer: &Answer, on: On) -> Refusal<Code> {
     let by_status = answer.check_status().err().unwrap_or(Fault::new(Reason::Decode));
     match answer.decode::<Body<'_>>() {
         Ok(body) => body.refusal(status, by_status, on),
-        Err(_) if is_ban_page(answer.bytes()) => banned(),
+        Err(_) if is_ban_page(answer.bytes()) => banned().into(),
         Err(_) => undocumented("", status, by_status, on),
     }
 }
@@ -292,7 +271,7 @@ struct Body<'a> {
 impl Body<'_> {
     fn refusal(&self, status: u16, by_status: Fault, on: On) -> Refusal<Code> {
         if self.punish.is_some() {
-            return banned();
+            return banned().into();
         }
         let code = if self.code.is_empty() { self.capital.as_str() } else { self.code.as_str() };
         let number = match self.errcode.0 {
@@ -360,9 +339,8 @@ const fn rejected() -> Fault {
     Fault::new(Reason::Auth).then(Consequence::LoginRejected)
 }
 
-fn banned() -> Refusal<Code> {
-    let code = Code::Banned;
-    Refusal { code: Some(code), fault: throttled(BAN).advise(code.advice()) }
+fn banned() -> Fault {
+    throttled(BAN).advise(Some("the address is banned for some minutes: scrape less often"))
 }
 
 /// Whether this is the page a banned address gets. JSON never is, even cut short: the word may be
@@ -497,6 +475,29 @@ mod tests {
         assert_eq!(judged(200, r#"{"errcode":40096}"#, On::Token), (Auth, LoginRejected));
         assert_eq!(judged(403, r#"{"punish":"deny"}"#, On::Token), (RateLimited, hold(300)));
         assert_eq!(judged(400, r#"{"errcode":123456}"#, On::Data).0, Reason::Http4xx);
+    }
+
+    #[test]
+    fn only_codes_about_ids_split_a_batch() {
+        for (code, is_unknown) in [
+            ("resourceClose", false),
+            ("roomNotFound", false),
+            ("sizeTooLarge", false),
+            ("orgAccessForbidden", true),
+            ("unknownUserError", true),
+            ("paramsError", true),
+            ("paramError", true),
+            ("missingRoomId", true),
+            ("invalidRoomCode", true),
+        ] {
+            let found = Code::of(code).unwrap();
+            assert!(found.is_about_the_batch(), "{code}");
+            assert_eq!(found.is_unknown_meeting(), is_unknown, "{code}");
+        }
+        for code in ["InvalidAuthentication", "systemError", "permissionError", "paramsTitleError"]
+        {
+            assert!(!Code::of(code).unwrap().is_about_the_batch(), "{code}");
+        }
     }
 
     #[test]
