@@ -14,81 +14,40 @@ impl CallName {
     }
 }
 
-/// Why a request failed: the value of the `reason` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Reason {
-    /// The budget ended before the answer was whole.
-    Timeout,
-    /// The name was not resolved.
-    Dns,
-    /// Refused, reset, or closed before or inside the answer.
-    Connect,
-    /// Handshake or certificate, or no TLS at an https address.
-    Tls,
-    /// Login refused, or the token was not accepted.
-    Auth,
-    /// The vendor's documented lock-out answer.
-    LockedOut,
-    /// The vendor's documented permission or address-list answer; HTTP 403.
-    Forbidden,
-    /// The vendor's documented throttling answer; HTTP 429.
-    RateLimited,
-    /// The vendor's documented quota answer.
-    Quota,
-    /// Any other HTTP 4xx without a documented code in its body.
-    Http4xx,
-    /// Any other HTTP 5xx without a documented code in its body.
-    Http5xx,
-    /// A well-formed failure of the vendor that is none of the others.
-    Vendor,
-    /// Not JSON, not UTF-8, cut short, nested too deep, or a required key missing or wrong.
-    Decode,
-    /// Longer than `max_response_bytes`.
-    TooLarge,
-    /// Any 3xx: redirects are never followed.
-    Redirect,
+macro_rules! reasons {
+    ($($variant:ident $name:literal $meaning:literal;)+) => {
+        /// Why a request failed: the value of the `reason` label.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub enum Reason { $(#[doc = $meaning] $variant,)+ }
+
+        impl Reason {
+            /// Every reason, in the order of the documentation.
+            pub const ALL: [Self; [$($name),+].len()] = [$(Self::$variant),+];
+
+            /// The value of the `reason` label.
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $name,)+ }
+            }
+        }
+    };
 }
 
-impl Reason {
-    /// Every reason, in the order of the documentation.
-    pub const ALL: [Self; 15] = [
-        Self::Timeout,
-        Self::Dns,
-        Self::Connect,
-        Self::Tls,
-        Self::Auth,
-        Self::LockedOut,
-        Self::Forbidden,
-        Self::RateLimited,
-        Self::Quota,
-        Self::Http4xx,
-        Self::Http5xx,
-        Self::Vendor,
-        Self::Decode,
-        Self::TooLarge,
-        Self::Redirect,
-    ];
-
-    /// The value of the `reason` label.
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Timeout => "timeout",
-            Self::Dns => "dns",
-            Self::Connect => "connect",
-            Self::Tls => "tls",
-            Self::Auth => "auth",
-            Self::LockedOut => "locked_out",
-            Self::Forbidden => "forbidden",
-            Self::RateLimited => "rate_limited",
-            Self::Quota => "quota",
-            Self::Http4xx => "http_4xx",
-            Self::Http5xx => "http_5xx",
-            Self::Vendor => "vendor",
-            Self::Decode => "decode",
-            Self::TooLarge => "too_large",
-            Self::Redirect => "redirect",
-        }
-    }
+reasons! {
+    Timeout "timeout" "The budget ended before the answer was whole.";
+    Dns "dns" "The name was not resolved.";
+    Connect "connect" "Refused, reset, or closed before or inside the answer.";
+    Tls "tls" "Handshake or certificate, or no TLS at an https address.";
+    Auth "auth" "Login refused, or the token was not accepted.";
+    LockedOut "locked_out" "The vendor's documented lock-out answer.";
+    Forbidden "forbidden" "The vendor's documented permission or address-list answer; HTTP 403.";
+    RateLimited "rate_limited" "The vendor's documented throttling answer; HTTP 429.";
+    Quota "quota" "The vendor's documented quota answer.";
+    Http4xx "http_4xx" "Any other HTTP 4xx without a documented code in its body.";
+    Http5xx "http_5xx" "Any other HTTP 5xx without a documented code in its body.";
+    Vendor "vendor" "A well-formed failure of the vendor that is none of the others.";
+    Decode "decode" "Not JSON, not UTF-8, cut short, nested too deep, or a required key missing or wrong.";
+    TooLarge "too_large" "Longer than `max_response_bytes`.";
+    Redirect "redirect" "Any 3xx: redirects are never followed.";
 }
 
 impl fmt::Display for Reason {

@@ -9,8 +9,10 @@ use std::{
 };
 
 use prometheus::{
-    Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, Opts,
-    Registry, core::Collector,
+    Gauge, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, register_gauge_with_registry, register_histogram_vec_with_registry,
+    register_int_counter_vec_with_registry, register_int_gauge_vec_with_registry,
+    register_int_gauge_with_registry,
 };
 
 use super::{
@@ -29,7 +31,7 @@ pub struct Own {
     http_requests: IntCounterVec,
     reload_successful: IntGauge,
     reload_timestamp: Gauge,
-    web_config_successful: GaugeVec,
+    web_config_successful: IntGaugeVec,
 }
 
 impl Own {
@@ -39,33 +41,37 @@ impl Own {
     /// Only if the table itself is broken: two families of one name.
     pub fn new() -> prometheus::Result<Arc<Self>> {
         let registry = Registry::new();
-        let build_info = GaugeVec::new(opts(BUILD_INFO), BUILD_INFO.labels)?;
+        let build_info =
+            register_int_gauge_vec_with_registry!(opts(BUILD_INFO), BUILD_INFO.labels, registry)?;
         build_info
             .with_label_values(&[
                 env!("CARGO_PKG_VERSION"),
                 env!("BUILD_REVISION"),
                 env!("BUILD_RUSTVERSION"),
             ])
-            .set(1.0);
-        let durations = HistogramVec::new(
-            HistogramOpts::from(opts(API_REQUEST_DURATION)).buckets(DURATION_BUCKETS.to_vec()),
+            .set(1);
+        let durations =
+            HistogramOpts::from(opts(API_REQUEST_DURATION)).buckets(DURATION_BUCKETS.to_vec());
+        let durations = register_histogram_vec_with_registry!(
+            durations,
             API_REQUEST_DURATION.labels,
+            registry
         )?;
-        let http_requests = IntCounterVec::new(opts(HTTP_REQUESTS), HTTP_REQUESTS.labels)?;
-        let reload_successful = IntGauge::with_opts(opts(RELOAD_SUCCESSFUL))?;
-        let reload_timestamp = Gauge::with_opts(opts(RELOAD_SUCCESS_TIMESTAMP))?;
-        let web_config_successful = GaugeVec::new(opts(WEB_CONFIG_RELOAD_SUCCESSFUL), &[])?;
-        let collectors: [Box<dyn Collector>; 6] = [
-            Box::new(build_info),
-            Box::new(durations.clone()),
-            Box::new(http_requests.clone()),
-            Box::new(reload_successful.clone()),
-            Box::new(reload_timestamp.clone()),
-            Box::new(web_config_successful.clone()),
-        ];
-        for collector in collectors {
-            registry.register(collector)?;
-        }
+        let http_requests = register_int_counter_vec_with_registry!(
+            opts(HTTP_REQUESTS),
+            HTTP_REQUESTS.labels,
+            registry
+        )?;
+        let reload_successful =
+            register_int_gauge_with_registry!(opts(RELOAD_SUCCESSFUL), registry)?;
+        let reload_timestamp =
+            register_gauge_with_registry!(opts(RELOAD_SUCCESS_TIMESTAMP), registry)?;
+        // Without labels, but absent until it is set.
+        let web_config_successful = register_int_gauge_vec_with_registry!(
+            opts(WEB_CONFIG_RELOAD_SUCCESSFUL),
+            WEB_CONFIG_RELOAD_SUCCESSFUL.labels,
+            registry
+        )?;
         Ok(Arc::new(Self {
             registry,
             durations,
@@ -92,7 +98,7 @@ impl Own {
     /// Notes how a load of the web configuration ended. Never called without one.
     pub fn web_config_loaded(&self, successful: bool) {
         let none: &[&str] = &[];
-        self.web_config_successful.with_label_values(none).set(f64::from(u8::from(successful)));
+        self.web_config_successful.with_label_values(none).set(i64::from(successful));
     }
 
     /// The registry.
