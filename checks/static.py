@@ -399,15 +399,17 @@ def second_setup(text):
 
 
 def setup_problems():
-    """The README's two set-ups are those of prometheus.yaml, word for word."""
+    """The set-up in the README is the first of prometheus.yaml, that in docs/scaling.md the second, word for word."""
     config = (ROOT / "prometheus/prometheus.yaml").read_text()
     first = re.search(r"^  # SET-UP 1:.*?\n(.*?)^  # END OF SET-UP 1", config, re.M | re.S)[1]
     second = "".join(re.findall(r"^  #: ?(.*\n)", config, re.M))
-    given = [textwrap.dedent(first), textwrap.dedent(second)]
-    readme = (ROOT / "README.md").read_text()
-    section = readme.partition("\n## Prometheus\n")[2].partition("\n## ")[0]
-    found = [textwrap.dedent(block) for block in re.findall(r"^```yaml\nscrape_configs:\n(.*?)^```", section, re.M | re.S)]
-    return [] if found == given else ["README.md, Prometheus: not the two set-ups of prometheus/prometheus.yaml"]
+    problems = []
+    for path, section, given in (("README.md", "Prometheus", first), ("docs/scaling.md", "One target a system", second)):
+        text = (ROOT / path).read_text().partition(f"\n## {section}\n")[2].partition("\n## ")[0]
+        found = [textwrap.dedent(block) for block in re.findall(r"^```yaml\nscrape_configs:\n(.*?)^```", text, re.M | re.S)]
+        if found != [textwrap.dedent(given)]:
+            problems.append(f"{path}, {section}: not the set-up of prometheus/prometheus.yaml")
+    return problems
 
 
 def promtool_problems(pages, runbook):

@@ -1,8 +1,9 @@
 //! The documents say what the code does, and name tests that exist.
 
 mod layers;
+mod links;
 mod pages;
-mod readme;
+mod reference;
 mod reliability;
 mod runbooks;
 mod systems;

@@ -15,7 +15,7 @@ use conferencing_exporter::{
     systems::catalogue,
 };
 
-use crate::readme::{cell, filled, series};
+use crate::reference::{cell, filled, series};
 
 const FOLDER: &str = "docs/systems";
 

@@ -66,11 +66,13 @@ fn every_description_names_every_system() {
 }
 
 #[test]
-fn the_readme_lists_every_system_and_shows_how_to_configure_it() {
+fn the_readme_lists_every_system_and_leads_to_its_page() {
     let text = read("README.md");
     for Profile { name, title, .. } in catalogue().profiles() {
         assert!(text.contains(&format!("\n| `{name}` | {title}")), "no row of the table: {title}");
-        assert!(text.contains(&format!("\n### {title}")), "no heading: {title}");
+        let page = format!("docs/systems/{name}.md");
+        assert!(text.contains(&format!("({page})")), "no link to {page}");
+        assert!(Path::new(&page).exists(), "{page} is missing");
     }
 }
 
