@@ -1,40 +1,69 @@
 //! What the PBXs share: conferences with members who are in or wait (`live`), and for OpenVox UC
 //! and the Yeastar S-Series, whose APIs differ in few details, also the MD5 login, the heartbeat, the
-//! envelope of an answer and its error numbers, and the live query.
+//! envelope of an answer and its error numbers, and all that is asked (`system`).
 
-pub(super) mod codes;
-pub(super) mod in_session;
+mod answers;
+mod codes;
 pub(super) mod live;
-pub(super) mod login;
+mod login;
+mod system;
+
+pub(super) use system::{Pbx, Variant};
 
 use crate::{
     config::{
-        Advice, OwnSettings, Reading,
+        Advice, OwnSettings, Profile, Reading, Transport,
         keys::{Key, Kind, Login},
         secret::SecretSource,
     },
-    model::{CallName, Reason},
+    model::{CallName, Measure, Reason},
     net::Call,
 };
 use secrecy::{ExposeSecret, SecretString};
 
 /// What differs between the two.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Flavour {
+pub struct Flavour {
     /// `version` of the login.
-    pub(super) version: &'static str,
+    pub version: &'static str,
     /// Whether the heartbeat carries the version as well.
-    pub(super) heartbeat_has_version: bool,
+    pub heartbeat_has_version: bool,
     /// Whether each call says `type=json`.
-    pub(super) says_type: bool,
+    pub says_type: bool,
     /// Whether the vendor's table tells which error numbers say nothing about the credentials.
-    pub(super) tells_other_faults: bool,
+    pub tells_other_faults: bool,
+    /// The settings that its rooms have.
+    pub settings: &'static [Measure],
+    /// Whether the live query takes `all` in place of the rooms' numbers.
+    pub live_takes_all: bool,
 }
 
-pub(super) const QUERY: CallName = CallName("conference/query");
-pub(super) const IN_SESSION: CallName = CallName("conference/query_in_session");
-pub(super) const CALLS: &[CallName] =
-    &[login::LOGIN, login::HEARTBEAT, login::LOGOUT, QUERY, IN_SESSION];
+/// The profile of a system with this API.
+pub(super) const fn profile(
+    name: &'static str,
+    title: &'static str,
+    usual_port: u16,
+    api_path: &'static str,
+) -> Profile {
+    Profile {
+        name,
+        title,
+        base_url: None,
+        transport: Transport::Http { keeps_connections: false },
+        usual_port,
+        api_path,
+        min_interval: "0s",
+        logins: LOGINS,
+        keys: &[&EVENT_PORT, &LIVE],
+        read,
+        calls: &[login::LOGIN, login::HEARTBEAT, login::LOGOUT, QUERY, IN_SESSION],
+        user_agent: None,
+        advice: ADVICE,
+    }
+}
+
+const QUERY: CallName = CallName("conference/query");
+const IN_SESSION: CallName = CallName("conference/query_in_session");
 
 /// Whether to ask for what goes on right now, of every PBX.
 pub(super) const LIVE: Key =
@@ -50,8 +79,7 @@ const EVENT_PORT: Key = Key::new(
 )
 .by_default("8260");
 
-pub(super) const LOGINS: &[Login] = &[Login { required: &[&USERNAME, &PASSWORD], optional: &[] }];
-pub(super) const KEYS: &[&Key] = &[&EVENT_PORT, &LIVE];
+const LOGINS: &[Login] = &[Login { required: &[&USERNAME, &PASSWORD], optional: &[] }];
 
 /// The keys of OpenVox UC and of the Yeastar S-Series.
 #[derive(Clone, Debug, PartialEq)]
@@ -66,7 +94,7 @@ pub struct Settings {
     pub live: bool,
 }
 
-pub(super) fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
+fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
     let section = reading.section;
     let username = section.text(&USERNAME);
     let password = section.secret(&PASSWORD);
@@ -87,7 +115,7 @@ pub(super) fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
 
 impl Flavour {
     /// A call with the token, the way this system wants it.
-    pub(super) fn call(&self, call: CallName, token: &SecretString) -> Call {
+    fn call(&self, call: CallName, token: &SecretString) -> Call {
         let path = format!("/{}", call.as_str());
         self.typed(Call::post(call, path).query("token", token.expose_secret()))
     }
@@ -97,7 +125,7 @@ impl Flavour {
     }
 }
 
-pub(super) const ADVICE: &[Advice] = &[
+const ADVICE: &[Advice] = &[
     Advice::new(
         Reason::Auth,
         "check username and password of the API user (not of the web interface), and that the API is switched on",
