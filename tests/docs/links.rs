@@ -1,4 +1,5 @@
-//! Links inside of the documents lead somewhere: to a file that is there, and to a heading that it has.
+//! Links inside of the documents lead somewhere: to a file that is there, and to a heading that it has. And no line is too
+//! long to be read beside another one.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
@@ -8,7 +9,7 @@ use std::{
 };
 
 /// The documents, in whatever folder; what is built or downloaded is none.
-pub(crate) fn documents() -> Vec<PathBuf> {
+fn documents() -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![PathBuf::from(".")];
     while let Some(folder) = folders.pop() {
@@ -87,6 +88,20 @@ fn every_link_inside_leads_somewhere() {
     }
     assert!(followed > 50, "{followed}");
     assert!(broken.is_empty(), "{broken:#?}");
+}
+
+#[test]
+fn no_line_is_too_long() {
+    let mut long = Vec::new();
+    for document in documents() {
+        let text = fs::read_to_string(&document).unwrap();
+        for (number, line) in (1..).zip(text.lines()) {
+            if line.chars().count() > 160 {
+                long.push(format!("{}:{number}: {}", document.display(), line.chars().count()));
+            }
+        }
+    }
+    assert!(long.is_empty(), "over 160 characters (write a wide table as a list): {long:#?}");
 }
 
 #[test]
