@@ -100,6 +100,8 @@ pub struct Options {
     pub tick: Duration,
     /// Time before each answer.
     pub latency: Duration,
+    /// How long connections of HTTP are kept.
+    pub keep_alive: KeepAlive,
     /// How long access and control tokens live; `None`: as the vendor documents.
     pub token_life: Option<Duration>,
     /// How long refresh tokens live; `None`: as the vendor documents.
@@ -110,6 +112,17 @@ pub struct Options {
     pub record: bool,
     /// Recorded requests kept of each system, the newest.
     pub record_limit: usize,
+}
+
+/// How long a connection of HTTP is kept after an answer. It is closed without a word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeepAlive {
+    /// As the vendors do: the PBXs close it, and say so; the clouds keep it.
+    AsVendor,
+    /// As long as the client wants.
+    Always,
+    /// Until no request has come for so long.
+    For(Duration),
 }
 
 impl Default for Options {
@@ -123,6 +136,7 @@ impl Default for Options {
             living: false,
             tick: Duration::from_secs(3),
             latency: Duration::ZERO,
+            keep_alive: KeepAlive::AsVendor,
             token_life: None,
             refresh_life: None,
             quirks: true,
@@ -179,7 +193,9 @@ impl Simulator {
         let for_all = shared.clone();
         tokio::spawn(server::accept(listener, shared.clone(), false, move |socket| {
             let shared = for_all.clone();
-            server::http::serve(socket, move |_, request| control::answer(shared.clone(), request))
+            server::http::serve(socket, KeepAlive::AsVendor, move |_, request| {
+                control::answer(shared.clone(), request)
+            })
         }));
         let own_addresses = Mutex::default();
         let handle = Handle::current();
@@ -373,7 +389,7 @@ fn serve(shared: &Arc<Shared>, vendor: Vendor, instance: &str, listener: TcpList
         Protocol::Http(system) => {
             let serve = move |socket| {
                 let shared = for_all.clone();
-                server::http::serve(socket, move |reset, request| {
+                server::http::serve(socket, shared.options.keep_alive, move |reset, request| {
                     server::http::answer(shared.clone(), vendor, system, reset, request)
                 })
             };

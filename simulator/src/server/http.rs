@@ -2,6 +2,7 @@
 
 use super::socket::Socket;
 use super::{LARGEST_REQUEST, Shared, lock};
+use crate::KeepAlive;
 use crate::body::{FaultyBody, Payload};
 use crate::call::{Answer, Call};
 use crate::fault::{Fault, Reply};
@@ -10,7 +11,7 @@ use crate::record::Request;
 use crate::registry::{Description, HttpSystem, Vendor};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{Response, StatusCode, Version};
@@ -19,20 +20,43 @@ use std::future::Future;
 use std::io;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex};
-use std::time::{Instant, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
-/// One connection; `answer` gets the flag that makes it end with a reset.
-pub(crate) async fn serve<A, F>(socket: Socket, answer: A)
+/// One connection, kept as `keep_alive` says; `answer` gets the flag that makes it end with a reset.
+pub(crate) async fn serve<A, F>(socket: Socket, keep_alive: KeepAlive, answer: A)
 where
     A: Fn(Arc<AtomicBool>, hyper::Request<Incoming>) -> F,
     F: Future<Output = io::Result<Response<FaultyBody>>>,
 {
     let reset = socket.reset();
-    let service = service_fn(|request| answer(reset.clone(), request));
-    // How a connection ended is for the client to report.
-    let _ = hyper::server::conn::http1::Builder::new()
-        .serve_connection(TokioIo::new(socket), service)
-        .await;
+    // Since when there is nothing to answer; `None`: there is.
+    let idle_since = Mutex::new(Some(Instant::now()));
+    let service = service_fn(|request| {
+        *lock(&idle_since) = None;
+        let answered = answer(reset.clone(), request);
+        async {
+            let answered = answered.await;
+            *lock(&idle_since) = Some(Instant::now());
+            answered
+        }
+    });
+    let connection =
+        hyper::server::conn::http1::Builder::new().serve_connection(TokioIo::new(socket), service);
+    let patience = async {
+        let KeepAlive::For(keep_alive) = keep_alive else { return std::future::pending().await };
+        loop {
+            let idle = lock(&idle_since).map_or(Duration::ZERO, |since| since.elapsed());
+            let Some(left) = keep_alive.checked_sub(idle).filter(|left| !left.is_zero()) else {
+                return;
+            };
+            tokio::time::sleep(left).await;
+        }
+    };
+    tokio::select! {
+        // How a connection ended is for the client to report.
+        _ = connection => {}
+        () = patience => {}
+    }
 }
 
 /// Answers for one system.
@@ -90,7 +114,7 @@ pub(crate) async fn answer(
     if !delay.is_zero() {
         tokio::time::sleep(delay).await;
     }
-    send(system, reply, &reset).await
+    send(system, shared.options.keep_alive, reply, &reset).await
 }
 
 /// A request that has arrived and is to be judged.
@@ -188,6 +212,7 @@ fn recorded(parts: &Parts, call: &Call, name: Option<&'static str>) -> Request {
 
 async fn send(
     system: &dyn HttpSystem,
+    keep_alive: KeepAlive,
     reply: Reply,
     reset: &Arc<AtomicBool>,
 ) -> io::Result<Response<FaultyBody>> {
@@ -201,10 +226,22 @@ async fn send(
         | Payload::Endless => {}
     }
     let until_close = matches!(reply.payload, Payload::UntilClose(_));
-    let mut response = Response::new(FaultyBody::new(reply.payload, reset));
+    let is_kept = keep_alive != KeepAlive::AsVendor;
+    let payload = match reply.payload {
+        // With its length, or the connection could not be kept.
+        Payload::UntilClose(body) if is_kept => Payload::Whole(body),
+        Payload::Never
+        | Payload::Close
+        | Payload::Whole(_)
+        | Payload::UntilClose(_)
+        | Payload::Drip(_)
+        | Payload::Half { .. }
+        | Payload::Endless => reply.payload,
+    };
+    let mut response = Response::new(FaultyBody::new(payload, reset));
     *response.status_mut() =
         StatusCode::from_u16(reply.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    if until_close {
+    if until_close && !is_kept {
         *response.version_mut() = Version::HTTP_10;
     }
     let headers = response.headers_mut();
@@ -214,6 +251,9 @@ async fn send(
     }
     for (name, value) in system.headers() {
         headers.insert(*name, HeaderValue::from_static(value));
+    }
+    if is_kept {
+        headers.remove(CONNECTION);
     }
     Ok(response)
 }
