@@ -37,8 +37,6 @@ TRANSFORMATIONS = {"groupingToMatrix", "merge", "organize"}
 RUNBOOKS = "https://github.com/conferencing-exporter/conferencing_exporter/blob/main/docs/runbooks.md"
 # Prometheus writes these itself, for every target.
 SCRAPE_METRICS = {"up": [], "scrape_duration_seconds": [], "scrape_samples_scraped": []}
-# What rules and panels are prepared for, and no exporter exposes yet.
-NOT_YET = {"conferencing_tls_certificate_expiry_timestamp_seconds": ("gauge", ["source", "vendor"])}
 # And this, for each alert that is pending or firing.
 ALERTS = "ALERTS"
 TARGET_LABELS = {"job", "instance"}
@@ -49,7 +47,7 @@ FIRST_SCREEN_ROWS = 14
 def metrics():
     """Name -> (type, labels), from metrics.txt."""
     rows = (line.split() for line in (CHECKS / "metrics.txt").read_text().splitlines() if not line.startswith("#"))
-    return NOT_YET | {name: (kind, labels) for name, kind, *labels in rows}
+    return {name: (kind, labels) for name, kind, *labels in rows}
 
 
 def resolve(query, rate_interval="5m", interval="1m", whole="1h", top="10", **chosen):

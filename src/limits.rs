@@ -37,12 +37,25 @@ pub async fn request() -> Option<SemaphorePermit<'static>> {
     IN_FLIGHT.acquire().await.ok()
 }
 
+/// Most connections kept for the next request to a host. All tenants of a cloud share one host: with
+/// fewer, most of them would connect anew each time.
+const MOST_KEPT: usize = 256;
+
+/// How many connections each of `hosts` may keep for the next request: together no more descriptors
+/// than those that requests in flight leave.
+pub fn kept_connections(hosts: usize) -> usize {
+    (half_of_the_descriptors() / hosts.max(1)).min(MOST_KEPT)
+}
+
 /// How many requests may be in flight at once. A request may hold two descriptors: its own
 /// connection, and one that is kept for the next.
 fn in_flight() -> usize {
+    half_of_the_descriptors().clamp(16, MOST_IN_FLIGHT)
+}
+
+fn half_of_the_descriptors() -> usize {
     let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
-    let half = allowed.saturating_sub(RESERVED) / 2;
-    usize::try_from(half).unwrap_or(usize::MAX).clamp(16, MOST_IN_FLIGHT)
+    usize::try_from(allowed.saturating_sub(RESERVED) / 2).unwrap_or(usize::MAX)
 }
 
 #[cfg(test)]

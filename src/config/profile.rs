@@ -51,9 +51,8 @@ pub struct Profile {
 pub enum Transport {
     /// Requests over HTTP.
     Http {
-        /// Whether a connection serves more than one request. A PBX that closes its connections
-        /// after each answer, and does not always say so, would lose the next request on one.
-        keeps_connections: bool,
+        /// As below.
+        tls_port: Option<u16>,
     },
     /// Lines of text over TCP. There is no path and no proxy, a login belongs to its connection, and
     /// a connection lasts one collection.
@@ -70,11 +69,6 @@ impl Transport {
             Self::Http { .. } => ["http", "https"],
             Self::Lines { .. } => ["tcp", "tls"],
         }
-    }
-
-    /// Whether connections are kept from one collection to the next.
-    pub const fn keeps_connections(self) -> bool {
-        matches!(self, Self::Http { keeps_connections: true })
     }
 }
 
@@ -166,8 +160,7 @@ impl Profile {
     /// The port of TLS, where it is known.
     pub const fn tls_port(&self) -> Option<u16> {
         match self.transport {
-            Transport::Http { .. } => Some(self.usual_port),
-            Transport::Lines { tls_port } => tls_port,
+            Transport::Http { tls_port } | Transport::Lines { tls_port } => tls_port,
         }
     }
 

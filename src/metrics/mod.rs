@@ -149,6 +149,8 @@ families! {
         "When the values were fetched, in seconds since the epoch.";
     SOURCE_MIN_INTERVAL: Gauge "conferencing_source_min_interval_seconds" [] source
         "How old the values may be before the source is asked again, as configured, in seconds.";
+    CERTIFICATE_EXPIRY: Gauge "conferencing_tls_certificate_expiry_timestamp_seconds" [] source
+        "When the certificate that the system showed last expires, in seconds since the epoch; absent without TLS.";
     SOURCE_FAILURE: Gauge "conferencing_source_failure" ["reason"] source
         "1, with the reason why the source is down; absent while it is up.";
     SOURCE_CAPABILITY: Gauge "conferencing_source_capability" ["capability"] source

@@ -15,6 +15,8 @@ pub struct Fault {
     pub consequence: Consequence,
     /// What a person should look at, where the code says more than the reason.
     pub advice: Option<&'static str>,
+    /// Whether it comes from the proxy before the system.
+    pub at_proxy: bool,
 }
 
 /// What a failed request means for the ones that would follow it.
@@ -44,7 +46,7 @@ const UNKNOWN_CODE: &str = "unknown code";
 impl Fault {
     /// A fault without consequence.
     pub const fn new(reason: Reason) -> Self {
-        Self { reason, code: None, consequence: Consequence::None, advice: None }
+        Self { reason, code: None, consequence: Consequence::None, advice: None, at_proxy: false }
     }
 
     /// The same fault with the vendor's code, reduced to what a code may consist of.
@@ -185,7 +187,8 @@ impl From<ApiError> for Failure {
 
 impl fmt::Display for ApiError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} failed: {}", self.call.as_str(), self.fault.reason)?;
+        let place = if self.fault.at_proxy { " at the proxy" } else { "" };
+        write!(f, "{} failed{place}: {}", self.call.as_str(), self.fault.reason)?;
         if let Some(detail) = self.detail {
             write!(f, " ({detail})")?;
         }

@@ -1,8 +1,6 @@
 //! One request and its answer, within bounds of size and time.
 
 use std::{
-    error::Error as StdError,
-    io,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -13,7 +11,7 @@ use std::{
 
 use jiff::Timestamp;
 use reqwest::{
-    Client, Method, Response, StatusCode,
+    Method, StatusCode,
     header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use serde::Deserialize;
@@ -21,10 +19,12 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Failure, Fault, Observer, StandIn,
-    client::{ClientError, SharedClient},
+    ApiError, Consequence, Failure, Fault, Observer, StandIn, body,
+    broken::{Broken, Fate, Known, Stage},
+    client::SharedClient,
+    connections::Lease,
     json,
-    resolver::DnsError,
+    proxy::Route,
     retry_after,
     wiped::Wiped,
 };
@@ -36,9 +36,6 @@ use crate::{
 
 /// `User-Agent` for systems that do not demand another one.
 const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
-
-/// Most bytes that are reserved for an answer because of its `Content-Length`, which may be wrong.
-const LARGEST_ROOM: usize = 64 * 1024;
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
@@ -84,6 +81,8 @@ pub struct Api {
     started: Instant,
     deadline: Arc<Deadline>,
     has_asked: Arc<AtomicBool>,
+    /// Whether its requests may change something, and are not to be sent twice.
+    is_for_login: bool,
     /// The source's own counters.
     pub meters: Arc<SourceMeters>,
     observer: Option<Arc<dyn Observer>>,
@@ -257,18 +256,11 @@ impl Answer {
 impl Api {
     /// The handle for requests to `source`.
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
-        let mut base = source.base_url.clone();
-        if let Some(host) = &client.url_host {
-            // An unusable name was refused with the configuration.
-            let _ = base.set_host(Some(host));
-        }
-        let root = format!("{}{}", base.as_str().trim_end_matches('/'), source.api_path);
+        let host = client.host();
+        let root = format!("{}{}", host.root(&source.base_url), source.api_path);
         let way = Way {
             root,
-            host_header: client
-                .host_header
-                .as_deref()
-                .and_then(|host| HeaderValue::from_str(host).ok()),
+            host_header: host.header().and_then(|host| HeaderValue::from_str(&host).ok()),
             user_agent: HeaderValue::from_static(source.profile.user_agent.unwrap_or(OWN_NAME)),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             timeout: source.timeout,
@@ -282,6 +274,7 @@ impl Api {
             started: Instant::now(),
             deadline: Deadline::new(Instant::now() + source.timeout),
             has_asked: Arc::default(),
+            is_for_login: false,
             meters,
             observer: None,
             stand_in: None,
@@ -320,6 +313,12 @@ impl Api {
         self.way.client.follow().await;
     }
 
+    /// When the certificate that the source showed last expires, in seconds since 1970; `None`: it
+    /// showed none, or is reached without TLS.
+    pub fn certificate_expiry(&self) -> Option<i64> {
+        self.way.client.host().shown.expires()
+    }
+
     /// A handle for requests that end at `deadline`.
     #[must_use]
     pub fn until(&self, deadline: Arc<Deadline>) -> Self {
@@ -342,7 +341,7 @@ impl Api {
         let moment = (timeout / 20).min(Duration::from_millis(100));
         let end = (self.started + timeout - moment).max(Instant::now() + timeout / 2);
         // Asked for once more, after a wait, it still ends before the collection where it can.
-        Self { started: self.started, ..self.until(Deadline::new(end)) }
+        Self { started: self.started, is_for_login: true, ..self.until(Deadline::new(end)) }
     }
 
     /// When the requests of this handle end.
@@ -408,18 +407,24 @@ impl Api {
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        let client = self.way.client.http();
-        if let (None, Err(error)) = (&self.stand_in, &client) {
-            return Err(Failure::Certificate(error.to_string()));
-        }
+        let asked = match &self.stand_in {
+            Some(stand_in) => Err(stand_in),
+            None => {
+                let lease = self.way.client.lease();
+                Ok(lease.map_err(|error| Failure::Certificate(error.to_string()))?)
+            }
+        };
         self.meters.request_sent(name);
         self.has_asked.store(true, Ordering::Relaxed);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let observer =
             self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
-        let answer = self.exchange(client, call).await;
-        if let Some((observer, number)) = &observer {
-            observer.came(*number, answer.as_ref());
+        let answer = match asked {
+            Ok(lease) => self.exchange(lease, &call).await,
+            Err(stand_in) => answered_by(&**stand_in, &call),
+        };
+        if let Some((observer, number)) = observer {
+            observer.came(number, answer.as_ref());
         }
         let outcome = answer.and_then(|answer| {
             let failed =
@@ -447,83 +452,106 @@ impl Api {
         }
     }
 
-    async fn exchange(
-        &self,
-        client: Result<Client, Arc<ClientError>>,
-        call: Call,
-    ) -> Result<Answer, ApiError> {
-        let name = call.name;
-        let failed = |(reason, detail): (Reason, Option<&'static str>)| ApiError {
-            call: name,
-            fault: Fault::new(reason),
-            detail,
-            may_have_arrived: true,
-        };
-        if let Some(stand_in) = &self.stand_in {
-            let (status, body) =
-                stand_in.answer(name, &call.about).map_err(|reason| failed((reason, None)))?;
-            let body = json::readable(Wiped::from(body));
-            return Ok(Answer { status, content_type: None, retry_after: None, body });
+    /// Sends `call`, and once more where it was lost and may be repeated.
+    async fn exchange(&self, lease: Lease, call: &Call) -> Result<Answer, ApiError> {
+        let client = &self.way.client;
+        let mut on = Connection { api: self, lease, is_settled: false };
+        let mut outcome = self.attempt(&on.lease, call).await;
+        if let Err(broken) = &outcome {
+            // All calls only read, but those of a login: what was lost with a connection that others
+            // used before is asked once more. A new connection that ends has its reasons.
+            let is_repeated = match broken.fate {
+                Fate::NotBegun => true,
+                Fate::Lost => on.lease.may_reuse && !self.is_for_login,
+                Fate::NotSent | Fate::Answered => false,
+            };
+            if is_repeated && let Ok(lease) = client.lease_anew(&on.lease) {
+                on.lease = lease;
+                self.meters.request_sent(call.name);
+                outcome = self.attempt(&on.lease, call).await;
+            }
         }
-        let client = client.map_err(|_| failed((Reason::Tls, None)))?;
+        on.is_settled = true;
+        if let Err(broken) = &mut outcome
+            && broken.is_refused_tunnel
+            && let Some(proxy) = &client.host().proxy
+        {
+            broken.status = proxy.refusal(&client.host().url).await;
+        }
+        outcome.map_err(|broken| broken.into_error(call.name))
+    }
+
+    /// Sends `call` once, with the client of `lease`.
+    async fn attempt(&self, lease: &Lease, call: &Call) -> Result<Answer, Broken> {
         let way = &self.way;
-        let mut request = client
-            .request(call.method, format!("{}{}", way.root, call.path))
+        let host = way.client.host();
+        let certificates = host.shown.times();
+        let known = || Known {
+            route: host.route(),
+            has_shown_certificate: host.shown.times() != certificates,
+        };
+        let mut request = lease
+            .client
+            .request(call.method.clone(), format!("{}{}", way.root, call.path))
             .header(USER_AGENT, way.user_agent.clone())
-            .headers(call.headers);
+            .headers(call.headers.clone());
         if let Some(host) = &way.host_header {
             request = request.header(HOST, host.clone());
         }
         if !call.query.is_empty() {
             request = request.query(&call.query);
         }
-        if let Some(body) = call.body {
+        if let Some(body) = &call.body {
             request = request.body(body.to_vec());
         }
-        let response = request.send().await.map_err(|error| ApiError {
-            may_have_arrived: !error.is_connect(),
-            ..failed(classify(&error))
-        })?;
-        *self.way.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
+        let sent = request.send().await;
+        let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, known()))?;
+        host.answered(lease);
+        *way.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
         let status = response.status();
         if status.is_redirection() {
-            return Err(failed((Reason::Redirect, None)));
+            return Err(Broken::answered(Reason::Redirect));
         }
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned);
-        let content_type = response.headers().get(CONTENT_TYPE).cloned();
-        match read_body(response, way.max_response_bytes).await {
-            Ok(body) => {
-                Ok(Answer { status, content_type, retry_after, body: json::readable(body) })
+        let headers = response.headers();
+        let retry_after =
+            headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let content_type = headers.get(CONTENT_TYPE).cloned();
+        let read = body::read(response, way.max_response_bytes).await;
+        let body = match read {
+            Ok(body) => body,
+            Err(body::Unread::TooLarge) if status.is_success() => {
+                return Err(Broken::answered(Reason::TooLarge));
             }
-            // The status says more than an error page that is too large or badly packed.
-            Err((Reason::TooLarge | Reason::Decode, _)) if !status.is_success() => {
-                Ok(Answer { status, content_type, retry_after, body: Wiped::default() })
+            Err(body::Unread::TooLarge) => Wiped::default(),
+            Err(body::Unread::Broken(error)) => {
+                let broken = Broken::of(&error, Stage::Read, known());
+                if broken.reason != Reason::Decode || status.is_success() {
+                    return Err(broken);
+                }
+                // The status says more than an error page that is badly packed.
+                Wiped::default()
             }
-            Err(problem) => Err(failed(problem)),
+        };
+        if host.route() == Route::Forwarded && is_a_proxys(status, &body) {
+            return Err(Broken::refused_by_proxy(status));
         }
+        Ok(Answer { status, content_type, retry_after, body: json::readable(body) })
     }
 }
 
-async fn read_body(
-    mut response: Response,
-    limit: usize,
-) -> Result<Wiped, (Reason, Option<&'static str>)> {
-    let announced = response.content_length().unwrap_or(0);
-    if announced > limit as u64 {
-        return Err((Reason::TooLarge, None));
-    }
-    let mut body = Wiped::with_capacity((announced as usize).min(LARGEST_ROOM));
-    while let Some(chunk) = response.chunk().await.map_err(|error| classify(&error))? {
-        if body.len() + chunk.len() > limit {
-            return Err((Reason::TooLarge, None));
-        }
-        body.extend(&chunk);
-    }
-    Ok(body)
+/// What `stand_in` answers to `call`.
+fn answered_by(stand_in: &dyn StandIn, call: &Call) -> Result<Answer, ApiError> {
+    let answer = stand_in.answer(call.name, &call.about);
+    let (status, body) = answer.map_err(|reason| Broken::answered(reason).into_error(call.name))?;
+    let body = json::readable(Wiped::from(body));
+    Ok(Answer { status, content_type: None, retry_after: None, body })
+}
+
+/// Whether it was the proxy that answered, of an answer that came through it: what the systems
+/// answer has a body that says more.
+fn is_a_proxys(status: StatusCode, body: &[u8]) -> bool {
+    status == StatusCode::PROXY_AUTHENTICATION_REQUIRED
+        || (matches!(status.as_u16(), 401 | 403 | 429 | 502 | 503 | 504) && !body::is_of_api(body))
 }
 
 /// A request under way. Dropped without an answer, it counts as timed out if the time is up;
@@ -544,117 +572,18 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Whether the operating system ended the connection, and not a limit of the exporter.
-fn is_from_the_system(error: &reqwest::Error) -> bool {
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        if error.downcast_ref::<io::Error>().is_some_and(|io| io.raw_os_error().is_some()) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
+/// The connections that a request uses. If it waits for an answer until the time is up, they are not
+/// used for others.
+struct Connection<'a> {
+    api: &'a Api,
+    lease: Lease,
+    is_settled: bool,
 }
 
-/// The reason and fixed words for an error of the HTTP client. Its own text is never used: it
-/// quotes the URL.
-fn classify(error: &reqwest::Error) -> (Reason, Option<&'static str>) {
-    if error.is_connect() && error.is_timeout() && !is_from_the_system(error) {
-        return (Reason::Timeout, Some("no connection"));
-    }
-    let mut source = error.source();
-    let mut last = (Reason::Connect, None);
-    let mut below_http = false;
-    while let Some(cause) = source {
-        if cause.is::<DnsError>() {
-            return (Reason::Dns, None);
+impl Drop for Connection<'_> {
+    fn drop(&mut self) {
+        if !self.is_settled && Instant::now() >= self.api.deadline.end() {
+            self.api.way.client.host().doubt(&self.lease);
         }
-        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
-            return (Reason::Tls, Some(describe_tls(tls)));
-        }
-        if let Some(hyper) = cause.downcast_ref::<hyper::Error>() {
-            below_http = true;
-            if hyper.is_parse() {
-                return (Reason::Decode, Some("not an HTTP answer"));
-            }
-            if hyper.is_incomplete_message() {
-                last = (Reason::Connect, Some("closed before the answer was whole"));
-            }
-        }
-        if let Some(io) = cause.downcast_ref::<io::Error>() {
-            let (io, tls) = innermost(io);
-            if let Some(tls) = tls {
-                return (Reason::Tls, Some(describe_tls(tls)));
-            }
-            match describe_io(io) {
-                Some(described) => last = described,
-                None if below_http => {
-                    last = (Reason::Connect, Some("closed before the answer was whole"));
-                }
-                // Neither the connection nor TLS: the decompressor.
-                None if error.is_decode() && last.1.is_none() => {
-                    last = (Reason::Decode, Some("broken compression"));
-                }
-                None => {}
-            }
-        }
-        source = cause.source();
-    }
-    last
-}
-
-/// The I/O error inside of any others, and the TLS error inside of that. `source()` of an I/O error
-/// passes over what it wraps.
-fn innermost(mut error: &io::Error) -> (&io::Error, Option<&rustls::Error>) {
-    loop {
-        let Some(inner) = error.get_ref() else { return (error, None) };
-        match (inner.downcast_ref::<io::Error>(), inner.downcast_ref::<rustls::Error>()) {
-            (Some(io), _) => error = io,
-            (None, tls) => return (error, tls),
-        }
-    }
-}
-
-fn describe_io(error: &io::Error) -> Option<(Reason, Option<&'static str>)> {
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
-    let text = match error.kind() {
-        io::ErrorKind::ConnectionRefused => "connection refused",
-        io::ErrorKind::ConnectionReset => "connection reset",
-        io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => "connection closed",
-        io::ErrorKind::HostUnreachable => "host unreachable",
-        io::ErrorKind::NetworkUnreachable => "network unreachable",
-        io::ErrorKind::TimedOut => "connection timed out",
-        io::ErrorKind::UnexpectedEof if error.to_string().contains("tls handshake") => {
-            return Some((Reason::Tls, Some("closed during the handshake")));
-        }
-        _ => return None,
-    };
-    Some((Reason::Connect, Some(text)))
-}
-
-fn describe_tls(error: &rustls::Error) -> &'static str {
-    use rustls::{CertificateError, Error};
-    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
-    match error {
-        Error::InvalidCertificate(certificate) => match certificate {
-            CertificateError::UnknownIssuer => {
-                "the certificate is self-signed or its issuer is unknown"
-            }
-            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
-                "the certificate has expired"
-            }
-            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
-                "the certificate is not valid yet"
-            }
-            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
-                "the certificate is for another name"
-            }
-            CertificateError::Revoked => "the certificate is revoked",
-            _ => "the certificate is not acceptable",
-        },
-        Error::InvalidMessage(_) => "the answer is not TLS",
-        Error::AlertReceived(_) => "the other side refused the handshake",
-        Error::PeerIncompatible(_) => "no TLS version or cipher in common",
-        _ => "the handshake failed",
     }
 }

@@ -2,12 +2,17 @@
 //!
 //! Nothing in this module ever prints a URL, a header value or a body: all three may carry tokens.
 
+mod body;
+mod broken;
 pub mod client;
+mod connections;
 mod error;
 mod exchange;
+mod host;
 pub(crate) mod json;
 pub mod lenient;
 mod observe;
+mod proxy;
 mod resolver;
 mod throttle;
 pub(crate) mod tls;

@@ -1,9 +1,12 @@
 //! TLS towards the sources: trusted certificates, the client certificate, resumed sessions.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicI64, AtomicU64, Ordering},
+};
 
 use rustls::{
-    ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme,
     client::{
         Resumption,
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
@@ -12,15 +15,13 @@ use rustls::{
     pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime},
 };
 use rustls_platform_verifier::Verifier;
+use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
-use super::trust::Trust;
+use super::trust::{Distrust, Trust, is_old, unverifiable};
 
 /// Tickets kept for a host. Each resumes one connection: TLS 1.3 spends them. The room rustls makes
 /// for a host.
 const TICKETS_PER_HOST: usize = 8;
-
-/// Hosts that sessions are kept for at least: proxies and names that are added by a reload.
-const LEAST_HOSTS: usize = 32;
 
 /// Whose certificates are accepted.
 pub(super) enum Accept {
@@ -61,36 +62,133 @@ pub(super) struct Identity {
     pub(super) key: PrivateKeyDer<'static>,
 }
 
-/// Settings for connections to `hosts` different hosts, each of which may resume its sessions.
-///
-/// # Errors
-/// A certificate or key the TLS library refuses.
-pub(super) fn config(
-    accept: Accept,
-    identity: Option<Identity>,
-    hosts: usize,
-) -> Result<ClientConfig, Error> {
-    let builder =
-        ClientConfig::builder_with_provider(provider()).with_safe_default_protocol_versions()?;
-    let builder = match accept {
-        Accept::Nobody => builder.with_root_certificates(RootCertStore::empty()),
-        Accept::Anyone => builder.dangerous().with_custom_certificate_verifier(Arc::new(Trusting)),
-        Accept::Only(trust) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(trust))
+/// Settings for connections to hosts that are trusted in the same way.
+pub(crate) struct Settings {
+    config: ClientConfig,
+    verifier: Arc<dyn ServerCertVerifier>,
+}
+
+impl Settings {
+    /// Settings with which the certificates of `accept` are trusted and `identity` is shown.
+    ///
+    /// # Errors
+    /// A certificate or key the TLS library refuses.
+    pub(super) fn new(accept: Accept, identity: Option<Identity>) -> Result<Self, Error> {
+        let verifier: Arc<dyn ServerCertVerifier> = match accept {
+            Accept::Nobody => Arc::new(Trust::none(&provider())),
+            Accept::Anyone => Arc::new(Trusting),
+            Accept::Only(trust) => Arc::new(trust),
+            Accept::System(verifier) => Arc::new(verifier),
+        };
+        let builder = ClientConfig::builder_with_provider(provider())
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier));
+        let config = match identity {
+            Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
+            None => builder.with_no_client_auth(),
+        };
+        Ok(Self { config, verifier })
+    }
+
+    /// The settings for one host, `name`, whose certificate is noted in `shown`. Its sessions are
+    /// resumed, and those of a proxy before it.
+    pub(crate) fn for_host(&self, name: ServerName<'static>, shown: &Arc<Shown>) -> ClientConfig {
+        let (verifier, shown) = (Arc::clone(&self.verifier), Arc::clone(shown));
+        let mut config = self.config.clone();
+        config.dangerous().set_certificate_verifier(Arc::new(Noting { verifier, name, shown }));
+        // The library's own store remembers many hosts for each of these settings.
+        config.resumption = Resumption::in_memory_sessions(2 * TICKETS_PER_HOST);
+        config
+    }
+}
+
+/// The certificate that a host showed last.
+#[derive(Debug, Default)]
+pub(crate) struct Shown {
+    times: AtomicU64,
+    /// Seconds since 1970; [`i64::MIN`] if it cannot be read.
+    expires: AtomicI64,
+}
+
+impl Shown {
+    /// How often a certificate was shown. A resumed session needs none.
+    pub(super) fn times(&self) -> u64 {
+        self.times.load(Ordering::Relaxed)
+    }
+
+    /// When the certificate shown last expires, in seconds since 1970. `None`: none was shown.
+    pub(super) fn expires(&self) -> Option<i64> {
+        let expires = self.expires.load(Ordering::Relaxed);
+        (self.times() > 0 && expires != i64::MIN).then_some(expires)
+    }
+
+    fn note(&self, certificate: &[u8]) {
+        let expires = X509Certificate::from_der(certificate)
+            .map_or(i64::MIN, |(_, read)| read.validity().not_after.timestamp());
+        self.expires.store(expires, Ordering::Relaxed);
+        self.times.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Notes the certificate of a host, then verifies it.
+#[derive(Debug)]
+struct Noting {
+    verifier: Arc<dyn ServerCertVerifier>,
+    /// Whose certificate it is: a proxy on the way shows another one.
+    name: ServerName<'static>,
+    shown: Arc<Shown>,
+}
+
+impl ServerCertVerifier for Noting {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        if *server_name == self.name {
+            self.shown.note(end_entity);
         }
-        Accept::System(verifier) => {
-            builder.dangerous().with_custom_certificate_verifier(Arc::new(verifier))
-        }
-    };
-    let mut config = match identity {
-        Some(Identity { chain, key }) => builder.with_client_auth_cert(chain, key)?,
-        None => builder.with_no_client_auth(),
-    };
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    // With fewer, the oldest host's sessions make room, and with hosts that are asked one after the
-    // other that is always the one that is needed next.
-    config.resumption = Resumption::in_memory_sessions(hosts.max(LEAST_HOSTS) * TICKETS_PER_HOST);
-    Ok(config)
+        let verifier = &self.verifier;
+        verifier
+            .verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            .map_err(|error| {
+                let is_of_no_kind =
+                    matches!(error, Error::InvalidCertificate(CertificateError::Other(_)));
+                if is_of_no_kind && is_old(end_entity) {
+                    Distrust::OldVersion.into()
+                } else {
+                    error
+                }
+            })
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verified = self.verifier.verify_tls12_signature(message, cert, dss);
+        verified.map_err(|error| unverifiable(cert).map_or(error, Error::from))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        let verified = self.verifier.verify_tls13_signature(message, cert, dss);
+        verified.map_err(|error| unverifiable(cert).map_or(error, Error::from))
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.verifier.supported_verify_schemes()
+    }
 }
 
 /// Accepts every certificate: `insecure_skip_verify`, and a health check of ourselves.

@@ -33,7 +33,7 @@ const PROFILE: Profile = Profile {
     name: "model",
     title: "Model",
     base_url: None,
-    transport: Transport::Http { keeps_connections: true },
+    transport: Transport::Http { tls_port: None },
     usual_port: 80,
     api_path: "",
     min_interval: "0s",

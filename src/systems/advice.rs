@@ -12,6 +12,9 @@ pub fn advice(profile: &Profile, failure: &Failure) -> Cow<'static, str> {
     match failure {
         Failure::Request(error) => {
             let reason = error.fault.reason;
+            if error.fault.at_proxy {
+                return at_proxy(reason, error.fault.code.as_deref()).into();
+            }
             let own = error.fault.advice;
             let own = own.or_else(|| profile.advice_for(reason, Some(error.call)));
             own.map_or_else(|| of_reason(profile, reason, error.detail), Cow::Borrowed)
@@ -58,7 +61,12 @@ fn held_back(reason: Reason) -> &'static str {
 fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) -> Cow<'static, str> {
     let is_cloud = profile.is_cloud();
     let port = profile.usual_port;
+    let [clear, secure] = profile.transport.schemes();
+    let scheme = if profile.tls_port() == Some(port) { secure } else { clear };
     let text = match reason {
+        Reason::Timeout if detail.is_some_and(|detail| detail.contains("through the proxy")) => {
+            "does the proxy answer, and does it reach the system? NO_PROXY lists hosts to reach without it"
+        }
         Reason::Timeout if is_cloud => {
             "can this machine reach the internet on port 443? a proxy goes into proxy_url; else raise timeout"
         }
@@ -71,7 +79,7 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
         }
         Reason::Connect => {
             return format!(
-                "check host and port of base_url (usually {port}), and that the API is switched on"
+                "check base_url (usually {scheme} and port {port}), and that the API is switched on"
             )
             .into();
         }
@@ -94,7 +102,7 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
         Reason::Redirect if is_cloud => "the address redirects: use the one it names as base_url",
         Reason::Redirect => {
             return format!(
-                "the address redirects: use the port of the API (usually {port}), or https"
+                "the address redirects: use that of the API, usually {scheme} and port {port}"
             )
             .into();
         }
@@ -102,6 +110,31 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
     text.into()
 }
 
+/// What to check where the proxy failed and not the system.
+fn at_proxy(reason: Reason, code: Option<&str>) -> &'static str {
+    match (code, reason) {
+        (Some("401" | "407"), _) => {
+            "give the proxy's user and password in proxy_url, or in HTTP_PROXY and HTTPS_PROXY"
+        }
+        (Some("403"), _) => {
+            "let the proxy allow this host and port, or name the host in NO_PROXY to reach it without"
+        }
+        (Some("429"), _) => {
+            "the proxy limits requests: raise its limit, or name the host in NO_PROXY"
+        }
+        (Some("502" | "503" | "504"), _) => {
+            "does the proxy resolve and reach this host? else name the host in NO_PROXY"
+        }
+        (_, Reason::Dns) => {
+            "check the host name of the proxy in proxy_url, or in HTTP_PROXY and HTTPS_PROXY"
+        }
+        _ => {
+            "check the proxy: proxy_url, or HTTP_PROXY and HTTPS_PROXY; NO_PROXY lists hosts without it"
+        }
+    }
+}
+
+/// The advice for what `net/broken.rs` found wrong with TLS.
 fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
     let detail = detail.unwrap_or_default();
     let [clear, secure] = profile.transport.schemes();
@@ -110,10 +143,26 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
         None => secure.to_owned(),
     };
     let known = [
+        (
+            "neither in tls.ca_file",
+            "not the certificate or CA in tls.ca_file: fetch it with openssl s_client as the README shows",
+        ),
+        (
+            "version 1",
+            "put this very certificate into tls.ca_file, fetched with openssl s_client as the README shows",
+        ),
+        (
+            "shorter than 2048",
+            "issue the certificate anew with RSA 2048 or ECDSA; until then only tls.insecure_skip_verify helps",
+        ),
         ("self-signed", "give the system's certificate, or its CA's, as tls.ca_file"),
         (
             "another name",
             "use the name of the certificate in base_url, or give it as tls.server_name",
+        ),
+        (
+            "know the name",
+            "use a name the system knows in base_url, or give one as tls.server_name",
         ),
         ("expired", "renew the certificate of the system"),
         ("not valid yet", "set the clock of the system and of this machine"),
@@ -122,7 +171,8 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
             "refused the handshake",
             "does the system ask for a client certificate? give tls.cert_file and tls.key_file",
         ),
-        ("in common", "the system offers only TLS that is broken: update its firmware"),
+        ("newer than", OLD_TLS),
+        ("common cipher", OLD_TLS),
     ];
     if let Some((_, text)) = known.iter().find(|(words, _)| detail.contains(words)) {
         return (*text).into();
@@ -131,11 +181,20 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
         return format!("no TLS at this port: use {clear} in base_url, or the port of {secure}")
             .into();
     }
+    if detail.contains("closed during") {
+        return format!(
+            "is this the port of {secure}? if it offers less than TLS 1.2, use a reverse proxy"
+        )
+        .into();
+    }
     if profile.is_cloud() {
         return "does a proxy break TLS open? its CA goes into tls.ca_file".into();
     }
     format!("a self-signed certificate goes into tls.ca_file; is this the port of {secure}?").into()
 }
+
+const OLD_TLS: &str =
+    "update the system, or put a reverse proxy before it that offers TLS 1.2 or 1.3";
 
 #[cfg(test)]
 mod tests {

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::{
     collect::{Report, Row, Source},
     metrics::{
-        API_ERRORS, API_REQUESTS, CAPACITY_CONFERENCES, CAPACITY_PARTICIPANTS,
+        API_ERRORS, API_REQUESTS, CAPACITY_CONFERENCES, CAPACITY_PARTICIPANTS, CERTIFICATE_EXPIRY,
         CONFERENCE_PARTICIPANTS, CONFERENCE_PARTICIPANTS_MUTED, CONFERENCE_SERIES_DROPPED,
         CONFERENCE_START_TIMESTAMP, DATA_TIMESTAMP, Family, LOGIN_BLOCKED, LOGIN_FAILURES, LOGINS,
         SCRAPE_DURATION, SCRAPE_TIMEOUT, SNAPSHOT_HITS, SNAPSHOT_REQUESTS, SOURCE_CAPABILITY,
@@ -27,7 +27,7 @@ type Compute<T> = fn(&T) -> Option<Value>;
 type ComputeOwn = fn(&Source, &LoginState) -> Option<Value>;
 
 /// The families with one series a report.
-const OF_REPORT: [(Family, Compute<Report>); 8] = [
+const OF_REPORT: [(Family, Compute<Report>); 9] = [
     (CAPACITY_CONFERENCES, |report| report.source.config.capacity.conferences.map(Value::Whole)),
     (CAPACITY_PARTICIPANTS, |report| report.source.config.capacity.participants.map(Value::Whole)),
     (CONFERENCE_SERIES_DROPPED, |report| {
@@ -38,6 +38,9 @@ const OF_REPORT: [(Family, Compute<Report>); 8] = [
     (SCRAPE_TIMEOUT, |report| Some(report.budget.as_secs_f64().into())),
     (DATA_TIMESTAMP, |report| Some(timestamp(report.outcome.as_ref().ok()?.fetched_at))),
     (SOURCE_MIN_INTERVAL, |report| Some(report.source.config.min_interval.as_secs_f64().into())),
+    (CERTIFICATE_EXPIRY, |report| {
+        Some(Value::Float(report.source.api.certificate_expiry()? as f64))
+    }),
 ];
 
 /// The families with one series a conference.

@@ -8,6 +8,7 @@ pub mod binary;
 pub mod exposition;
 pub mod faults;
 pub mod refusing;
+pub mod relay;
 pub mod slow;
 pub mod tls;
 pub mod wait;

@@ -138,7 +138,7 @@ impl System for Dingtalk {
         name: "dingtalk",
         title: "DingTalk",
         base_url: Some("https://api.dingtalk.com"),
-        transport: Transport::Http { keeps_connections: true },
+        transport: Transport::Http { tls_port: Some(443) },
         usual_port: 443,
         api_path: "",
         min_interval: "15m",

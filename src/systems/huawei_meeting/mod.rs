@@ -156,7 +156,7 @@ impl System for HuaweiMeeting {
         name: "huawei_meeting",
         title: "Huawei Cloud Meeting",
         base_url: Some("https://api.meeting.huaweicloud.com"),
-        transport: Transport::Http { keeps_connections: true },
+        transport: Transport::Http { tls_port: Some(443) },
         usual_port: 443,
         api_path: "",
         min_interval: "30s",

@@ -109,7 +109,7 @@ impl System for Janus {
         name: "janus",
         title: "Janus",
         base_url: None,
-        transport: Transport::Http { keeps_connections: true },
+        transport: Transport::Http { tls_port: Some(7889) },
         usual_port: 7088,
         api_path: "/admin",
         min_interval: "0s",

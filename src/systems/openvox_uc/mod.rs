@@ -13,7 +13,8 @@ pub type OpenvoxUc = Pbx<Openvox>;
 pub struct Openvox;
 
 impl Variant for Openvox {
-    const PROFILE: &'static Profile = &profile("openvox_uc", "OpenVox UC", 9011, "/api/v0.0.1");
+    const PROFILE: &'static Profile =
+        &profile("openvox_uc", "OpenVox UC", 9011, None, "/api/v0.0.1");
 
     const FLAVOUR: &'static Flavour = &Flavour {
         version: "0.0.1",

@@ -43,13 +43,14 @@ pub(super) const fn profile(
     name: &'static str,
     title: &'static str,
     usual_port: u16,
+    tls_port: Option<u16>,
     api_path: &'static str,
 ) -> Profile {
     Profile {
         name,
         title,
         base_url: None,
-        transport: Transport::Http { keeps_connections: false },
+        transport: Transport::Http { tls_port },
         usual_port,
         api_path,
         min_interval: "0s",

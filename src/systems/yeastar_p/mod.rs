@@ -108,7 +108,7 @@ impl System for YeastarP {
         name: "yeastar_p",
         title: "Yeastar P-Series",
         base_url: None,
-        transport: Transport::Http { keeps_connections: false },
+        transport: Transport::Http { tls_port: Some(8088) },
         usual_port: 8088,
         api_path: "/openapi/v1.0",
         min_interval: "0s",

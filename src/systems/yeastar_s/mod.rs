@@ -15,7 +15,7 @@ pub struct SSeries;
 
 impl Variant for SSeries {
     const PROFILE: &'static Profile =
-        &profile("yeastar_s", "Yeastar S-Series", 8088, "/api/v2.0.0");
+        &profile("yeastar_s", "Yeastar S-Series", 8088, Some(8088), "/api/v2.0.0");
 
     const FLAVOUR: &'static Flavour = &Flavour {
         version: "2.0.0",

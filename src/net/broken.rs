@@ -1,0 +1,315 @@
+//! What an error of the HTTP client means: its reason, and what became of the request.
+//!
+//! The client's own words are never shown, because they quote the URL: fixed words stand for them.
+
+use std::{error::Error as StdError, io, iter};
+
+use reqwest::StatusCode;
+use rustls::{AlertDescription, CertificateError, PeerIncompatible};
+
+use super::{ApiError, Fault, proxy::Route, resolver::DnsError, trust::Distrust};
+use crate::model::{CallName, Reason};
+
+/// Why a request has no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Broken {
+    pub(super) reason: Reason,
+    /// More about it in fixed words.
+    pub(super) detail: Option<&'static str>,
+    pub(super) fate: Fate,
+    /// Whether the proxy failed, and not the system behind it.
+    pub(super) at_proxy: bool,
+    /// With which HTTP status the proxy refused.
+    pub(super) status: Option<StatusCode>,
+    /// Whether the proxy refused to open a connection to the system, and the HTTP client does not
+    /// tell with which status.
+    pub(super) is_refused_tunnel: bool,
+}
+
+/// What became of a request that has no whole answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// There was no connection to send it on.
+    NotSent,
+    /// The server did not begin with it: it said so, or the connection ended before a byte of it was
+    /// written. It may be sent again, whatever it asks for.
+    NotBegun,
+    /// The connection ended before an answer began. The server may have acted upon it.
+    Lost,
+    /// An answer began.
+    Answered,
+}
+
+/// How far a request had come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// Its answer had not begun.
+    Asked,
+    /// The body of its answer was read.
+    Read,
+}
+
+/// What is known besides the error.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Known {
+    /// What stands between the exporter and the system.
+    pub(super) route: Route,
+    /// Whether the system showed a certificate since the request began. A handshake that failed
+    /// after that did not fail for want of a common cipher.
+    pub(super) has_shown_certificate: bool,
+}
+
+impl Broken {
+    /// An answer came, and cannot be used for `reason`.
+    pub(super) const fn answered(reason: Reason) -> Self {
+        Self {
+            reason,
+            detail: None,
+            fate: Fate::Answered,
+            at_proxy: false,
+            status: None,
+            is_refused_tunnel: false,
+        }
+    }
+
+    /// A proxy answered in place of the system.
+    pub(super) fn refused_by_proxy(status: StatusCode) -> Self {
+        let is_unauthorized = status == StatusCode::PROXY_AUTHENTICATION_REQUIRED;
+        Self {
+            detail: is_unauthorized.then_some(NO_CREDENTIALS),
+            // Without credentials it forwards nothing.
+            fate: if is_unauthorized { Fate::NotSent } else { Fate::Answered },
+            at_proxy: true,
+            status: Some(status),
+            ..Self::answered(if status.is_server_error() {
+                Reason::Http5xx
+            } else {
+                Reason::Http4xx
+            })
+        }
+    }
+
+    /// What `error` means.
+    pub(super) fn of(error: &reqwest::Error, stage: Stage, known: Known) -> Self {
+        let mut broken = Self::answered(Reason::Connect);
+        broken.fate = match stage {
+            Stage::Asked if error.is_connect() => Fate::NotSent,
+            Stage::Asked => Fate::Lost,
+            Stage::Read => Fate::Answered,
+        };
+        // To reach the system at all is then a matter of the proxy.
+        broken.at_proxy = broken.fate == Fate::NotSent && known.route == Route::Forwarded;
+        if error.is_connect() && error.is_timeout() && !is_from_the_system(error) {
+            broken.reason = Reason::Timeout;
+            broken.detail = Some(match known.route {
+                Route::Direct => "no connection",
+                Route::Forwarded | Route::Tunnelled | Route::Socks => {
+                    "no connection through the proxy"
+                }
+            });
+            broken.at_proxy = false;
+            return broken;
+        }
+        let mut below_http = false;
+        for cause in causes(error) {
+            if cause.is::<DnsError>() {
+                broken.reason = Reason::Dns;
+                // The proxy is told the name of the system and looks it up itself.
+                broken.at_proxy = matches!(known.route, Route::Forwarded | Route::Tunnelled);
+                return broken;
+            } else if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+                broken.reason = Reason::Tls;
+                broken.detail = Some(describe_tls(tls, known.has_shown_certificate));
+                return broken;
+            } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
+                below_http = true;
+                broken.note_http(http);
+            } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
+                broken.note_http2(http2);
+            } else if let Some(io) = cause.downcast_ref::<io::Error>() {
+                if let Some((reason, detail)) = describe_io(io) {
+                    (broken.reason, broken.detail) = (reason, Some(detail));
+                } else if below_http && broken.detail.is_none() {
+                    broken.detail = Some(CUT);
+                } else if error.is_decode() && io.get_ref().is_none() && broken.detail.is_none() {
+                    // Neither the connection nor TLS: the decompressor.
+                    (broken.reason, broken.detail) = (Reason::Decode, Some("broken compression"));
+                }
+            } else if broken.fate == Fate::NotSent {
+                broken.note_proxy(&cause.to_string());
+            }
+        }
+        broken
+    }
+
+    /// The failure of `call`.
+    pub(super) fn into_error(self, call: CallName) -> ApiError {
+        let mut fault = Fault::new(self.reason);
+        if let Some(status) = self.status {
+            fault = fault.with_code(status.as_str());
+        }
+        fault.at_proxy = self.at_proxy;
+        let may_have_arrived = matches!(self.fate, Fate::Lost | Fate::Answered);
+        ApiError { call, fault, detail: self.detail, may_have_arrived }
+    }
+
+    fn note_http(&mut self, error: &hyper::Error) {
+        if error.is_parse() {
+            (self.reason, self.detail) = (Reason::Decode, Some("not an HTTP answer"));
+            self.fate = Fate::Answered;
+        } else if error.is_timeout() {
+            (self.reason, self.detail) = (Reason::Timeout, Some("the connection went silent"));
+        } else if error.is_incomplete_message() {
+            self.detail = Some(CUT);
+        } else if (error.is_canceled() || error.is_closed()) && self.fate == Fate::Lost {
+            self.detail = Some("connection closed");
+            self.fate = Fate::NotBegun;
+        }
+    }
+
+    fn note_http2(&mut self, error: &h2::Error) {
+        let is_refused = error.is_reset() && error.reason() == Some(h2::Reason::REFUSED_STREAM);
+        // The library gives this error to the requests that the server says it did not begin.
+        let is_leaving = error.is_go_away();
+        if error.is_remote() && (is_refused || is_leaving) {
+            self.detail = Some("the server takes no more requests on this connection");
+            if self.fate == Fate::Lost {
+                self.fate = Fate::NotBegun;
+            }
+        } else if !error.is_io() {
+            self.detail = Some("the server broke the exchange off");
+        }
+    }
+
+    /// Notes what the client says about a proxy. Its types for that are its own, there are only the
+    /// words: an update may change them, and `tests/connections/proxies.rs` notices.
+    fn note_proxy(&mut self, words: &str) {
+        let detail = if let Some(words) = words.strip_prefix("tunnel error: ") {
+            match words {
+                "proxy authorization required" => {
+                    self.status = Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+                    Some(NO_CREDENTIALS)
+                }
+                "unsuccessful" => {
+                    self.is_refused_tunnel = true;
+                    Some("it does not connect to the system")
+                }
+                "unexpected end of file" => Some("it closed the connection"),
+                "proxy response headers too long" => Some("it is no HTTP proxy"),
+                _ => None,
+            }
+        } else if let Some(words) = words.strip_prefix("SOCKS error: ") {
+            Some(match words {
+                "failed to create underlying connection" => "no connection to it",
+                "credentials not accepted" | "server does not support user/pass authentication" => {
+                    "it does not accept the user and password"
+                }
+                "io error during SOCKS handshake" => "it closed the connection",
+                "failed parsing server response"
+                | "server implements authentication incorrectly" => "it is no SOCKS proxy",
+                _ => "it does not connect to the system",
+            })
+        } else {
+            return;
+        };
+        self.at_proxy = true;
+        self.detail = detail.or(self.detail);
+    }
+}
+
+/// Said of a proxy that answers 407.
+const NO_CREDENTIALS: &str = "it asks for a user and a password";
+
+/// Said of a connection that ended too early, where nothing more is known.
+const CUT: &str = "closed before the answer was whole";
+
+/// What caused `error`, the nearest first. An I/O error may wrap another error, which `source()`
+/// passes over.
+fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
+    iter::successors(error.source(), |cause| cause_of(*cause))
+}
+
+fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(wrapped) => Some(wrapped),
+        None => error.source(),
+    }
+}
+
+/// Whether the operating system ended the connection, and not a limit of the exporter.
+fn is_from_the_system(error: &reqwest::Error) -> bool {
+    causes(error)
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|io| io.raw_os_error().is_some())
+}
+
+/// Whether a body that ends with the connection ended as TLS does not allow, or with a reset: many
+/// servers close the connection and do not take leave.
+pub(super) fn is_abrupt_end(error: &reqwest::Error) -> bool {
+    causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| {
+        matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
+    })
+}
+
+fn describe_io(error: &io::Error) -> Option<(Reason, &'static str)> {
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
+    let text = match error.kind() {
+        io::ErrorKind::ConnectionRefused => "connection refused",
+        io::ErrorKind::ConnectionReset => "connection reset",
+        io::ErrorKind::ConnectionAborted | io::ErrorKind::BrokenPipe => "connection closed",
+        io::ErrorKind::HostUnreachable => "host unreachable",
+        io::ErrorKind::NetworkUnreachable => "network unreachable",
+        io::ErrorKind::TimedOut => "connection timed out",
+        io::ErrorKind::UnexpectedEof if error.to_string().contains("tls handshake") => {
+            return Some((Reason::Tls, "closed during the handshake"));
+        }
+        _ => return None,
+    };
+    Some((Reason::Connect, text))
+}
+
+/// What is wrong with TLS. The advice of `systems/advice.rs` follows from these words.
+pub(super) fn describe_tls(error: &rustls::Error, has_shown_certificate: bool) -> &'static str {
+    use rustls::Error;
+    #[expect(clippy::wildcard_enum_match_arm, reason = "a foreign, non-exhaustive enum")]
+    match error {
+        Error::InvalidCertificate(certificate) => match certificate {
+            CertificateError::UnknownIssuer => {
+                "the certificate is self-signed or its issuer is unknown"
+            }
+            CertificateError::Expired | CertificateError::ExpiredContext { .. } => {
+                "the certificate has expired"
+            }
+            CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+                "the certificate is not valid yet"
+            }
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => {
+                "the certificate is for another name"
+            }
+            CertificateError::Revoked => "the certificate is revoked",
+            CertificateError::Other(other) => match other.0.downcast_ref::<Distrust>() {
+                Some(distrust) => distrust.as_str(),
+                None => "the certificate is self-signed or not made for a server",
+            },
+            _ => "the certificate is not acceptable",
+        },
+        Error::InvalidMessage(_) => "the answer is not TLS",
+        Error::AlertReceived(AlertDescription::ProtocolVersion)
+        | Error::PeerIncompatible(
+            PeerIncompatible::ServerDoesNotSupportTls12Or13
+            | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig,
+        ) => "it offers nothing newer than TLS 1.1",
+        Error::AlertReceived(
+            AlertDescription::HandshakeFailure | AlertDescription::InsufficientSecurity,
+        ) if !has_shown_certificate => NO_CIPHER,
+        Error::AlertReceived(AlertDescription::UnrecognisedName) => {
+            "it does not know the name that was asked for"
+        }
+        Error::AlertReceived(_) => "the other side refused the handshake",
+        Error::PeerIncompatible(_) => NO_CIPHER,
+        _ => "the handshake failed",
+    }
+}
+
+/// What a server must offer is more than one thing, and it does not say which it lacks.
+const NO_CIPHER: &str = "no common cipher: needs TLS 1.2 with ECDHE and AES-GCM or ChaCha20";

@@ -1,0 +1,197 @@
+//! How one host is reached: through which proxy, with which settings of the HTTP client.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use reqwest::{redirect::Policy, retry};
+use rustls::{
+    ClientConfig,
+    pki_types::{IpAddr, ServerName},
+};
+use secrecy::ExposeSecret;
+use url::Url;
+
+use super::{
+    client::ClientError,
+    connections::{Connections, LONGEST_LIFE, Lease},
+    proxy::{Environment, Proxy, Route},
+    resolver::Resolver,
+    tls::{self, Shown},
+};
+use crate::config::{ProxyUrl, Source};
+
+/// A host, or a host behind a proxy, and the connections to it. Sources of the same host with the
+/// same settings share them.
+pub(super) struct Host {
+    /// The address of one of its sources.
+    pub(super) url: Url,
+    /// `tls.server_name`.
+    server_name: Option<String>,
+    /// The proxy before it.
+    pub(super) proxy: Option<Proxy>,
+    /// The certificate it showed last.
+    pub(super) shown: Arc<Shown>,
+    proxy_url: Option<ProxyUrl>,
+    connect_timeout: Duration,
+    /// Connections kept for the next request.
+    most_idle: usize,
+    connections: Connections,
+    /// TLS settings, and what they were made of. They outlive the connections, because sessions are
+    /// resumed only with the same ones.
+    tls: Mutex<Option<([u8; 32], ClientConfig)>>,
+}
+
+impl Host {
+    /// The host of `source`.
+    pub(super) fn new(source: &Source, environment: &Environment, most_idle: usize) -> Self {
+        Self {
+            url: source.base_url.clone(),
+            server_name: source.tls.server_name.clone(),
+            proxy: Proxy::of(source, environment),
+            shown: Arc::default(),
+            proxy_url: source.proxy_url.clone(),
+            connect_timeout: connect_timeout(source),
+            most_idle,
+            connections: Connections::default(),
+            tls: Mutex::default(),
+        }
+    }
+
+    /// Where the URLs of requests to `base` begin. `tls.server_name` stands for the host in them.
+    pub(super) fn root(&self, base: &Url) -> String {
+        let mut base = base.clone();
+        if let Some(host) = &self.server_name {
+            // An unusable name was refused with the configuration.
+            let _ = base.set_host(Some(host));
+        }
+        base.as_str().trim_end_matches('/').to_owned()
+    }
+
+    /// The `Host` header to send, where URLs do not have the configured host.
+    pub(super) fn header(&self) -> Option<String> {
+        self.server_name.as_ref()?;
+        let host = self.url.host_str()?;
+        Some(match self.url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host.to_owned(),
+        })
+    }
+
+    /// How requests come to it.
+    pub(super) fn route(&self) -> Route {
+        self.proxy.as_ref().map_or(Route::Direct, |proxy| proxy.route)
+    }
+
+    /// The client for a request, with the settings `tls` that `fingerprint` stands for.
+    ///
+    /// # Errors
+    /// Settings the HTTP client refuses.
+    pub(super) fn lease(
+        &self,
+        tls: &tls::Settings,
+        fingerprint: [u8; 32],
+    ) -> Result<Lease, ClientError> {
+        self.connections.lease(fingerprint, || self.client(tls, fingerprint))
+    }
+
+    /// The client for the same request once more, on a new connection.
+    ///
+    /// # Errors
+    /// Settings the HTTP client refuses.
+    pub(super) fn lease_anew(
+        &self,
+        lease: &Lease,
+        tls: &tls::Settings,
+        fingerprint: [u8; 32],
+    ) -> Result<Lease, ClientError> {
+        self.connections.lease_anew(lease, fingerprint, || self.client(tls, fingerprint))
+    }
+
+    /// Notes that an answer came.
+    pub(super) fn answered(&self, lease: &Lease) {
+        self.connections.answered(lease);
+    }
+
+    /// Notes that a request waited for an answer in vain.
+    pub(super) fn doubt(&self, lease: &Lease) {
+        self.connections.doubt(lease);
+    }
+
+    fn client(
+        &self,
+        tls: &tls::Settings,
+        fingerprint: [u8; 32],
+    ) -> Result<reqwest::Client, ClientError> {
+        // Half of the time for a connection is left for its answer to a ping.
+        let silence = self.connect_timeout / 2;
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            // Redirects would carry tokens in headers and queries to another origin.
+            .redirect(Policy::none())
+            .referer(false)
+            // `exchange.rs` knows which requests may be sent again.
+            .retry(retry::never().max_retries_per_request(0))
+            .tcp_nodelay(true)
+            // As in the vendors' samples: not every embedded server treats header names as
+            // case-insensitive.
+            .http1_title_case_headers()
+            // Nor does every one of them write headers as it should.
+            .http1_ignore_invalid_headers_in_responses(true)
+            .http1_allow_spaces_after_header_name_in_responses(true)
+            .http1_allow_obsolete_multiline_headers_in_responses(true)
+            // All requests to a host share one connection of HTTP/2: one that went silent would fail
+            // them all.
+            .http2_keep_alive_interval(silence)
+            .http2_keep_alive_timeout(silence)
+            .pool_idle_timeout(LONGEST_LIFE)
+            .pool_max_idle_per_host(self.most_idle)
+            .tls_backend_preconfigured(self.tls(tls, fingerprint))
+            .dns_resolver(Arc::new(Resolver {
+                host: self.server_name.as_ref().map(|_| bare(&self.url).to_owned()),
+            }));
+        match (&self.proxy, &self.proxy_url) {
+            (None, _) => builder = builder.no_proxy(),
+            (Some(_), Some(url)) => {
+                let proxy = reqwest::Proxy::all(url.0.expose_secret());
+                builder = builder.proxy(proxy.map_err(|_| ClientError::Proxy)?);
+            }
+            // The client finds the same one in the environment.
+            (Some(_), None) => {}
+        }
+        builder.build().map_err(|_| ClientError::Library)
+    }
+
+    fn tls(&self, settings: &tls::Settings, fingerprint: [u8; 32]) -> ClientConfig {
+        let mut current = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*current {
+            Some((made_of, config)) if *made_of == fingerprint => config.clone(),
+            _ => {
+                let mut config = settings.for_host(self.certified_name(), &self.shown);
+                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+                *current = Some((fingerprint, config.clone()));
+                config
+            }
+        }
+    }
+
+    /// The name that its certificate is to be for.
+    fn certified_name(&self) -> ServerName<'static> {
+        let name = self.server_name.as_deref().unwrap_or(bare(&self.url)).to_owned();
+        // A host that is no name for TLS fails with its first connection.
+        ServerName::try_from(name).unwrap_or(ServerName::IpAddress(IpAddr::V4([0; 4].into())))
+    }
+}
+
+/// How long to wait for a connection: half of the time for a collection. What then failed is known
+/// to have sent nothing, which matters for logins, and a second address of the host still has a
+/// chance.
+fn connect_timeout(source: &Source) -> Duration {
+    source.timeout / 2
+}
+
+/// The host of `url` as a resolver wants it.
+fn bare(url: &Url) -> &str {
+    url.host_str().unwrap_or_default().trim_matches(['[', ']'])
+}

@@ -1,0 +1,221 @@
+//! Certificates as systems have them, and servers that cannot agree on TLS.
+
+use std::{net::SocketAddr, sync::Arc};
+
+use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
+use rustls::{
+    ServerConfig,
+    crypto::aws_lc_rs,
+    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    server::ResolvesServerCert,
+    sign::CertifiedKey,
+};
+use simulator::{Options, Simulator, Vendor};
+
+use super::raw::{Raw, outcome};
+use crate::common::{
+    Bench, config, source,
+    tls::{Authority, Front},
+};
+
+const VENDOR: Vendor = Vendor::YeastarS;
+
+fn address(simulator: &Simulator) -> SocketAddr {
+    simulator.base_url(VENDOR).trim_start_matches("http://").parse().unwrap()
+}
+
+/// Presents one certificate, whatever it is.
+#[derive(Debug)]
+struct Only(Arc<CertifiedKey>);
+
+impl ResolvesServerCert for Only {
+    fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        Some(Arc::clone(&self.0))
+    }
+}
+
+/// A server with this certificate, which a library would not call one of a server.
+fn server(
+    certificate: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
+    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
+    let only = Only(Arc::new(CertifiedKey::new(vec![certificate], key)));
+    ServerConfig::builder_with_protocol_versions(versions)
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(only))
+}
+
+/// A file with `pem`, in a folder that lasts as long as the test.
+fn file(directory: &tempfile::TempDir, pem: &str) -> String {
+    let path = directory.path().join("ca.pem");
+    std::fs::write(&path, pem).unwrap();
+    format!("tls: {{ ca_file: {} }}", path.display())
+}
+
+#[tokio::test]
+async fn the_very_certificate_in_ca_file_is_trusted_whatever_it_says() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let nameless = || CertificateParams::new(Vec::new()).unwrap();
+    let authority = || {
+        let mut params = nameless();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params
+    };
+    let expired = || {
+        let mut params = nameless();
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+        params
+    };
+    let only_common_name = || {
+        let mut params = nameless();
+        params.distinguished_name.push(DnType::CommonName, "MyPBX");
+        params
+    };
+    let other_name = || CertificateParams::new(vec!["elsewhere.example".to_owned()]).unwrap();
+    let cases: [(&str, CertificateParams, &str); 5] = [
+        ("without a name", nameless(), "up"),
+        ("of an authority", authority(), "up"),
+        ("with a common name", only_common_name(), "up"),
+        ("for another name", other_name(), "up"),
+        ("expired", expired(), "login failed: tls (the certificate has expired)"),
+    ];
+    for (what, params, expected) in cases {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let key = KeyPair::generate().unwrap();
+            let certificate = params.clone().self_signed(&key).unwrap();
+            let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+            let server = server(certificate.der().clone(), private, &[version]);
+            let front = Front::start(server, address(&simulator)).await;
+            let directory = tempfile::tempdir().unwrap();
+            let tls = file(&directory, &certificate.pem());
+            let url = format!("https://{}", front.address);
+            assert_eq!(outcome(VENDOR, &url, &[&tls]).await.said, expected, "{what}, {version:?}");
+        }
+    }
+}
+
+/// The bytes of a certificate are not enough: the key must be its own.
+#[tokio::test]
+async fn a_copied_certificate_without_its_key_is_not_trusted() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let (key, other) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+        let certificate = CertificateParams::new(Vec::new()).unwrap().self_signed(&key).unwrap();
+        let private = PrivateKeyDer::try_from(other.serialize_der()).unwrap();
+        let server = server(certificate.der().clone(), private, &[version]);
+        let front = Front::start(server, address(&simulator)).await;
+        let directory = tempfile::tempdir().unwrap();
+        let tls = file(&directory, &certificate.pem());
+        let said = outcome(VENDOR, &format!("https://{}", front.address), &[&tls]).await.said;
+        assert!(said.starts_with("login failed: tls"), "{version:?}: {said}");
+    }
+}
+
+/// Made by `openssl x509 -req` without extensions, as older devices do: good until the year 2126.
+#[tokio::test]
+async fn a_certificate_of_version_1_is_trusted_if_it_is_the_very_one() {
+    const PEM: &str = include_str!("../data/tls/version-1.pem");
+    const KEY: &str = include_str!("../data/tls/version-1.key");
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let certificate = CertificateDer::from_pem_slice(PEM.as_bytes()).unwrap();
+    for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+        let key = PrivateKeyDer::from_pem_slice(KEY.as_bytes()).unwrap();
+        let front =
+            Front::start(server(certificate.clone(), key, &[version]), address(&simulator)).await;
+        let url = format!("https://{}", front.address);
+        let directory = tempfile::tempdir().unwrap();
+        let tls = file(&directory, PEM);
+        assert_eq!(outcome(VENDOR, &url, &[&tls]).await.said, "up", "{version:?}");
+        let tls = file(&directory, &Authority::new().pem());
+        let refused = outcome(VENDOR, &url, &[&tls]).await;
+        assert!(refused.said.contains("X.509 version 1"), "{}", refused.said);
+        assert!(refused.advice.contains("tls.ca_file"), "{}", refused.advice);
+    }
+}
+
+#[tokio::test]
+async fn another_authority_than_that_in_ca_file_is_called_another() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (right, wrong) = (Authority::new(), Authority::new());
+    let front = right.front(&right.issue("localhost"), address(&simulator), false).await;
+    let url = format!("https://localhost:{}", front.port());
+    let (self_signed, _) = right.self_signed("localhost", false);
+    let other = right.front(&self_signed, address(&simulator), false).await;
+    for url in [url, format!("https://localhost:{}", other.port())] {
+        let tls = format!("tls: {{ ca_file: {} }}", wrong.ca_file().display());
+        let outcome = outcome(VENDOR, &url, &[&tls]).await;
+        assert!(outcome.said.contains("neither in tls.ca_file nor issued"), "{}", outcome.said);
+        assert!(outcome.advice.contains("openssl s_client"), "{}", outcome.advice);
+        assert!(!outcome.advice.contains("self-signed"), "{}", outcome.advice);
+    }
+}
+
+/// What servers answer that cannot agree, as bytes: nothing that is kept today speaks them.
+#[tokio::test]
+async fn old_tls_is_called_old() {
+    const OLD: &str = "nothing newer than TLS 1.1";
+    const CIPHER: &str = "no common cipher: needs TLS 1.2 with ECDHE and AES-GCM or ChaCha20";
+    let mut hello = vec![0x16, 3, 2, 0, 42, 2, 0, 0, 38, 3, 2];
+    hello.extend([7; 32]);
+    hello.extend([0, 0, 0x2f, 0]);
+    let hello: &'static [u8] = hello.leak();
+    for (answer, said, advice) in [
+        (&[0x15, 3, 2, 0, 2, 2, 70][..], OLD, "reverse proxy"),
+        (hello, OLD, "reverse proxy"),
+        (&[0x15, 3, 3, 0, 2, 2, 40], CIPHER, "reverse proxy"),
+        (&[0x15, 3, 3, 0, 2, 2, 71], CIPHER, "reverse proxy"),
+        (&[], "closed during the handshake", "TLS 1.2"),
+        (&[0x15, 3, 3, 0, 2, 2, 112], "does not know the name", "name"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", "not TLS", "http"),
+    ] {
+        let raw = Raw::answering(answer).await;
+        let outcome = outcome(VENDOR, &raw.url().replace("http", "https"), &[]).await;
+        assert!(outcome.said.contains(said), "{answer:?}: {}", outcome.said);
+        assert!(outcome.advice.contains(advice), "{answer:?}: {}", outcome.advice);
+        assert!(!outcome.advice.contains("client certificate"), "{}", outcome.advice);
+    }
+}
+
+/// In TLS 1.2 the alert is the same as for want of a cipher, but comes after the certificate.
+#[tokio::test]
+async fn a_missing_client_certificate_is_called_one() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let front = authority.front(&authority.issue("localhost"), address(&simulator), true).await;
+    let url = format!("https://localhost:{}", front.port());
+    let tls = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+    let outcome = outcome(VENDOR, &url, &[&tls]).await;
+    assert!(outcome.advice.contains("client certificate"), "{} {}", outcome.said, outcome.advice);
+}
+
+#[tokio::test]
+async fn when_the_certificate_expires_is_told_also_if_it_is_refused() {
+    const NAME: &str = "conferencing_tls_certificate_expiry_timestamp_seconds";
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+    params.not_after = rcgen::date_time_ymd(2100, 1, 1);
+    let key = KeyPair::generate().unwrap();
+    let certificate = params.self_signed(&key).unwrap();
+    let private = PrivateKeyDer::try_from(key.serialize_der()).unwrap();
+    let server = server(certificate.der().clone(), private, rustls::ALL_VERSIONS);
+    let front = Front::start(server, address(&simulator)).await;
+    let directory = tempfile::tempdir().unwrap();
+    let right = file(&directory, &certificate.pem());
+    let wrong = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+    let url = format!("https://{}", front.address);
+    for (url, tls, up, expiry) in [
+        (&*url, right, 1.0, Some(4_102_444_800.0)),
+        (&*url, wrong, 0.0, Some(4_102_444_800.0)),
+        (&*simulator.base_url(VENDOR), "timeout: 10s".to_owned(), 1.0, None),
+    ] {
+        let bench = Bench::new(&config(&[source(VENDOR, url, &[&tls])])).await;
+        for _ in 0..2 {
+            let scraped = bench.scrape().await;
+            assert_eq!(scraped.value("conferencing_up", &[]), Some(up));
+            assert_eq!(scraped.value(NAME, &[]), expiry, "{url} {tls}");
+        }
+    }
+}

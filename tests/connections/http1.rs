@@ -1,0 +1,114 @@
+//! Answers of HTTP/1 that are not as they should be, and mean something all the same.
+
+use simulator::Vendor;
+use tokio::{io::AsyncWriteExt, net::TcpStream};
+
+use super::raw::{Raw, first, outcome};
+
+const VENDOR: Vendor = Vendor::YeastarS;
+
+/// Answers of the S-Series to what it is asked, one connection each, with `head` as the header lines.
+async fn with_header(head: &'static [u8]) -> Raw {
+    Raw::start(move |mut socket: TcpStream, request: Vec<u8>| async move {
+        let body = right(&request);
+        let length = format!("Content-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+        let answer = [b"HTTP/1.1 200 OK\r\n", head, length.as_bytes(), body].concat();
+        let _ = socket.write_all(&answer).await;
+    })
+    .await
+}
+
+/// The right answer to `request`.
+pub(crate) fn right(request: &[u8]) -> &'static [u8] {
+    let line = String::from_utf8_lossy(request.split(|byte| *byte == b'\r').next().unwrap());
+    if line.contains("/login") {
+        br#"{"status":"Success","token":"12345678"}"#
+    } else if line.contains("in_session") {
+        br#"{"status":"Success","conference":[]}"#
+    } else if line.contains("conference/query") {
+        br#"{"status":"Success","conferences":[]}"#
+    } else {
+        br#"{"status":"Success"}"#
+    }
+}
+
+#[tokio::test]
+async fn header_lines_may_be_written_badly() {
+    for head in [
+        &b"Content-Type: application/json\r\n"[..],
+        b"Content-Type : application/json\r\n",
+        b"X-Folded: one\r\n two\r\n",
+        b"no colon at all\r\n",
+        b"X-Control: a\x01b\r\n",
+        b": no name\r\n",
+        b"X-Foreign: \xb2\xe2\r\n",
+    ] {
+        let raw = with_header(head).await;
+        let outcome = outcome(VENDOR, &raw.url(), &[]).await;
+        assert_eq!(outcome.said, "up", "{}", String::from_utf8_lossy(head));
+    }
+}
+
+/// How an answer without a length ends, and how much of it came.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Whole,
+    Half,
+}
+
+mod without_leave {
+    use std::sync::Arc;
+
+    use tokio_rustls::TlsAcceptor;
+
+    use super::*;
+    use crate::common::tls::Authority;
+
+    /// Answers over TLS with `head`, and ends the TCP connection without the message that ends TLS.
+    async fn outcome_of(head: &'static str, end: End) -> String {
+        let authority = Authority::new();
+        let server = authority.server(&authority.issue("127.0.0.1"), false);
+        let acceptor = TlsAcceptor::from(Arc::new(server));
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://{}", listener.local_addr().unwrap());
+        let accepting = tokio::spawn(async move {
+            while let Ok((socket, _)) = listener.accept().await {
+                let acceptor = acceptor.clone();
+                tokio::spawn(async move {
+                    let Ok(mut stream) = acceptor.accept(socket).await else { return };
+                    let request = first(&mut stream).await;
+                    let body = right(&request);
+                    let body = match end {
+                        End::Whole => body,
+                        End::Half => &body[..body.len() / 2],
+                    };
+                    let head = head.replace("LENGTH", &right(&request).len().to_string());
+                    let _ = stream.write_all(&[head.as_bytes(), body].concat()).await;
+                    let _ = stream.flush().await;
+                    // Without a word.
+                    let (socket, _) = stream.into_inner();
+                    drop(socket);
+                });
+            }
+        });
+        let tls = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+        let outcome = outcome(VENDOR, &url, &[&tls]).await;
+        accepting.abort();
+        outcome.said
+    }
+
+    #[tokio::test]
+    async fn a_whole_object_is_a_whole_answer_and_a_part_is_none() {
+        const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
+        const OLD: &str = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
+        const ANNOUNCED: &str = "HTTP/1.1 200 OK\r\nContent-Length: LENGTH\r\n\r\n";
+        for head in [UNTIL_CLOSE, OLD, ANNOUNCED] {
+            assert_eq!(outcome_of(head, End::Whole).await, "up", "{head}");
+            let said = outcome_of(head, End::Half).await;
+            assert!(
+                said.contains("connect (closed before the answer was whole)"),
+                "{head}: {said}"
+            );
+        }
+    }
+}

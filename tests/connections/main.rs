@@ -1,0 +1,14 @@
+//! Connections as the field has them: kept, closed, reset and silent at the wrong moment, badly
+//! written, badly certified, and with proxies on the way.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+#[path = "../common/mod.rs"]
+mod common;
+
+mod certificates;
+mod http1;
+mod http2;
+mod proxies;
+mod raw;
+mod reuse;
