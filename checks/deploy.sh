@@ -107,6 +107,21 @@ files() {
     sed "1,/^sources: /d; s|^# ||; s|/run/[^ ]*|$work/secret|; /tls:/d" deploy/systemd/exporter.yaml >"$work/exporter.yaml"
     "$exporter_binary" check --config.file="$work/exporter.yaml" >"$work/check" 2>&1 || { cat "$work/check"; fail "the example in deploy/systemd/exporter.yaml"; }
 
+    echo "the crate"
+    cargo package --list --locked --allow-dirty >"$work/crate"
+    others=$(grep -Ev '^(src/|docs/|\.cargo_vcs_info\.json$|(CHANGELOG|README|SECURITY)\.md$|Cargo\.(lock|toml|toml\.orig)$|LICENSE$|build\.rs$|exporter\.(yaml|schema\.json)$)' "$work/crate" || true)
+    [ -z "$others" ] || fail "the crate holds what it need not: $others"
+    for file in src/main.rs src/web/status_page.css build.rs README.md LICENSE exporter.yaml exporter.schema.json; do
+        grep -qx "$file" "$work/crate" || fail "the crate lacks $file"
+    done
+
+    echo "issue forms"
+    for form in .github/ISSUE_TEMPLATE/*.yaml; do
+        kind=forms
+        [ "${form##*/}" != config.yaml ] || kind=config
+        "$tools/bin/check-jsonschema" --quiet --builtin-schema "vendor.github-issue-$kind" "$form"
+    done
+
     echo "workflows"
     "$tools/bin/check-jsonschema" --quiet --builtin-schema vendor.github-workflows .github/workflows/*.yaml
     "$tools/bin/zizmor" --offline --quiet .github/workflows

@@ -2,6 +2,7 @@
 
 mod layers;
 mod links;
+mod packages;
 mod pages;
 mod reference;
 mod reliability;
