@@ -47,16 +47,32 @@ pub enum Command {
     #[default]
     Serve,
     /// Check the configuration; with --live also ask the sources
-    Check {
-        /// Also log in to each source (or only to those named), query it once, print what came of
-        /// it, and log out
-        #[arg(long, value_name = "NAME", num_args = 0..)]
-        live: Option<Vec<String>>,
-    },
+    Check(Check),
     /// Print the JSON Schema of the configuration file
     Schema,
     /// Ask the exporter running on this machine whether it is healthy: exit status 0 or 1
     Healthcheck,
+}
+
+/// What to check.
+#[derive(Args, Clone, Debug, Default)]
+pub struct Check {
+    /// Sources to ask; all without one
+    #[arg(value_name = "NAME", conflicts_with = "replay")]
+    pub names: Vec<String>,
+
+    /// Also log in to each source, query it once, print what came of it, and log out
+    #[arg(long)]
+    pub live: bool,
+
+    /// Write what the systems answer, made anonymous, into this folder: a file a source, which may be
+    /// attached to a bug report
+    #[arg(long, value_name = "DIR", requires = "live")]
+    pub record: Option<PathBuf>,
+
+    /// Ask nobody: make the numbers of such files again, and show what differs
+    #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "live")]
+    pub replay: Vec<PathBuf>,
 }
 
 /// How a command ended.
@@ -403,13 +419,14 @@ mod tests {
     fn options_may_follow_the_command() {
         let cli = parse(&["check", "--config.file", "other.yaml", "--live", "a", "b"]);
         assert_eq!(cli.options.config_file, PathBuf::from("other.yaml"));
-        let Some(Command::Check { live: Some(names) }) = cli.command else { panic!("{cli:?}") };
-        assert_eq!(names, ["a", "b"]);
-        let cli = parse(&["--log.level=debug", "check", "--live"]);
+        let Some(Command::Check(check)) = cli.command else { panic!("{cli:?}") };
+        assert!(check.live);
+        assert_eq!(check.names, ["a", "b"]);
+        let cli = parse(&["--log.level=debug", "check", "a", "--record", "dir", "--live", "b"]);
         assert_eq!(cli.options.log_level, LogLevel::Debug);
-        assert!(
-            matches!(cli.command, Some(Command::Check { live: Some(names) }) if names.is_empty())
-        );
+        let Some(Command::Check(check)) = cli.command else { panic!("{cli:?}") };
+        assert_eq!(check.names, ["a", "b"]);
+        assert_eq!(check.record, Some(PathBuf::from("dir")));
     }
 
     #[test]

@@ -11,6 +11,7 @@
 //! | [`collect`] | sources at run time: one collection of a source at a time, snapshots, deadlines, reload |
 //! | [`systems`] | one folder for each system: which calls, what their answers mean, what to do about a failure |
 //! | [`session`] | token, renewal, login hold-off |
+//! | [`recording`] | what a system answered, made anonymous, and its replay |
 //! | [`net`] | bounded JSON over HTTP: size, time, no redirects; every failure has one reason |
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | from the file to the configuration, once; no other module parses or validates it |
@@ -32,6 +33,7 @@ pub mod metrics;
 pub mod model;
 pub mod net;
 mod pem;
+pub mod recording;
 pub mod session;
 pub mod systems;
 pub mod web;

@@ -21,8 +21,7 @@ pub fn run(Cli { options, command }: Cli) -> Exit {
             logging::start(options.log_level, options.log_format);
             serve::serve(&options)
         }
-        Command::Check { live: None } => check::offline(&options),
-        Command::Check { live: Some(names) } => check::live(&options, &names),
+        Command::Check(what) => check::run(&options, &what),
         Command::Schema => schema::print(),
         Command::Healthcheck => healthcheck::ask(&options),
     }

@@ -13,6 +13,7 @@ mod choices;
 pub mod duration;
 mod error;
 pub(crate) mod file;
+mod kept;
 pub mod keys;
 pub(crate) mod load;
 mod login;
@@ -26,6 +27,7 @@ pub(crate) mod tls;
 
 pub use error::{LoadError, Problem};
 pub use file::Position;
+pub use kept::{Kept, KeptValue};
 pub use load::Loaded;
 pub use profile::{Advice, OwnSettings, Profile, Reading, Settings, Transport};
 pub use schema::{reference, schema};

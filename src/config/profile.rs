@@ -6,6 +6,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 use url::Url;
 
 use super::{
+    Kept,
     keys::{API_PATH, BASE_URL, Key, Login, MIN_INTERVAL},
     section::Section,
 };
@@ -125,12 +126,23 @@ impl<T: Any + fmt::Debug + PartialEq + Send + Sync> Settings for T {
 pub struct OwnSettings {
     account: String,
     settings: Arc<dyn Settings>,
+    kept: Kept,
 }
 
 impl OwnSettings {
     /// Settings with which the exporter logs in as `account`.
     pub fn new(account: impl Into<String>, settings: impl Settings) -> Self {
-        Self { account: account.into(), settings: Arc::new(settings) }
+        Self { account: account.into(), settings: Arc::new(settings), kept: Kept::default() }
+    }
+
+    /// The same, with what a recording keeps of the keys.
+    pub(super) fn keeping(self, kept: Kept) -> Self {
+        Self { kept, ..self }
+    }
+
+    /// What a recording keeps of the keys.
+    pub const fn kept(&self) -> &Kept {
+        &self.kept
     }
 
     /// As whom the exporter logs in: what tells one account of a system from another.

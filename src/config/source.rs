@@ -7,7 +7,7 @@ use url::{Host, Url};
 use zeroize::Zeroizing;
 
 use super::{
-    Capacity, Conferences, Identify, Profile, ProxyUrl, Reading, Source, Tls, Transport,
+    Capacity, Conferences, Identify, Kept, Profile, ProxyUrl, Reading, Source, Tls, Transport,
     file::Value,
     keys::{self, Key},
     login::login,
@@ -51,12 +51,14 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
         warn_of_no_effect(section, scheme);
     }
     let settings = profile.and_then(|profile| {
-        (profile.read)(&Reading {
+        let login = login(section, profile.logins);
+        let settings = (profile.read)(&Reading {
             section,
-            login: login(section, profile.logins),
+            login,
             base_url: common.base_url.as_ref(),
             min_interval: common.min_interval,
-        })
+        })?;
+        Some(settings.keeping(Kept::read(section, profile, login?)))
     });
     let name = name?;
     let needed = (|| Some((profile?, settings?, common.base_url?)))();

@@ -1,6 +1,7 @@
 //! One request and its answer, within bounds of size and time.
 
 use std::{
+    future::pending,
     net::{IpAddr, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
@@ -19,7 +20,7 @@ use tokio::{sync::Semaphore, time::Instant};
 use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Failure, Fault, Observer, StandIn, body,
+    ApiError, Consequence, Failure, Fault, Given, Observer, StandIn, body,
     broken::{Broken, Fate, Known, Stage},
     client::SharedClient,
     connections::Lease,
@@ -421,7 +422,7 @@ impl Api {
             self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
         let answer = match asked {
             Ok(lease) => self.exchange(lease, &call).await,
-            Err(stand_in) => answered_by(&**stand_in, &call),
+            Err(stand_in) => answered_by(&**stand_in, &call).await,
         };
         if let Some((observer, number)) = observer {
             observer.came(number, answer.as_ref());
@@ -540,11 +541,15 @@ impl Api {
 }
 
 /// What `stand_in` answers to `call`.
-fn answered_by(stand_in: &dyn StandIn, call: &Call) -> Result<Answer, ApiError> {
-    let answer = stand_in.answer(call.name, &call.about);
-    let (status, body) = answer.map_err(|reason| Broken::answered(reason).into_error(call.name))?;
-    let body = json::readable(Wiped::from(body));
-    Ok(Answer { status, content_type: None, retry_after: None, body })
+async fn answered_by(stand_in: &dyn StandIn, call: &Call) -> Result<Answer, ApiError> {
+    match stand_in.answer(call.name, &call.about) {
+        Given::Answer(status, body) => {
+            let body = json::readable(Wiped::from(body));
+            Ok(Answer { status, content_type: None, retry_after: None, body })
+        }
+        Given::Failure(reason) => Err(Broken::answered(reason).into_error(call.name)),
+        Given::Nothing => pending().await,
+    }
 }
 
 /// Whether it was the proxy that answered, of an answer that came through it: what the systems

@@ -22,6 +22,6 @@ mod wiped;
 
 pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Answer, Api, Call, Deadline};
-pub use observe::{Observer, StandIn};
+pub use observe::{Given, Observer, StandIn};
 pub use throttle::retry_after;
 pub use trace::{Trace, Traced};

@@ -19,17 +19,26 @@ pub trait Observer: Send + Sync {
     fn judged(&self, _number: usize, _error: Option<&ApiError>) {}
 }
 
+/// What a stand-in has for a call.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Given {
+    /// An answer: its status and body.
+    Answer(StatusCode, Vec<u8>),
+    /// A failure without an answer.
+    Failure(Reason),
+    /// Nothing ever: whoever asks waits until the time is up, or another call fails.
+    Nothing,
+}
+
 /// Answers in place of a source. No request leaves the process.
 pub trait StandIn: Send + Sync {
-    /// The status and body that answer a call.
-    ///
-    /// # Errors
-    /// Why the call has no answer.
-    fn answer(&self, call: CallName, about: &str) -> Result<(StatusCode, Vec<u8>), Reason>;
+    /// What a call gets; `about` is as in [`Observer::asked`].
+    fn answer(&self, call: CallName, about: &str) -> Given;
 }
 
 impl<F: Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync> StandIn for F {
-    fn answer(&self, call: CallName, _: &str) -> Result<(StatusCode, Vec<u8>), Reason> {
-        Ok(self(call))
+    fn answer(&self, call: CallName, _: &str) -> Given {
+        let (status, body) = self(call);
+        Given::Answer(status, body)
     }
 }

@@ -34,6 +34,7 @@ use crate::{
     config::{self, Profile, Settings},
     model::{MeasureSet, Observation},
     net::{Answer, Failure, Fault},
+    recording::Shown,
     session::{Authorized, Login},
 };
 use logged_in::Start;
@@ -60,6 +61,9 @@ pub fn catalogue() -> Catalogue {
 pub trait System: Sized + Send + Sync + 'static {
     /// What it is.
     const PROFILE: &'static Profile;
+
+    /// What a recording of its answers may show: nothing else of them is kept.
+    const SHOWN: &'static Shown = &Shown::NOTHING;
 
     /// What [`Profile::read`] makes of its keys.
     type Settings: Settings;
@@ -103,6 +107,7 @@ pub trait System: Sized + Send + Sync + 'static {
 pub struct Catalogue {
     profiles: Vec<&'static Profile>,
     starts: Vec<Start>,
+    shown: Vec<&'static Shown>,
 }
 
 impl Catalogue {
@@ -111,12 +116,19 @@ impl Catalogue {
     pub fn with<S: System>(mut self) -> Self {
         self.profiles.push(S::PROFILE);
         self.starts.push(logged_in::start::<S>);
+        self.shown.push(S::SHOWN);
         self
     }
 
     /// What each kind of system is, in order.
     pub fn profiles(&self) -> &[&'static Profile] {
         &self.profiles
+    }
+
+    /// What a recording of a system of this kind may show.
+    pub fn shown(&self, profile: &Profile) -> &'static Shown {
+        let position = self.profiles.iter().position(|known| *known == profile);
+        position.map_or(&Shown::NOTHING, |position| self.shown[position])
     }
 
     /// The system of `source`, which was never asked anything; `None`: its kind is in another

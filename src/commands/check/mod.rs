@@ -1,41 +1,47 @@
 //! `check`: whether the configuration is valid and the sources answer.
 
 mod live;
+mod record;
+mod replay;
+mod table;
 
 use std::io::{self, Write};
 
 use super::fail;
 use crate::{
-    cli::{Exit, Options},
+    cli::{Check, Exit, Options},
     collect::Engine,
     config::{Config, LoadError, Loaded},
     metrics::own::Own,
     systems, web,
 };
 
-/// Validates the configuration without asking any source.
-pub fn offline(options: &Options) -> Exit {
+/// Checks what `check` asks for.
+pub fn run(options: &Options, check: &Check) -> Exit {
+    if !check.replay.is_empty() {
+        return replay::run(&check.replay);
+    }
+    match validated(options) {
+        Ok(config) if check.live => live::run(config, &check.names, check.record.as_deref()),
+        Ok(config) => offline(options, config, &check.names),
+        Err(exit) => exit,
+    }
+}
+
+/// Does with the configuration what `serve` does with it before the first request.
+fn offline(options: &Options, config: Config, names: &[String]) -> Exit {
     let path = options.config_file.display();
-    let config = match validated(options) {
-        Ok(config) => config,
-        Err(exit) => return exit,
-    };
     let sources = config.sources.len();
-    // The same as `serve` does with it before the first request.
+    let is_known = |name: &&String| config.sources.iter().any(|source| source.name == **name);
+    if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
+        return fail(&format!("{path}: no source is named {unknown}"), Exit::Unusable);
+    }
     if let Err(problem) = apply(config) {
         return fail(&format!("{path}: {problem}"), Exit::Unusable);
     }
     let plural = if sources == 1 { "source" } else { "sources" };
     let _ = writeln!(io::stdout(), "{path}: {sources} {plural}, valid");
     Exit::Done
-}
-
-/// Also logs in to each source, or to those of `names`, and queries it once.
-pub fn live(options: &Options, names: &[String]) -> Exit {
-    match validated(options) {
-        Ok(config) => live::run(config, names),
-        Err(exit) => exit,
-    }
 }
 
 /// The configuration, its warnings printed; or its problems printed, and how to exit.

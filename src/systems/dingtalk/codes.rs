@@ -17,6 +17,9 @@ use crate::{
     systems::Refusal,
 };
 
+/// What the page has in it that answers banned addresses.
+pub(super) const BAN_WORD: &str = "punish";
+
 /// The pause after the per-second limit.
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -347,7 +350,8 @@ fn banned() -> Fault {
 /// part of a person's name.
 fn is_ban_page(body: &[u8]) -> bool {
     let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body).trim_ascii_start();
-    !matches!(body.first(), Some(b'{' | b'[')) && body.windows(6).any(|word| word == b"punish")
+    !matches!(body.first(), Some(b'{' | b'['))
+        && body.windows(BAN_WORD.len()).any(|word| word == BAN_WORD.as_bytes())
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod ids;
 mod login;
 mod people;
 mod query;
+mod shown;
 mod tally;
 
 use std::{collections::HashSet, path::PathBuf, sync::Arc, time::Duration};
@@ -29,6 +30,7 @@ use crate::{
     },
     model::{CallName, MeasureSet, Observation, Reason, Sizes},
     net::Failure,
+    recording::Shown,
     session::Authorized,
 };
 use discovery::{Listing, discover};
@@ -169,6 +171,8 @@ impl System for Dingtalk {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;

@@ -9,6 +9,7 @@ mod codes;
 mod control;
 mod login;
 mod meetings;
+mod shown;
 
 use std::{
     collections::{HashMap, HashSet},
@@ -30,6 +31,7 @@ use crate::{
     },
     model::{Conference, Measure, MeasureSet, Observation, Reason, Sizes},
     net::Failure,
+    recording::Shown,
     session::Authorized,
 };
 use control::{Hosts, Live};
@@ -193,6 +195,8 @@ impl System for HuaweiMeeting {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;

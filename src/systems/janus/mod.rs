@@ -6,6 +6,7 @@
 
 mod answers;
 mod codes;
+mod shown;
 
 use futures_util::future::try_join_all;
 use secrecy::ExposeSecret;
@@ -20,6 +21,7 @@ use crate::{
     },
     model::{CallName, MeasureSet, Observation, Reason, Sizes},
     net::{Call, Failure, Fault},
+    recording::Shown,
     session::{
         Authorized,
         each_call::{Presented, SecretInEachCall},
@@ -141,6 +143,8 @@ impl System for Janus {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;

@@ -6,6 +6,7 @@ mod answers;
 mod codes;
 pub(super) mod live;
 mod login;
+mod shown;
 mod system;
 
 pub(super) use system::{Pbx, Variant};

@@ -11,11 +11,13 @@ use super::{
     codes::{Code, unwrap},
     live::{self, Live},
     login::Md5Login,
+    shown::SHOWN,
 };
 use crate::{
     config::{self, Conferences, Profile},
     model::{Measure, MeasureSet, Observation, Sizes},
     net::Failure,
+    recording::Shown,
     session::Authorized,
     systems::{Missing, Refusal, System},
 };
@@ -52,6 +54,7 @@ enum Asked {
 
 impl<V: Variant> System for Pbx<V> {
     const PROFILE: &'static Profile = V::PROFILE;
+    const SHOWN: &'static Shown = &SHOWN;
 
     type Settings = Settings;
     type Login = Md5Login;
@@ -128,7 +131,7 @@ impl<V: Variant> Pbx<V> {
         if self.no_live.is_known() {
             return Ok(None);
         }
-        match self.ask(authorized, &numbers, known).await? {
+        match self.ask(authorized, &numbers, "", known).await? {
             Asked::Live(live) => return Ok(Some(live)),
             Asked::NoSuchConference => {}
             Asked::NoSuchCall => {
@@ -137,7 +140,7 @@ impl<V: Variant> Pbx<V> {
             }
         }
         let rooms = known.numbers.iter().filter(|room| **room != numbers && !room.is_empty());
-        let asked = rooms.map(|room| self.ask(authorized, room, known));
+        let asked = rooms.map(|room| self.ask(authorized, room, room, known));
         let mut all = Live::new(self.conferences);
         for room in try_join_all(asked).await? {
             match room {
@@ -150,16 +153,18 @@ impl<V: Variant> Pbx<V> {
         Ok(Some(all))
     }
 
+    /// Asks for `numbers`; `about` is the room, where it is one only.
     async fn ask(
         &self,
         authorized: &Authorized<'_, Md5Login>,
         numbers: &str,
+        about: &str,
         known: &Known,
     ) -> Result<Asked, Failure> {
         let body = json!({ "number": numbers });
         authorized
             .send(
-                |token| V::FLAVOUR.call(IN_SESSION, token).json(&body),
+                |token| V::FLAVOUR.call(IN_SESSION, token).about(about).json(&body),
                 |answer| match unwrap(answer, Code::on_query) {
                     Ok(answer) => {
                         Ok(Asked::Live(in_session(answer, known, self.conferences)?.into_owned()))

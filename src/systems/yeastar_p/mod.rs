@@ -8,6 +8,7 @@
 mod answers;
 mod codes;
 mod login;
+mod shown;
 
 use std::{
     collections::HashSet,
@@ -34,6 +35,7 @@ use crate::{
     },
     model::{CallName, Measure, MeasureSet, Observation, Reason, Sizes},
     net::{Call, Failure, Fault},
+    recording::Shown,
     session::Authorized,
 };
 use answers::{DETAILS, Detail, DetailData, Ongoing, Page, RoomPage, RoomSettings, ongoing};
@@ -137,6 +139,8 @@ impl System for YeastarP {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;

@@ -1,0 +1,319 @@
+//! Nothing private is in a recording: whatever a system answers, no text, number or key is in the file that its module does
+//! not name, in any encoding; equal values have equal placeholders, and different values different ones.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use std::{cell::Cell, fmt::Write as _, sync::Arc};
+
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
+use conferencing_exporter::{
+    config::{Config, Profile},
+    metrics::own::{Own, SourceMeters},
+    model::{CallName, Observation},
+    net::{Api, Call, client},
+    recording::{Outcome, Recorder, Shown},
+    systems::catalogue,
+};
+use proptest::{
+    prelude::*,
+    test_runner::{Config as Settings, RngSeed, TestRunner},
+};
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+use simulator::{Options, Simulator, Vendor};
+
+use super::bench::record;
+use crate::common::{config, hosts, source};
+
+/// What a source of any kind is configured with, as far as the tests here need it.
+fn any_source(profile: &'static Profile) -> conferencing_exporter::config::Source {
+    let credentials: String =
+        profile.logins[0].required.iter().map(|key| format!("    {}: any\n", key.name)).collect();
+    let yaml = format!(
+        "sources:\n  - name: any\n    vendor: {}\n    base_url: {}://127.0.0.1:9\n{credentials}",
+        profile.name,
+        profile.transport.schemes()[0]
+    );
+    let loaded = Config::parse(&yaml, "any.yaml".as_ref(), catalogue().profiles());
+    loaded.unwrap_or_else(|error| panic!("{error}")).config.sources.pop().unwrap()
+}
+
+/// The text of a recording in which `call` of a system was answered with `bodies`, one after the
+/// other.
+async fn recorded(profile: &'static Profile, call: CallName, bodies: Vec<Vec<u8>>) -> String {
+    let source = any_source(profile);
+    let client = client::clients(std::slice::from_ref(&source)).remove(0);
+    let meters = SourceMeters::new(&Own::new().unwrap(), profile.name, profile.calls).unwrap();
+    let recorder = Arc::new(Recorder::new(catalogue().shown(profile)));
+    let api = Api::new(&source, client, meters).observed_by(Arc::clone(&recorder) as _);
+    for body in bodies {
+        let stand_in = move |_| (reqwest::StatusCode::OK, body.clone());
+        let api = api.clone().answered_by(Arc::new(stand_in));
+        api.send(Call::get(call, "/"), |_| Ok(())).await.unwrap();
+    }
+    let outcome = Outcome::of(Ok(&Observation::new()));
+    recorder.recording(&source, outcome).unwrap().to_text().unwrap()
+}
+
+/// The spellings in which `secret` might be found.
+fn spellings(secret: &str) -> Vec<String> {
+    let bytes = secret.as_bytes();
+    let each = |form: fn(u8) -> String| bytes.iter().map(|byte| form(*byte)).collect::<String>();
+    let mut all = vec![
+        secret.to_owned(),
+        secret.to_lowercase(),
+        secret.to_uppercase(),
+        secret.chars().rev().collect(),
+        serde_json::to_string(secret).unwrap().trim_matches('"').to_owned(),
+        secret.chars().fold(String::new(), |mut text, c| {
+            let _ = write!(text, "\\u{:04x}", c as u32);
+            text
+        }),
+        each(|byte| format!("{byte:02x}")),
+        each(|byte| format!("{byte:02X}")),
+        each(|byte| format!("%{byte:02X}")),
+        each(|byte| format!("%{byte:02x}")),
+        each(|byte| format!("\\x{byte:02x}")),
+        Sha256::digest(bytes).iter().fold(String::new(), |hex, byte| hex + &format!("{byte:02x}")),
+    ];
+    // Base64 of a text in which the secret begins at any place of a group of three; the characters
+    // that its surroundings decide are cut off.
+    for skipped in 0..3 {
+        let padded = [&b"\0\0"[..skipped], bytes].concat();
+        let whole = padded.len() / 3 * 3;
+        for encoded in
+            [STANDARD_NO_PAD.encode(&padded[..whole]), URL_SAFE_NO_PAD.encode(&padded[..whole])]
+        {
+            all.push(encoded[if skipped == 0 { 0 } else { 4 }..].to_owned());
+        }
+    }
+    if let Ok(number) = secret.parse::<u64>() {
+        all.extend([format!("{number:x}"), format!("{number:X}"), format!("{number:b}")]);
+    }
+    all.retain(|spelling| spelling.len() >= 6);
+    all
+}
+
+fn assert_hidden(text: &str, secrets: &[String]) {
+    for secret in secrets {
+        for spelling in spellings(secret) {
+            assert!(!text.contains(&spelling), "{secret:?} as {spelling:?} in\n{text}");
+        }
+    }
+}
+
+/// Builds answers, and notes what must not be found of them.
+struct Builder<'a> {
+    shown: &'static Shown,
+    call: CallName,
+    seed: &'a Cell<u64>,
+    secrets: Vec<String>,
+}
+
+impl Builder<'_> {
+    fn next(&mut self) -> u64 {
+        // A linear congruential generator: the seed is from the test runner.
+        let next = self.seed.get().wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        self.seed.set(next);
+        next >> 33
+    }
+
+    fn secret(&mut self, secret: String) -> String {
+        self.secrets.push(secret.clone());
+        secret
+    }
+
+    /// A text such as systems send them about people and rooms.
+    fn text(&mut self) -> String {
+        let n = self.next();
+        let text = match self.next() % 10 {
+            0 => format!("canary{n}"),
+            1 => format!("{}", 10_000_000_000 + n),
+            2 => format!("Zhang San {n}"),
+            3 => format!("\u{5f20}\u{4e09}{n}"),
+            4 => format!("user{n}@example.com"),
+            5 => format!("https://example.com/join?pwd={n}"),
+            6 => format!("eyJhbGciOiJIUzI1NiJ9.{n}"),
+            7 => format!("ANSWER{n}"),
+            8 => format!("2026-11-{:02} {n}", n % 28 + 1),
+            _ => format!("line {n}\n\"{n}\""),
+        };
+        self.secret(text)
+    }
+
+    fn number(&mut self) -> Value {
+        let n = 1_000_000_000 + self.next() * 7;
+        self.secrets.push(n.to_string());
+        match self.next() % 4 {
+            0 => json!(-(n as i64)),
+            1 => json!(n as f64 + 0.5),
+            _ => json!(n),
+        }
+    }
+
+    fn key(&mut self) -> String {
+        let keys = self.shown.keys;
+        if !keys.is_empty() && self.next() % 5 != 4 {
+            return keys[self.next() as usize % keys.len()].to_owned();
+        }
+        // A map by id.
+        self.text()
+    }
+
+    fn is_kept(&self, path: &str) -> bool {
+        let of_call = self.shown.fields.iter();
+        let mut of_call = of_call.filter(|f| f.of.is_empty() || f.of.contains(&self.call));
+        of_call.any(|fields| fields.kept.contains(&path))
+    }
+
+    fn value(&mut self, path: &str, depth: u32) -> Value {
+        match self.next() % 8 {
+            0..=2 if depth > 0 => self.object(path, depth - 1),
+            3 if depth > 0 => {
+                let items = self.next() % 4;
+                (0..items).map(|_| self.value(path, depth - 1)).collect()
+            }
+            _ if self.is_kept(path) => json!(self.next() % 100),
+            4 => Value::Null,
+            5 => Value::Bool(true),
+            6 => self.number(),
+            _ => self.text().into(),
+        }
+    }
+
+    fn object(&mut self, path: &str, depth: u32) -> Value {
+        let mut map = Map::new();
+        for _ in 0..self.next() % 8 {
+            let key = self.key();
+            let below = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+            map.insert(key, self.value(&below, depth));
+        }
+        map.into()
+    }
+}
+
+#[test]
+fn whatever_a_system_answers_is_hidden_unless_its_module_names_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let settings = Settings {
+        cases: 16,
+        rng_seed: RngSeed::Fixed(3),
+        failure_persistence: None,
+        ..Settings::default()
+    };
+    for profile in catalogue().profiles().iter().copied() {
+        for call in profile.calls.iter().copied() {
+            let seeds = any::<u64>();
+            let ran = TestRunner::new(settings.clone()).run(&seeds, |seed| {
+                let shown = catalogue().shown(profile);
+                let seed = Cell::new(seed);
+                let mut builder = Builder { shown, call, seed: &seed, secrets: Vec::new() };
+                let answer = builder.object("", 5);
+                let body = answer.to_string().into_bytes();
+                let text = runtime.block_on(recorded(profile, call, vec![body]));
+                assert_hidden(&text, &builder.secrets);
+                Ok(())
+            });
+            ran.unwrap_or_else(|failed| panic!("{profile}, {call:?}: {failed}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_is_no_answer_is_not_kept() {
+    let secret = "canary-of-a-page";
+    for body in [
+        format!("<html><title>{secret}</title></html>"),
+        format!("{{\"cut\": \"{secret}"),
+        format!("[\"{secret}\"]"),
+        format!("\"{secret}\""),
+        format!("{{\"nested\":{}\"{secret}\"{}}}", "[".repeat(200), "]".repeat(200)),
+        format!("{secret} punish {secret}"),
+    ] {
+        for profile in catalogue().profiles().iter().copied() {
+            let text = recorded(profile, profile.calls[0], vec![body.clone().into_bytes()]).await;
+            assert_hidden(&text, &[secret.to_owned()]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn equal_values_have_equal_placeholders_and_different_ones_different() {
+    // Values that the exporter takes for the same id are equal, however they are spelled.
+    let values = [
+        (json!("6400"), "a"),
+        (json!(6400), "a"),
+        (json!(" 6400 "), "a"),
+        (json!("06400"), "b"),
+        (json!("Room"), "c"),
+        (json!("room"), "d"),
+        (json!(" Room"), "c"),
+        (json!(-6400), "e"),
+        (json!("-6400"), "e"),
+        (json!(6400.5), "f"),
+        (json!(1_u64 << 60), "g"),
+        (json!((1_u64 << 60) + 1), "h"),
+        (json!("x\u{fffd}"), "i"),
+        (json!("y\u{fffd}"), "j"),
+    ];
+    for profile in catalogue().profiles().iter().copied() {
+        let call = profile.calls[0];
+        let list: Vec<_> = values.iter().map(|(value, _)| value.clone()).collect();
+        // Over several answers, and as keys, too.
+        let bodies = vec![
+            json!({ "unknown": list }).to_string().into_bytes(),
+            json!({ "6400": { "Room": 1 } }).to_string().into_bytes(),
+        ];
+        let text = recorded(profile, call, bodies).await;
+        let recording: Value = serde_json::from_str(&text).unwrap();
+        let first = recording["answers"][0]["body"].as_object().unwrap();
+        let list = first.values().next().unwrap().as_array().unwrap();
+        // Of a placeholder, the number alone tells which value it stands for.
+        let number = |placeholder: &str| {
+            let words: Vec<_> = placeholder.trim().trim_matches(['<', '>']).split(' ').collect();
+            words.last().unwrap().parse::<u64>().unwrap()
+        };
+        let numbers: Vec<_> = list.iter().map(|value| number(value.as_str().unwrap())).collect();
+        for (one, (_, one_class)) in numbers.iter().zip(&values) {
+            for (other, (_, other_class)) in numbers.iter().zip(&values) {
+                assert_eq!(one == other, one_class == other_class, "{text}");
+            }
+        }
+        let second = recording["answers"][1]["body"].as_object().unwrap();
+        let (key, below) = second.iter().next().unwrap();
+        assert_eq!(number(key), numbers[0], "{text}");
+        assert_eq!(number(below.as_object().unwrap().keys().next().unwrap()), numbers[4], "{text}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_the_simulator_plants_is_in_a_recording() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let hosts = hosts(&simulator.host_passwords(""));
+    let sources: Vec<_> = Vendor::ALL
+        .into_iter()
+        .map(|vendor| {
+            let extra: &[&str] = match vendor {
+                Vendor::YeastarP => &["room_details: true"],
+                Vendor::HuaweiMeeting => &["attendees: true", "details: true", &hosts],
+                _ => &[],
+            };
+            source(vendor, &simulator.base_url(vendor), extra)
+        })
+        .collect();
+    let texts = record(&config(&sources)).await.concat();
+    let canaries = simulator.canaries();
+    assert!(canaries.len() > 100, "{}", canaries.len());
+    // Shorter ones are found by chance.
+    let canaries: Vec<_> = canaries.into_iter().filter(|canary| canary.len() >= 4).collect();
+    for canary in &canaries {
+        assert!(!texts.contains(canary.as_str()), "{canary}");
+    }
+    assert_hidden(&texts, &canaries);
+    for address in ["127.0.0.1", "http:"] {
+        assert!(!texts.contains(address), "{address}");
+    }
+}

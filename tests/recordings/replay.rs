@@ -1,0 +1,177 @@
+//! The replay of a recording gives the numbers of the scrape it was made in: for every system, every key that changes what
+//! is asked, every oddity and every fault of the simulator.
+
+#![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
+
+use conferencing_exporter::recording::Outcome;
+use futures_util::future::join_all;
+use simulator::{Fault, Idle, Options, Population, Simulator, UnknownIds, Vendor};
+
+use super::bench::{record, replay};
+use crate::common::{config, entry, faults::faults, hosts, source};
+
+/// Lines of YAML that change what a source is asked, for each vendor.
+fn settings(vendor: Vendor, hosts: &str, ids: &[String]) -> Vec<Vec<String>> {
+    let quoted: Vec<_> = ids.iter().map(|id| format!("\"{id}\"")).collect();
+    let ids = format!("conference_ids: [{}]", quoted.join(", "));
+    let lines = |lines: &[&str]| lines.iter().map(|line| (*line).to_owned()).collect();
+    match vendor {
+        Vendor::OpenvoxUc | Vendor::YeastarS => vec![lines(&[]), lines(&["live: false"])],
+        Vendor::YeastarP => vec![
+            lines(&[]),
+            lines(&["live: false"]),
+            lines(&["room_details: true", "page_size: 2"]),
+        ],
+        Vendor::HuaweiMeeting => vec![
+            lines(&[]),
+            lines(&["attendees: true"]),
+            lines(&["details: true"]),
+            lines(&[hosts]),
+            lines(&["attendees: true", "details: true", hosts]),
+            lines(&["discover: false", &ids]),
+        ],
+        Vendor::Dingtalk => vec![
+            lines(&[]),
+            lines(&["batch_size: 1"]),
+            lines(&["discover: false", "batch_size: 2", &ids]),
+            lines(&["batch_size: 3", "conference_ids: [unknown-1, unknown-2]"]),
+        ],
+        Vendor::Janus => vec![lines(&[]), lines(&["plugins: [videoroom]"])],
+        other => panic!("no settings for {other:?}"),
+    }
+}
+
+/// What the simulator can be told to do differently.
+type Oddity = (&'static str, fn(&mut Population));
+
+fn oddities() -> Vec<Oddity> {
+    vec![
+        ("as it is", |_| {}),
+        ("no quirks", |population| population.behaviour.quirks = false),
+        ("nothing going on", |population| population.conferences.clear()),
+        ("nothing going on, refused", |population| {
+            population.conferences.clear();
+            population.behaviour.idle = Idle::Failed;
+        }),
+        ("nothing going on, no list", |population| {
+            population.conferences.clear();
+            population.behaviour.idle = Idle::NoList;
+        }),
+        ("an idle number fails", |population| population.behaviour.idle_number_fails = true),
+        ("no live call", |population| population.behaviour.live_call = false),
+        ("plural", |population| population.behaviour.plural_conferences = true),
+        ("other members key", |population| population.behaviour.other_members_key = true),
+        ("an ordinary user", |population| population.behaviour.admin_type = 2),
+        ("no head counts", |population| population.behaviour.head_counts = false),
+        ("unknown ids left out", |population| {
+            population.behaviour.unknown_ids = UnknownIds::Omit;
+        }),
+        ("ended meetings listed", |population| {
+            population.behaviour.unknown_ids = UnknownIds::Ended;
+        }),
+        ("short batches", |population| population.behaviour.batch_limit = Some(1)),
+    ]
+}
+
+async fn assert_replayed(what: &str, text: &str) -> Outcome {
+    let (recorded, replayed, missing) = replay(text).await;
+    assert_eq!(recorded, replayed, "{what}, no answer to {missing:?}\n{text}");
+    assert!(missing.is_empty(), "{what}: no answer to {missing:?}\n{text}");
+    recorded
+}
+
+#[tokio::test]
+async fn every_setting_and_oddity_of_every_system() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in Vendor::ALL {
+        for (name, change) in oddities() {
+            let instance = name.replace([' ', ','], "-");
+            simulator.edit(vendor, &instance, change);
+            let ids: Vec<_> = simulator.edit(vendor, &instance, |population| {
+                population.conferences.iter().map(|conference| conference.id.clone()).collect()
+            });
+            let hosts = hosts(&simulator.host_passwords(&instance));
+            let url = simulator.instance_url(vendor, &instance);
+            for lines in settings(vendor, &hosts, &ids) {
+                let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+                if ids.is_empty() && lines.iter().any(|line| line.starts_with("discover")) {
+                    continue;
+                }
+                let texts = record(&config(&[source(vendor, &url, &lines)])).await;
+                let what = format!("{vendor:?}, {name}, {lines:?}");
+                assert_replayed(&what, &texts[0]).await;
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn every_way_to_log_in() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (huawei, dingtalk) = (Vendor::HuaweiMeeting, Vendor::Dingtalk);
+    for (vendor, lines) in [
+        (
+            huawei,
+            &["account: demo@example.com", "password: demo-password-not-secret", "scope: own"][..],
+        ),
+        (
+            dingtalk,
+            &[
+                "corp_id: dingdemo",
+                "client_id: demo-client-id",
+                "client_secret: demo-client-secret-not-secret",
+            ],
+        ),
+        (
+            dingtalk,
+            &[
+                "suite_key: demo-suite-key",
+                "suite_secret: demo-suite-secret-not-secret",
+                "auth_corp_id: dingdemo",
+                "suite_ticket: demo-suite-ticket-not-secret",
+            ],
+        ),
+    ] {
+        let yaml = config(&[entry("a", vendor, &simulator.base_url(vendor), lines)]);
+        let outcome = assert_replayed(&format!("{lines:?}"), &record(&yaml).await[0]).await;
+        assert!(matches!(outcome, Outcome::Numbers(_)), "{outcome:?}");
+    }
+}
+
+#[tokio::test]
+async fn every_fault_of_every_call() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    join_all(Vendor::ALL.map(|vendor| every_fault_of(&simulator, vendor))).await;
+}
+
+async fn every_fault_of(simulator: &Simulator, vendor: Vendor) {
+    let mut sources = Vec::new();
+    for (fault_name, fault, _) in faults() {
+        for call in calls(vendor) {
+            let name = format!("{fault_name}-{}", call.replace(['/', '_'], "-"));
+            simulator.inject(vendor, &name, Some(call), fault.clone(), None);
+            let hosts = hosts(&simulator.host_passwords(&name));
+            // Only what never ends is to end by the time.
+            let is_endless = matches!(fault, Fault::Hang | Fault::Drip);
+            let timeout = if is_endless { "timeout: 1s" } else { "timeout: 1m" };
+            let mut lines = vec![timeout, "max_response_bytes: 262144"];
+            match vendor {
+                Vendor::YeastarP => lines.push("room_details: true"),
+                Vendor::HuaweiMeeting => lines.extend(["attendees: true", "details: true", &hosts]),
+                _ => {}
+            }
+            let yaml = source(vendor, &simulator.instance_url(vendor, &name), &lines);
+            sources.push(yaml.replacen(vendor.as_str(), &name, 1));
+        }
+    }
+    let texts = record(&config(&sources)).await;
+    let what = format!("{vendor:?}");
+    join_all(texts.iter().map(|text| assert_replayed(&what, text))).await;
+}
+
+/// The calls of an ordinary collection.
+fn calls(vendor: Vendor) -> Vec<&'static str> {
+    let catalogue = conferencing_exporter::systems::catalogue();
+    let profile = catalogue.profiles().iter().find(|profile| profile.name == vendor.as_str());
+    profile.unwrap().calls.iter().map(|call| call.as_str()).collect()
+}
