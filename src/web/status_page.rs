@@ -54,7 +54,7 @@ const COLUMNS: [&str; 10] = [
     "Age",
     "Duration",
     "Last error",
-    "Login",
+    "Login, certificate",
 ];
 
 /// `/`: what is known of every source.
@@ -233,7 +233,7 @@ fn table_row(out: &mut String, row: &Row) {
     let duration = snapshot.map(|snapshot| Span(snapshot.duration));
     number(out, 7, is_old, duration);
     last_error(out, row);
-    login(out, &row.status);
+    login(out, row);
     out.push_str("</tr>\n");
 }
 
@@ -268,7 +268,7 @@ fn last_error(out: &mut String, row: &Row) {
     }
 }
 
-fn login(out: &mut String, status: &SourceStatus) {
+fn login(out: &mut String, Row { source, status, .. }: &Row) {
     const COLUMN: usize = 9;
     let now = Instant::now();
     let blocked = status.login.blocked_until.map(|until| until.saturating_duration_since(now));
@@ -285,12 +285,27 @@ fn login(out: &mut String, status: &SourceStatus) {
         }
         (None, None, None) => None,
     };
-    match (waits, token) {
-        (Some(waits), _) => cell(out, COLUMN, "", format_args!("<p class=\"wait\">{waits}</p>")),
-        (None, Some(rest)) => {
-            cell(out, COLUMN, "", format_args!("<p>token expires in {}</p>", Span(rest)));
+    let login = match (waits, token) {
+        (Some(waits), _) => format!("<p class=\"wait\">{waits}</p>"),
+        (None, Some(rest)) => format!("<p>token expires in {}</p>", Span(rest)),
+        (None, None) => "<p class=\"dim\">not logged in</p>".to_owned(),
+    };
+    let certificate = source.api.certificate_expiry().map(certificate).unwrap_or_default();
+    cell(out, COLUMN, "", format_args!("<div>{login}{certificate}</div>"));
+}
+
+/// As the alert ConferencingCertificateExpires has it.
+const SOON: Duration = Duration::from_secs(14 * 86_400);
+
+/// When the certificate that the system showed last expires, in seconds since 1970.
+fn certificate(expiry: i64) -> String {
+    let expiry = SystemTime::UNIX_EPOCH + Duration::from_secs(u64::try_from(expiry).unwrap_or(0));
+    match expiry.duration_since(SystemTime::now()) {
+        Ok(rest) => {
+            let class = if rest < SOON { "wait" } else { "dim" };
+            format!("<p class=\"{class}\">certificate expires {}</p>", At::coming(rest))
         }
-        (None, None) => cell(out, COLUMN, "dim", "not logged in"),
+        Err(_) => format!("<p class=\"bad\">certificate expired {}</p>", At::past(expiry)),
     }
 }
 

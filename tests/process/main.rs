@@ -7,3 +7,4 @@ mod canary;
 mod check_live;
 mod lifecycle;
 mod logins;
+mod page;

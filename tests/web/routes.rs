@@ -232,7 +232,7 @@ fn the_status_page_asks_nobody_and_escapes() {
         |text: &str, what: &str| text.find(what).unwrap_or_else(|| panic!("no {what}: {text}"));
     assert!(place(&text, "probe?source=bad") < place(&text, "probe?source=new"));
     assert!(place(&text, "probe?source=new") < place(&text, "probe?source=good"));
-    assert!(text.contains("use the port of the API (usually 8088)"), "{text}");
+    assert!(text.contains("usually https and port 8088"), "{text}");
     assert!(!text.contains("<b>"), "{text}");
     // The reason leads to its section in the runbooks; the failure says since when.
     let runbook = "docs/runbooks.md#redirect\"><code>redirect</code></a> login failed: redirect";
