@@ -19,6 +19,7 @@ pub(crate) mod tls;
 mod trace;
 mod trust;
 mod wiped;
+pub mod xml;
 
 pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Answer, Api, Call, Deadline};
