@@ -102,6 +102,7 @@ fn call(vendor: Vendor) -> &'static str {
         Vendor::HuaweiMeeting => "conferences/online",
         Vendor::Dingtalk => "orgConferences",
         Vendor::Janus => "audiobridge/list",
+        Vendor::BigBlueButton => "getMeetings",
         other => panic!("no call for {other:?}"),
     }
 }

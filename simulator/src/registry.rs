@@ -2,6 +2,7 @@
 
 use crate::activity::Activity;
 use crate::call::{Answer, Call};
+use crate::fault::Fault;
 use crate::instance::Instance;
 use crate::model::{Behaviour, Conference, Population};
 use crate::rng::Rng;
@@ -118,6 +119,12 @@ pub trait HttpSystem: Send + Sync {
     /// damage a part of an answer damage this one. Empty for answers that are not JSON objects.
     fn main_keys(&self, _endpoint: &str) -> &'static [&'static str] {
         &[]
+    }
+
+    /// The right answer as this fault damages it, where answers are not JSON; `None`: as JSON would be, or the fault is
+    /// not about what an answer holds.
+    fn damaged(&self, _fault: &Fault, _right: &[u8]) -> Option<Vec<u8>> {
+        None
     }
 
     /// Headers every answer of this system carries.

@@ -340,3 +340,70 @@ async fn janus() {
         assert!(simulator.requests(Vendor::Janus, "").last().unwrap().forbidden);
     }
 }
+
+/// The content of each `<name>` in the meetings that are no breakout rooms and are running.
+fn of_main_meetings(xml: &str, name: &str) -> Vec<String> {
+    let main = xml.split("<meeting>").skip(1).filter(|meeting| {
+        meeting.contains("<isBreakout>false</isBreakout>")
+            && meeting.contains("</meetingName>")
+            && meeting.split("<metadata>").next().unwrap().contains("<running>true</running>")
+    });
+    let inside = |meeting: &str| {
+        let mut found = Vec::new();
+        for part in meeting.split(&format!("<{name}>")).skip(1) {
+            found.push(part.split('<').next().unwrap().to_owned());
+        }
+        found
+    };
+    main.flat_map(|meeting| {
+        // What people bring along may be called the same.
+        let without: String = meeting
+            .split("<customdata>")
+            .map(|part| part.split_once("</customdata>").map_or(part, |(_, rest)| rest))
+            .collect();
+        inside(without.split("<metadata>").next().unwrap())
+    })
+    .collect()
+}
+
+#[tokio::test]
+async fn bigbluebutton() {
+    for simulator in both_ways().await {
+        let vendor = Vendor::BigBlueButton;
+        let truth = simulator.truth(vendor, "");
+        // SHA-256 of `getMeetings` and the secret.
+        let checksum = "62605f44773057865a3204cc04595f379695545529fc75921b4c9abf936b4ef7";
+        let url = format!("{}/bigbluebutton/api/getMeetings", simulator.base_url(vendor));
+        let get = async |url: String| reqwest::get(url).await.unwrap().text().await.unwrap();
+        let xml = get(format!("{url}?checksum={checksum}")).await;
+        let sum = |name: &str| {
+            let counts = of_main_meetings(&xml, name);
+            Some(counts.iter().map(|count| count.parse::<u64>().unwrap()).sum::<u64>())
+        };
+        let counts = of_main_meetings(&xml, "participantCount");
+        assert_eq!(truth.conferences_active, Some(counts.len() as u64));
+        assert_eq!(truth.participants_joined, sum("participantCount"));
+        assert_eq!(truth.participants_moderators, sum("moderatorCount"));
+        let largest = counts.iter().map(|count| count.parse::<u64>().unwrap()).max();
+        assert_eq!(truth.largest_conference_participants, largest);
+        let cameras = of_main_meetings(&xml, "hasVideo");
+        let on = cameras.iter().filter(|on| *on == "true").count() as u64;
+        assert_eq!(truth.participants_camera_on, Some(on));
+        assert!(xml.contains("<isBreakout>true</isBreakout>"));
+        assert!(xml.contains("<running>false</running>"));
+
+        let refused = "<messageKey>checksumError</messageKey>";
+        for query in [
+            String::new(),
+            "?checksum=".to_owned(),
+            format!("?checksum={}", checksum.to_uppercase()),
+            format!("?checksum={checksum}&checksum={checksum}"),
+            format!("?meetingID=1&checksum={checksum}"),
+        ] {
+            assert!(get(format!("{url}{query}")).await.contains(refused), "{query}");
+        }
+        let create = url.replace("getMeetings", "create");
+        assert_eq!(reqwest::get(create).await.unwrap().status().as_u16(), 404);
+        assert!(simulator.requests(vendor, "").last().unwrap().forbidden);
+    }
+}

@@ -12,6 +12,7 @@
 //! `docs/adding-a-system.md` shows how to add one.
 
 mod advice;
+pub mod bigbluebutton;
 pub mod dingtalk;
 pub mod huawei_meeting;
 pub mod janus;
@@ -49,6 +50,7 @@ pub fn catalogue() -> Catalogue {
         .with::<huawei_meeting::HuaweiMeeting>()
         .with::<dingtalk::Dingtalk>()
         .with::<janus::Janus>()
+        .with::<bigbluebutton::BigBlueButton>()
 }
 
 /// A kind of system: its profile, and how a system of this kind is asked.

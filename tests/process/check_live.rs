@@ -71,6 +71,9 @@ fn only_the_sources_named_are_asked() {
     assert_eq!(problem, "no source is named nobody; there are: yeastar_s, openvox_uc\n");
 }
 
+/// The page that a wrong path of a BigBlueButton leads to.
+const INDEX: &[u8] = include_bytes!("../data/bigbluebutton/example-index.xml");
+
 #[test]
 fn each_failure_says_what_to_look_at() {
     let simulator = Simulator::start_blocking(Options::default()).unwrap();
@@ -111,6 +114,12 @@ fn each_failure_says_what_to_look_at() {
                 ("ordinary-api", answer("457")),
                 ("not-loaded", answer("460")),
                 ("no-access", answer("405")),
+            ],
+            Vendor::BigBlueButton => vec![
+                ("refused", answer("checksumError")),
+                ("server-behind", answer("internalError")),
+                ("api-off", answer("apiNotEnabled")),
+                ("index", Fault::Body(INDEX.to_vec())),
             ],
             other => panic!("no faults for {other:?}"),
         });

@@ -12,7 +12,8 @@ use crate::common::{
 };
 
 /// The systems and the first call of each.
-const SYSTEMS: [(Vendor, &str); 1] = [(Vendor::Janus, "audiobridge/list")];
+const SYSTEMS: [(Vendor, &str); 2] =
+    [(Vendor::Janus, "audiobridge/list"), (Vendor::BigBlueButton, "getMeetings")];
 
 async fn simulator() -> Simulator {
     Simulator::start(Options::default()).await.unwrap()
@@ -131,6 +132,7 @@ async fn nothing_is_logged_in_or_out() {
 fn refusal(vendor: Vendor) -> &'static str {
     match vendor {
         Vendor::Janus => "403",
+        Vendor::BigBlueButton => "checksumError",
         other => panic!("no refusal of {other:?}"),
     }
 }

@@ -46,6 +46,17 @@ fn variants(simulator: &Simulator) -> Vec<(&'static str, Vendor, String)> {
         ("dingtalk", dingtalk, full(dingtalk, &["batch_size: 2"])),
         ("janus", Vendor::Janus, full(Vendor::Janus, &[])),
         (
+            "bigbluebutton",
+            Vendor::BigBlueButton,
+            other(
+                Vendor::BigBlueButton,
+                &[
+                    "shared_secret: demo-shared-secret-not-secret",
+                    "conferences: { enabled: true, identify: name }",
+                ],
+            ),
+        ),
+        (
             "dingtalk_unified",
             dingtalk,
             other(

@@ -4,6 +4,7 @@
 mod common;
 
 mod adding;
+mod bigbluebutton;
 mod dingtalk;
 mod documented;
 mod faults;

@@ -148,6 +148,12 @@ impl Judgement {
                 let reply = move || {
                     let main_keys = name.map_or(&[][..], |name| system.main_keys(name));
                     let failure = |code: &str| system.failure(code);
+                    let damaged = right
+                        .as_ref()
+                        .and_then(|right| Some((right, system.damaged(&fault, &right.body)?)));
+                    if let Some((right, damaged)) = damaged {
+                        return Reply::to(right, Payload::Whole(damaged.into()));
+                    }
                     fault.reply(right, &failure, main_keys, description)
                 };
                 tokio::task::spawn_blocking(reply).await.map_err(io::Error::other)?

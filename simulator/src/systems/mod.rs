@@ -52,6 +52,8 @@ systems! {
     dingtalk::Dingtalk,
     /// Janus, AudioBridge and VideoRoom.
     janus::Janus,
+    /// BigBlueButton.
+    bigbluebutton::BigBlueButton,
 }
 
 // What tests and configurations name directly; everything else reads `credentials`.
