@@ -2,8 +2,13 @@
 //!
 //! The client's own words are never shown, because they quote the URL: fixed words stand for them.
 
-use std::{error::Error as StdError, io, iter};
+use std::{error::Error as StdError, io, iter, net::SocketAddr};
 
+use hyper::http::Extensions;
+use hyper_util::client::legacy::{
+    self,
+    connect::{Connected, HttpInfo},
+};
 use reqwest::StatusCode;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
@@ -17,6 +22,8 @@ pub(super) struct Broken {
     /// More about it in fixed words.
     pub(super) detail: Option<&'static str>,
     pub(super) fate: Fate,
+    /// From which address it was sent.
+    pub(super) local: Option<SocketAddr>,
     /// Whether the proxy failed, and not the system behind it.
     pub(super) at_proxy: bool,
     /// With which HTTP status the proxy refused.
@@ -66,6 +73,7 @@ impl Broken {
             reason,
             detail: None,
             fate: Fate::Answered,
+            local: None,
             at_proxy: false,
             status: None,
             is_refused_tunnel: false,
@@ -117,6 +125,8 @@ impl Broken {
                 // The proxy is told the name of the system and looks it up itself.
                 broken.at_proxy = matches!(known.route, Route::Forwarded | Route::Tunnelled);
                 return broken;
+            } else if let Some(client) = cause.downcast_ref::<legacy::Error>() {
+                broken.local = client.connect_info().and_then(local_address);
             } else if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 broken.reason = Reason::Tls;
                 broken.detail = Some(describe_tls(tls, known.has_shown_certificate));
@@ -249,6 +259,13 @@ pub(super) fn is_abrupt_end(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| {
         matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
     })
+}
+
+/// The address from which a connection was made.
+fn local_address(connection: &Connected) -> Option<SocketAddr> {
+    let mut known = Extensions::new();
+    connection.get_extras(&mut known);
+    known.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 fn describe_io(error: &io::Error) -> Option<(Reason, &'static str)> {

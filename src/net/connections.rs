@@ -6,7 +6,9 @@
 //! silent. The old client is dropped with the last request that uses it, and its connections with it.
 
 use std::{
+    collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
+    net::SocketAddr,
     sync::{Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -16,6 +18,10 @@ use tokio::time::Instant;
 /// How long connections are used. A name may stand for another address by then, and the old one may
 /// still answer: clouds move their services like that.
 pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(5 * 60);
+
+/// Most connections that are remembered for having been used: those to systems that close theirs
+/// without a word are not kept, and are remembered all the same.
+const MOST_REMEMBERED: usize = 1024;
 
 /// The connections to one host.
 #[derive(Default)]
@@ -34,6 +40,8 @@ struct Generation {
     ends: Instant,
     /// When an answer last came by it.
     answered: Option<Instant>,
+    /// The local addresses of connections over which an answer came.
+    used: HashSet<SocketAddr>,
 }
 
 /// The client for one request.
@@ -41,8 +49,6 @@ struct Generation {
 pub(super) struct Lease {
     /// The client.
     pub(super) client: reqwest::Client,
-    /// Whether the request may get a connection that was used before.
-    pub(super) may_reuse: bool,
     /// The generation; 0: none, the client is for this request alone.
     number: u64,
     since: Instant,
@@ -76,17 +82,29 @@ impl Connections {
             settings,
             ends: now + life,
             answered: None,
+            used: HashSet::new(),
         };
         let lease = generation.lease(now);
         *current = Some(generation);
         Ok(lease)
     }
 
-    /// Notes that an answer came.
-    pub(super) fn answered(&self, lease: &Lease) {
+    /// Notes that an answer came over the connection from the address `local`.
+    pub(super) fn answered(&self, lease: &Lease, local: Option<SocketAddr>) {
         if let Some(generation) = self.lock().as_mut().filter(|now| now.number == lease.number) {
             generation.answered = Some(Instant::now());
+            if generation.used.len() >= MOST_REMEMBERED {
+                generation.used.clear();
+            }
+            generation.used.extend(local);
         }
+    }
+
+    /// Whether an answer has come over the connection from the address `local`.
+    pub(super) fn has_answered(&self, lease: &Lease, local: SocketAddr) -> bool {
+        let current = self.lock();
+        let generation = current.as_ref().filter(|now| now.number == lease.number);
+        generation.is_some_and(|generation| generation.used.contains(&local))
     }
 
     /// Notes that a request was lost, or waited for an answer in vain: from now on requests get new
@@ -117,7 +135,7 @@ impl Connections {
         if next.number != lease.number {
             return Ok(next);
         }
-        Ok(Lease { client: make()?, may_reuse: false, number: 0, ..next })
+        Ok(Lease { client: make()?, number: 0, ..next })
     }
 
     fn first_life(&self, settings: [u8; 32]) -> Duration {
@@ -133,12 +151,7 @@ impl Connections {
 
 impl Generation {
     fn lease(&self, now: Instant) -> Lease {
-        Lease {
-            client: self.client.clone(),
-            may_reuse: self.answered.is_some(),
-            number: self.number,
-            since: now,
-        }
+        Lease { client: self.client.clone(), number: self.number, since: now }
     }
 }
 
@@ -188,7 +201,7 @@ mod tests {
         let (silent, other) = (lease(&connections), lease(&connections));
         assert_eq!(silent.number, other.number);
         tokio::time::advance(Duration::from_secs(1)).await;
-        connections.answered(&other);
+        connections.answered(&other, None);
         connections.doubt(&silent);
         assert_eq!(lease(&connections).number, silent.number, "others were answered");
 
@@ -198,8 +211,7 @@ mod tests {
         connections.doubt(&other);
         let next = lease(&connections);
         assert_eq!(next.number, silent.number + 1, "once for all that waited in vain");
-        assert!(!next.may_reuse);
-        connections.answered(&silent);
+        connections.answered(&silent, None);
         connections.doubt(&silent);
         assert_eq!(lease(&connections).number, next.number, "the old ones are gone");
     }
@@ -209,15 +221,27 @@ mod tests {
         let connections = Connections::default();
         let (lost, other) = (lease(&connections), lease(&connections));
         tokio::time::advance(Duration::from_secs(1)).await;
-        connections.answered(&other);
+        connections.answered(&other, None);
         let alone = connections.lease_anew(&lost, SETTINGS, make).unwrap();
-        assert!(!alone.may_reuse);
+        assert_ne!(alone.number, lost.number);
         assert_eq!(lease(&connections).number, lost.number, "the others keep theirs");
 
         let lost = lease(&connections);
         let next = connections.lease_anew(&lost, SETTINGS, make).unwrap();
-        assert!(!next.may_reuse);
         assert_eq!(lease(&connections).number, next.number);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_was_used_once_an_answer_came_over_it() {
+        let connections = Connections::default();
+        let before = lease(&connections);
+        let [one, other] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        connections.answered(&before, Some(one));
+        assert!(connections.has_answered(&before, one));
+        assert!(!connections.has_answered(&before, other));
+        tokio::time::advance(LONGEST_LIFE).await;
+        let after = lease(&connections);
+        assert!(!connections.has_answered(&after, one), "another one from the same address");
     }
 
     #[tokio::test(start_paused = true)]

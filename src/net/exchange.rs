@@ -10,6 +10,7 @@ use std::{
     time::Duration,
 };
 
+use hyper_util::client::legacy::connect::HttpInfo;
 use jiff::Timestamp;
 use reqwest::{
     Method, StatusCode,
@@ -463,7 +464,10 @@ impl Api {
             // used before is asked once more. A new connection that ends has its reasons.
             let is_repeated = match broken.fate {
                 Fate::NotBegun => true,
-                Fate::Lost => on.lease.may_reuse && !self.is_for_login,
+                Fate::Lost => {
+                    let was_used = |local| client.host().has_answered(&on.lease, local);
+                    !self.is_for_login && broken.local.is_some_and(was_used)
+                }
                 Fate::NotSent | Fate::Answered => false,
             };
             if is_repeated && let Ok(lease) = client.lease_anew(&on.lease) {
@@ -507,7 +511,8 @@ impl Api {
         }
         let sent = request.send().await;
         let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, known()))?;
-        host.answered(lease);
+        let connection = response.extensions().get::<HttpInfo>();
+        host.answered(lease, connection.map(HttpInfo::local_addr));
         *way.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
         let status = response.status();
         if status.is_redirection() {

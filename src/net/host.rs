@@ -1,6 +1,7 @@
 //! How one host is reached: through which proxy, with which settings of the HTTP client.
 
 use std::{
+    net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -109,9 +110,14 @@ impl Host {
         self.connections.lease_anew(lease, fingerprint, || self.client(tls, fingerprint))
     }
 
-    /// Notes that an answer came.
-    pub(super) fn answered(&self, lease: &Lease) {
-        self.connections.answered(lease);
+    /// Notes that an answer came over the connection from the address `local`.
+    pub(super) fn answered(&self, lease: &Lease, local: Option<SocketAddr>) {
+        self.connections.answered(lease, local);
+    }
+
+    /// Whether an answer has come over the connection from the address `local`.
+    pub(super) fn has_answered(&self, lease: &Lease, local: SocketAddr) -> bool {
+        self.connections.has_answered(lease, local)
     }
 
     /// Notes that a request waited for an answer in vain.

@@ -76,7 +76,10 @@ const INDEX: &[u8] = include_bytes!("../data/bigbluebutton/example-index.xml");
 
 #[test]
 fn each_failure_says_what_to_look_at() {
-    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    // Each source has a host of its own: what is lost on a connection that another one has used would
+    // be asked twice.
+    let listen = std::net::Ipv4Addr::UNSPECIFIED.into();
+    let simulator = Simulator::start_blocking(Options { listen, ..Options::default() }).unwrap();
     let answer = |code: &str| Fault::VendorError(code.to_owned());
     let elsewhere = Fault::Redirect("https://192.0.2.10:8088/".to_owned());
     let faults = |vendor: Vendor| {
@@ -127,9 +130,10 @@ fn each_failure_says_what_to_look_at() {
     };
     for vendor in Vendor::ALL {
         let mut sources = Vec::new();
-        for (name, fault) in faults(vendor) {
+        for (number, (name, fault)) in (1..).zip(faults(vendor)) {
             simulator.inject(vendor, name, None, fault, None);
             let url = simulator.instance_url(vendor, name);
+            let url = url.replace("127.0.0.1", &format!("127.0.0.{number}"));
             sources.push(source(vendor, &url, &[]).replacen(vendor.as_str(), name, 1));
         }
         let lines = ["username: api", "password: x"];
