@@ -20,7 +20,7 @@ use conferencing_exporter::{
         own::{Own, SourceMeters},
         text::Writer,
     },
-    model::{Measure, Observation},
+    model::{CallName, Measure, Observation},
     net::{Api, client},
     systems::{Running, catalogue},
     web::render::{write_own, write_reports},
@@ -89,7 +89,7 @@ impl Decoding {
         let api = Api::new(source, client, meters);
         let large: Arc<str> = large.into();
         let answer = Arc::clone(&large);
-        let api = api.answered_by(Box::new(move |call| {
+        let api = api.answered_by(Arc::new(move |call: CallName| {
             let body = match call.as_str() {
                 "videoConferences/query" | "conferences/online" | "conference/query" => &answer,
                 "conferences" => r#"{"data":[],"count":0}"#,
