@@ -192,19 +192,22 @@ impl Writer {
         let format = self.format;
         let lines = self.lines(family);
         let held = metric.get_histogram();
-        let name = |suffix: &str| format!("{}{suffix}", family.name);
+        let bucket = format!("{}_bucket", family.name);
+        let mut le = String::new();
         let bounds = held.get_bucket().iter().map(|b| (b.upper_bound(), b.cumulative_count()));
         for (bound, count) in bounds.chain([(f64::INFINITY, held.get_sample_count())]) {
-            let mut le = String::new();
+            le.clear();
             number(&mut le, Value::Float(bound));
             // OpenMetrics writes a whole number as one with a fraction.
             if format == Format::OpenMetrics && bound.fract() == 0.0 {
                 le.push_str(".0");
             }
-            lines.series(&name("_bucket"), labels.as_str(), Some(("le", &le)), Value::Whole(count));
+            lines.series(&bucket, labels.as_str(), Some(("le", &le)), Value::Whole(count));
         }
-        lines.series(&name("_sum"), labels.as_str(), None, held.get_sample_sum().into());
-        lines.series(&name("_count"), labels.as_str(), None, held.get_sample_count().into());
+        let (sum, count) = (held.get_sample_sum().into(), held.get_sample_count().into());
+        for (suffix, value) in [("_sum", sum), ("_count", count)] {
+            lines.series(&format!("{}{suffix}", family.name), labels.as_str(), None, value);
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! TLS for the server: from what the web configuration says to what rustls wants.
 
-use std::{fmt, sync::Arc};
+use std::sync::Arc;
 
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
@@ -8,7 +8,7 @@ use rustls::{
     client::danger::HandshakeSignatureValid,
     crypto::{
         CryptoProvider, SupportedKxGroup, WebPkiSupportedAlgorithms,
-        aws_lc_rs::{self, cipher_suite as suites, kx_group},
+        aws_lc_rs::{self, kx_group},
         verify_tls12_signature, verify_tls13_signature,
     },
     pki_types::{CertificateDer, PrivateKeyDer, UnixTime},
@@ -23,33 +23,31 @@ use super::san;
 
 /// What `name`, as Go calls it, stands for. `Ok(None)`: one that is always there.
 pub(super) fn cipher_suite(name: &str) -> Result<Option<SupportedCipherSuite>, &'static str> {
-    Ok(Some(match name {
-        "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256" => suites::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256,
-        "TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384" => suites::TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,
-        "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256" => {
-            suites::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+    // Go's older name for these two.
+    let full = match name {
+        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305" | "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305" => {
+            format!("{name}_SHA256")
         }
-        "TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384" => {
-            suites::TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384
-        }
-        "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256" | "TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305" => {
-            suites::TLS_ECDHE_RSA_WITH_CHACHA20_POLY1305_SHA256
-        }
-        "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256"
-        | "TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305" => {
-            suites::TLS_ECDHE_ECDSA_WITH_CHACHA20_POLY1305_SHA256
-        }
+        name => name.to_owned(),
+    };
+    let offered = aws_lc_rs::DEFAULT_CIPHER_SUITES.iter();
+    let known = offered.filter(|suite| suite.tls13().is_none());
+    let mut known = known.filter(|suite| suite.suite().as_str() == Some(&full));
+    if let Some(suite) = known.next() {
+        return Ok(Some(*suite));
+    }
+    match name {
         "TLS_AES_128_GCM_SHA256" | "TLS_AES_256_GCM_SHA384" | "TLS_CHACHA20_POLY1305_SHA256" => {
-            return Ok(None);
+            Ok(None)
         }
         name if name.starts_with("TLS_RSA_") => {
-            return Err("a cipher suite without forward secrecy, which is not offered");
+            Err("a cipher suite without forward secrecy, which is not offered")
         }
         name if name.starts_with("TLS_ECDHE_") && name.contains("_CBC_") => {
-            return Err("a cipher suite with CBC, which is not offered; use one with GCM");
+            Err("a cipher suite with CBC, which is not offered; use one with GCM")
         }
-        _ => return Err("not a cipher suite that Go knows by that name and considers secure"),
-    }))
+        _ => Err("not a cipher suite that Go knows by that name and considers secure"),
+    }
 }
 
 /// The suites of TLS 1.2 that were `chosen` (all, where nothing is said) and those of TLS 1.3,
@@ -150,58 +148,66 @@ fn verifier(
     settings: &Settings,
     provider: &Arc<CryptoProvider>,
 ) -> Result<Arc<dyn ClientCertVerifier>, String> {
-    let algorithms = provider.signature_verification_algorithms;
-    let inner: Arc<dyn ClientCertVerifier> = match settings.client_auth {
+    let (is_required, is_of_ca) = match settings.client_auth {
         ClientAuth::None => return Ok(WebPkiClientVerifier::no_client_auth()),
-        ClientAuth::Request => Arc::new(Anyone { is_required: false, algorithms }),
-        ClientAuth::RequireAny => Arc::new(Anyone { is_required: true, algorithms }),
-        ClientAuth::VerifyIfGiven | ClientAuth::RequireAndVerify => {
-            let mut roots = RootCertStore::empty();
-            for certificate in &settings.client_ca {
-                roots.add(certificate.clone()).map_err(|error| error.to_string())?;
-            }
-            let mut builder =
-                WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
-            if settings.client_auth == ClientAuth::VerifyIfGiven {
-                builder = builder.allow_unauthenticated();
-            }
-            builder.build().map_err(|error| error.to_string())?
-        }
+        ClientAuth::Request => (false, false),
+        ClientAuth::RequireAny => (true, false),
+        ClientAuth::VerifyIfGiven => (false, true),
+        ClientAuth::RequireAndVerify => (true, true),
     };
-    Ok(if settings.allowed_sans.is_empty() {
-        inner
-    } else {
-        Arc::new(Named { inner, allowed: settings.allowed_sans.clone() })
-    })
+    let mut of_ca = None;
+    if is_of_ca {
+        let mut roots = RootCertStore::empty();
+        for certificate in &settings.client_ca {
+            roots.add(certificate.clone()).map_err(|error| error.to_string())?;
+        }
+        let builder =
+            WebPkiClientVerifier::builder_with_provider(roots.into(), Arc::clone(provider));
+        of_ca = Some(builder.build().map_err(|error| error.to_string())?);
+    }
+    Ok(Arc::new(Verifier {
+        is_required,
+        of_ca,
+        allowed: settings.allowed_sans.clone(),
+        algorithms: provider.signature_verification_algorithms,
+    }))
 }
 
-/// Takes any certificate whose key the client has.
-struct Anyone {
+/// Which certificates are taken from clients that prove to have the key.
+#[derive(Debug)]
+struct Verifier {
     is_required: bool,
+    /// Takes those of the CA; `None`: any will do.
+    of_ca: Option<Arc<dyn ClientCertVerifier>>,
+    /// Subject alternative names of which it must have one; empty: any.
+    allowed: Vec<String>,
     algorithms: WebPkiSupportedAlgorithms,
 }
 
-impl fmt::Debug for Anyone {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Anyone").field("is_required", &self.is_required).finish_non_exhaustive()
-    }
-}
-
-impl ClientCertVerifier for Anyone {
+impl ClientCertVerifier for Verifier {
     fn client_auth_mandatory(&self) -> bool {
         self.is_required
     }
 
     fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        &[]
+        self.of_ca.as_ref().map_or(&[], |of_ca| of_ca.root_hint_subjects())
     }
 
     fn verify_client_cert(
         &self,
-        _: &CertificateDer<'_>,
-        _: &[CertificateDer<'_>],
-        _: UnixTime,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
+        if let Some(of_ca) = &self.of_ca {
+            of_ca.verify_client_cert(certificate, intermediates, now)?;
+        }
+        if !self.allowed.is_empty() {
+            let names = san::names(certificate).ok_or(CertificateError::BadEncoding)?;
+            if !names.iter().any(|name| self.allowed.contains(name)) {
+                return Err(CertificateError::ApplicationVerificationFailure.into());
+            }
+        }
         Ok(ClientCertVerified::assertion())
     }
 
@@ -225,63 +231,5 @@ impl ClientCertVerifier for Anyone {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.algorithms.supported_schemes()
-    }
-}
-
-/// Takes what `inner` takes, if the certificate has one of the names.
-#[derive(Debug)]
-struct Named {
-    inner: Arc<dyn ClientCertVerifier>,
-    allowed: Vec<String>,
-}
-
-impl ClientCertVerifier for Named {
-    fn offer_client_auth(&self) -> bool {
-        self.inner.offer_client_auth()
-    }
-
-    fn client_auth_mandatory(&self) -> bool {
-        self.inner.client_auth_mandatory()
-    }
-
-    fn root_hint_subjects(&self) -> &[DistinguishedName] {
-        self.inner.root_hint_subjects()
-    }
-
-    fn verify_client_cert(
-        &self,
-        certificate: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        now: UnixTime,
-    ) -> Result<ClientCertVerified, Error> {
-        let verified = self.inner.verify_client_cert(certificate, intermediates, now)?;
-        let names = san::names(certificate).ok_or(CertificateError::BadEncoding)?;
-        if names.iter().any(|name| self.allowed.contains(name)) {
-            Ok(verified)
-        } else {
-            Err(CertificateError::ApplicationVerificationFailure.into())
-        }
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls12_signature(message, certificate, signature)
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, Error> {
-        self.inner.verify_tls13_signature(message, certificate, signature)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.inner.supported_verify_schemes()
     }
 }

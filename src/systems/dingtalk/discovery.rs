@@ -9,7 +9,6 @@ use super::{
     ACCEPT_JSON, LIST, TOKEN_HEADER,
     codes::{On, Reply, unwrap},
     login::Login,
-    tally::seconds,
 };
 use crate::{
     config::{Conferences, Identify},
@@ -27,6 +26,9 @@ const PAGE_SIZE: u32 = 100;
 /// Most pages that are read. No organisation has meetings for more; it ends a list whose last page never
 /// comes.
 const MOST_PAGES: u32 = 1_000;
+
+/// Milliseconds since the epoch passed this in 1973, seconds will in 5138.
+const FIRST_MILLISECONDS: u64 = 100_000_000_000;
 
 /// The meetings that were listed, each once, in the order of the list.
 #[derive(Default)]
@@ -133,6 +135,13 @@ impl Entry<'_> {
             started_at: seconds(self.start_time),
         }
     }
+}
+
+/// Seconds since the epoch: the unit is documented for sibling calls only.
+pub(super) fn seconds(time: Count) -> Option<i64> {
+    let time = time.0.filter(|time| *time > 0)?;
+    let seconds = if time < FIRST_MILLISECONDS { time } else { time / 1000 };
+    i64::try_from(seconds).ok()
 }
 
 /// Lists the meetings in progress.

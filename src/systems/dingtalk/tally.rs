@@ -4,7 +4,11 @@ use std::collections::HashSet;
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{codes::Reply, discovery::Listing, people::People};
+use super::{
+    codes::Reply,
+    discovery::{Listing, seconds},
+    people::People,
+};
 use crate::{
     config::{Conferences, Identify},
     model::{Conference, Measure, Observation, Reason, Sizes},
@@ -14,9 +18,6 @@ use crate::{
     },
     systems::Setting,
 };
-
-/// Milliseconds since the epoch passed this in 1973, seconds will in 5138.
-const FIRST_MILLISECONDS: u64 = 100_000_000_000;
 
 /// The bit of `mediaStatus` that says everyone is muted by force.
 const ALL_MUTED: u64 = 4;
@@ -91,13 +92,6 @@ impl Infos<'_> {
         }
         Ok(meetings)
     }
-}
-
-/// Seconds since the epoch: the unit is documented for sibling calls only.
-pub(super) fn seconds(time: Count) -> Option<i64> {
-    let time = time.0.filter(|time| *time > 0)?;
-    let seconds = if time < FIRST_MILLISECONDS { time } else { time / 1000 };
-    i64::try_from(seconds).ok()
 }
 
 /// All meetings in progress, each once.

@@ -127,7 +127,7 @@ impl System for YeastarP {
             Advice::new(Reason::Auth, "check client_id and client_secret: Integrations > API"),
             Advice::new(
                 Reason::LockedOut,
-                "remove this machine from Security > Security Rules > Blocked IPs; it does not end by itself",
+                "wait, or remove this machine from Security > Security Rules > Blocked IPs; some blocks do not end by themselves",
             ),
             Advice::new(
                 Reason::Forbidden,
