@@ -1,6 +1,7 @@
 //! The command line, with the options that Prometheus exporters usually have.
 
 use std::{
+    env,
     ffi::OsString,
     fmt,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -11,12 +12,12 @@ use std::{
 };
 
 use clap::{
-    Arg, Args, Parser, Subcommand, ValueEnum,
-    builder::{BoolishValueParser, OsStringValueParser, TypedValueParser},
+    Arg, ArgAction, Args, Parser, Subcommand, ValueEnum,
+    builder::{BoolishValueParser, OsStringValueParser, Resettable, TypedValueParser},
 };
 use url::Url;
 
-use crate::config::duration::{InvalidDuration, parse_duration};
+use crate::config::duration::parse_duration;
 
 /// What was built, for `--version`.
 const VERSION: &str = concat!(
@@ -103,16 +104,29 @@ impl From<Exit> for ExitCode {
     mut_args = before_or_after_the_command
 )]
 pub struct Options {
-    /// Configuration file
+    /// Configuration file, or a folder, which stands for its files `*.yaml` in the order of their
+    /// names; repeatable. Names of sources are unique over all files
     #[arg(
         long = "config.file",
         value_name = "PATH",
         env = "CONFERENCING_EXPORTER_CONFIG_FILE",
-        default_value = "exporter.yaml"
+        default_value = "exporter.yaml",
+        value_delimiter = ','
     )]
-    pub config_file: PathBuf,
+    pub config_files: Vec<PathBuf>,
 
-    /// Address to listen on; repeatable. `:PORT` means all interfaces, IPv4 and IPv6
+    /// How often to look whether the configuration has changed, and to reload it then; `0s`: never
+    #[arg(
+        long = "config.auto-reload-interval",
+        value_name = "DURATION",
+        env = "CONFERENCING_EXPORTER_CONFIG_AUTO_RELOAD_INTERVAL",
+        default_value = "0s",
+        value_parser = parse_duration
+    )]
+    pub auto_reload_interval: Duration,
+
+    /// Address to listen on; repeatable. `:PORT` means all interfaces, IPv4 and IPv6; `unix:PATH` is
+    /// a Unix socket
     #[arg(
         long = "web.listen-address",
         value_name = "ADDR",
@@ -168,6 +182,13 @@ pub struct Options {
     #[arg(
         long = "web.enable-lifecycle",
         env = "CONFERENCING_EXPORTER_WEB_ENABLE_LIFECYCLE",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
         value_parser = BoolishValueParser::new()
     )]
     pub enable_lifecycle: bool,
@@ -186,6 +207,13 @@ pub struct Options {
     #[arg(
         long = "web.systemd-socket",
         env = "CONFERENCING_EXPORTER_WEB_SYSTEMD_SOCKET",
+        value_name = "BOOL",
+        action = ArgAction::Set,
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "false",
+        default_missing_value = "true",
+        hide_default_value = true,
         value_parser = BoolishValueParser::new()
     )]
     pub systemd_socket: bool,
@@ -196,7 +224,7 @@ pub struct Options {
         value_name = "DURATION",
         env = "CONFERENCING_EXPORTER_SCRAPE_TIMEOUT_OFFSET",
         default_value = "500ms",
-        value_parser = parse_offset
+        value_parser = parse_duration
     )]
     pub timeout_offset: Duration,
 
@@ -206,6 +234,7 @@ pub struct Options {
         value_name = "LEVEL",
         env = "CONFERENCING_EXPORTER_LOG_LEVEL",
         default_value = "info",
+        ignore_case = true,
         value_enum
     )]
     pub log_level: LogLevel,
@@ -216,12 +245,19 @@ pub struct Options {
         value_name = "FORMAT",
         env = "CONFERENCING_EXPORTER_LOG_FORMAT",
         default_value = "logfmt",
+        ignore_case = true,
         value_enum
     )]
     pub log_format: LogFormat,
 }
 
 impl Options {
+    /// The names of the configuration files, for a message.
+    pub fn config_names(&self) -> String {
+        let names = self.config_files.iter().map(|path| path.display().to_string());
+        names.collect::<Vec<_>>().join(", ")
+    }
+
     /// The prefix of all paths: empty, or starting with `/` and not ending with it.
     pub fn prefix(&self) -> &str {
         match (&self.route_prefix, &self.external_url.0) {
@@ -277,11 +313,34 @@ pub enum ListenAddress {
     Address(SocketAddr),
     /// Whatever a name resolves to.
     Name(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+/// Where a client on this machine reaches an address that is listened on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Here {
+    /// Host and port.
+    Tcp(String, u16),
+    /// A Unix socket.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for Here {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(host, port) if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Self::Tcp(host, port) => write!(f, "{host}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
 }
 
 /// Text that is no address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("not an address: write it like `:19680`, `127.0.0.1:19680` or `[::1]:19680`")]
+#[error(
+    "not an address: write it like `:19680`, `127.0.0.1:19680`, `[::1]:19680` or `unix:/run/exporter.sock`"
+)]
 pub struct InvalidAddress;
 
 impl FromStr for ListenAddress {
@@ -291,6 +350,9 @@ impl FromStr for ListenAddress {
         let text = text.trim();
         if let Ok(address) = text.parse() {
             return Ok(Self::Address(address));
+        }
+        if let Some(path) = text.strip_prefix("unix:") {
+            return if path.is_empty() { Err(InvalidAddress) } else { Ok(Self::Unix(path.into())) };
         }
         let (host, port) = text.rsplit_once(':').ok_or(InvalidAddress)?;
         let port = port.parse().map_err(|_| InvalidAddress)?;
@@ -309,35 +371,36 @@ impl fmt::Display for ListenAddress {
             Self::Everywhere(port) => write!(f, ":{port}"),
             Self::Address(address) => address.fmt(f),
             Self::Name(name, port) => write!(f, "{name}:{port}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
 }
 
 impl ListenAddress {
-    /// Where a client on this machine reaches it, as host and port.
-    pub fn from_here(&self) -> (String, u16) {
+    /// Where a client on this machine reaches it.
+    pub fn from_here(&self) -> Here {
         let loopback = || Ipv4Addr::LOCALHOST.to_string();
         match self {
-            Self::Everywhere(port) => (loopback(), *port),
+            Self::Everywhere(port) => Here::Tcp(loopback(), *port),
             Self::Address(address) if address.ip() == IpAddr::V4(Ipv4Addr::UNSPECIFIED) => {
-                (loopback(), address.port())
+                Here::Tcp(loopback(), address.port())
             }
             Self::Address(address) if address.ip().is_unspecified() => {
-                ("::1".to_owned(), address.port())
+                Here::Tcp("::1".to_owned(), address.port())
             }
-            Self::Address(address) => (address.ip().to_string(), address.port()),
-            Self::Name(name, port) => (name.clone(), *port),
+            Self::Address(address) => Here::Tcp(address.ip().to_string(), address.port()),
+            Self::Name(name, port) => Here::Tcp(name.clone(), *port),
+            Self::Unix(path) => Here::Unix(path.clone()),
         }
     }
 }
 
-/// The heading of the help says how the variables are called; it need not say so 14 times.
+/// The heading of the help says how the variables are called; it need not say so 15 times. One that is
+/// set and empty counts as not set.
 fn before_or_after_the_command(option: Arg) -> Arg {
-    option.global(true).hide_env(true)
-}
-
-fn parse_offset(text: &str) -> Result<Duration, InvalidDuration> {
-    parse_duration(text)
+    let option = option.global(true).hide_env(true);
+    let is_empty = option.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
+    if is_empty { option.env(Resettable::Reset) } else { option }
 }
 
 /// Reads a path such as `/metrics`, to compare with those of requests as they are.
@@ -418,7 +481,7 @@ mod tests {
     #[test]
     fn options_may_follow_the_command() {
         let cli = parse(&["check", "--config.file", "other.yaml", "--live", "a", "b"]);
-        assert_eq!(cli.options.config_file, PathBuf::from("other.yaml"));
+        assert_eq!(cli.options.config_files, [PathBuf::from("other.yaml")]);
         let Some(Command::Check(check)) = cli.command else { panic!("{cli:?}") };
         assert!(check.live);
         assert_eq!(check.names, ["a", "b"]);
@@ -430,6 +493,23 @@ mod tests {
     }
 
     #[test]
+    fn a_flag_can_be_taken_back_and_words_are_taken_in_any_case() {
+        for (argument, is_on) in [
+            ("--web.enable-lifecycle", true),
+            ("--web.enable-lifecycle=true", true),
+            ("--web.enable-lifecycle=false", false),
+            ("--web.enable-lifecycle=No", false),
+        ] {
+            assert_eq!(parse(&[argument]).options.enable_lifecycle, is_on, "{argument}");
+        }
+        // What follows a flag is the command.
+        let cli = parse(&["--web.systemd-socket", "schema"]);
+        assert!(cli.options.systemd_socket && matches!(cli.command, Some(Command::Schema)));
+        let options = parse(&["--log.level", "WARN", "--log.format=Json"]).options;
+        assert_eq!((options.log_level, options.log_format), (LogLevel::Warn, LogFormat::Json));
+    }
+
+    #[test]
     fn addresses() {
         let parse = |text: &str| text.parse::<ListenAddress>();
         assert_eq!(parse(":19680"), Ok(ListenAddress::Everywhere(19680)));
@@ -437,7 +517,8 @@ mod tests {
         for address in ["127.0.0.1:9", "[::1]:9", "0.0.0.0:80"] {
             assert_eq!(parse(address).expect(address).to_string(), address);
         }
-        for wrong in ["", "19680", "::1:9 0", "[::1]", "host:", ":65536", "a b:1", "::"] {
+        assert_eq!(parse("unix:/run/x"), Ok(ListenAddress::Unix("/run/x".into())));
+        for wrong in ["", "unix:", "19680", "::1:9 0", "[::1]", "host:", ":65536", "a b:1", "::"] {
             assert_eq!(parse(wrong), Err(InvalidAddress), "{wrong}");
         }
     }

@@ -1,12 +1,17 @@
-//! Log messages, which go to standard error.
+//! Log messages, which go to standard error. Nothing ever waits for them: a thread of its own writes
+//! them, and where nobody reads what it writes, further lines are dropped and counted.
 
 use std::{
-    fmt::{self, Write},
-    io,
+    fmt::{self, Write as _},
+    io::{self, Write},
+    panic,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread,
+    time::{Duration, Instant},
 };
 
 use tracing::{
-    Event, Subscriber,
+    Event, Subscriber, error,
     field::{Field, Visit},
 };
 use tracing_subscriber::{
@@ -18,23 +23,126 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-use crate::cli::{LogFormat, LogLevel};
+use crate::{
+    cli::{LogFormat, LogLevel},
+    metrics::own::Counter,
+};
 
-/// Starts logging. A second call changes nothing.
+/// Lines that wait to be written, at most: what a reader that falls behind for a moment needs.
+const MOST_WAITING: usize = 8_192;
+
+/// How long the last lines may take to be written when the process ends.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+static DROPPED: Counter = Counter::new();
+
+/// How many lines were dropped.
+pub fn dropped_lines() -> u64 {
+    DROPPED.get()
+}
+
+/// Starts logging. A second call changes nothing but where [`Log::fail`] writes.
 ///
 /// Only this crate's own messages are ever logged: those of the HTTP and TLS libraries carry URLs
 /// with tokens in them.
-pub fn start(level: LogLevel, format: LogFormat) {
+///
+/// # Errors
+/// The operating system starts no thread.
+pub fn start(level: LogLevel, format: LogFormat) -> io::Result<Log> {
     let level = match level {
         LogLevel::Error => tracing::Level::ERROR,
         LogLevel::Warn => tracing::Level::WARN,
         LogLevel::Info => tracing::Level::INFO,
         LogLevel::Debug => tracing::Level::DEBUG,
     };
-    let lines = Lines { is_json: format == LogFormat::Json };
-    let layer = tracing_subscriber::fmt::layer().with_writer(io::stderr).event_format(lines);
+    let (sender, waiting) = sync_channel(MOST_WAITING);
+    thread::Builder::new().name("log".to_owned()).spawn(move || write_all(&waiting))?;
+    let log = Log { sender, is_json: format == LogFormat::Json };
+    let lines = Lines { is_json: log.is_json };
+    let writer = log.clone();
+    let layer =
+        tracing_subscriber::fmt::layer().with_writer(move || writer.clone()).event_format(lines);
     let own = Targets::new().with_target(env!("CARGO_PKG_NAME"), level);
     let _ = tracing_subscriber::registry().with(layer.with_filter(own)).try_init();
+    // The usual hook writes to standard error itself, and what the panic says may come from an
+    // answer.
+    panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(ToString::to_string).unwrap_or_default();
+        error!(place, "internal error: a panic");
+    }));
+    Ok(log)
+}
+
+/// Where log lines are written.
+#[derive(Clone)]
+pub struct Log {
+    sender: SyncSender<Message>,
+    is_json: bool,
+}
+
+enum Message {
+    Text(Vec<u8>),
+    /// Everything before it is written when this is answered.
+    Flush(SyncSender<()>),
+}
+
+impl Log {
+    /// Says why the process cannot go on: as it is, or as one message for each problem where the log
+    /// is read by programs. Lines that begin with a blank only illustrate a problem.
+    pub fn fail(&self, problems: &str) {
+        if !self.is_json {
+            return self.send(format!("{problems}\n").into_bytes());
+        }
+        for problem in problems.lines().filter(|line| !line.starts_with(' ')) {
+            error!(problem, "cannot go on");
+        }
+    }
+
+    /// Waits until all lines are written, if somebody reads them.
+    pub fn end(self) {
+        let end = Instant::now() + LAST_LINES;
+        let (written, all_written) = sync_channel(1);
+        let mut flush = Message::Flush(written);
+        while let Err(TrySendError::Full(back)) = self.sender.try_send(flush) {
+            if Instant::now() >= end {
+                return;
+            }
+            flush = back;
+            thread::sleep(Duration::from_millis(10));
+        }
+        let _ = all_written.recv_timeout(end.saturating_duration_since(Instant::now()));
+    }
+
+    fn send(&self, text: Vec<u8>) {
+        if self.sender.try_send(Message::Text(text)).is_err() {
+            DROPPED.inc();
+        }
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, text: &[u8]) -> io::Result<usize> {
+        self.send(text.to_vec());
+        Ok(text.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn write_all(waiting: &Receiver<Message>) {
+    while let Ok(message) = waiting.recv() {
+        match message {
+            Message::Text(text) => {
+                if io::stderr().lock().write_all(&text).is_err() {
+                    DROPPED.inc();
+                }
+            }
+            // Whoever asked may have stopped waiting.
+            Message::Flush(written) => drop(written.try_send(())),
+        }
+    }
 }
 
 /// One line an event: `ts`, `level`, `msg`, then the event's own fields. Spans are not used.

@@ -78,8 +78,7 @@ fn main() -> ExitCode {
 
 /// What there is to see, and what to try.
 fn introduce(simulator: &Simulator, vendors: &[Vendor], listen: &ListenAddress, file: &str) {
-    let (host, port) = listen.from_here();
-    let exporter = format!("http://{host}:{port}");
+    let exporter = format!("http://{}", listen.from_here());
     let control = simulator.control_url();
     println!("Simulated systems, with people who come and go:");
     for vendor in vendors {

@@ -5,15 +5,16 @@ use std::{io, sync::Arc, time::Duration};
 use rustls::{AlertDescription, ClientConfig, Error, crypto::aws_lc_rs, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
-    net::TcpStream,
+    net::{TcpStream, UnixStream},
     runtime::Builder,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
+use tokio_util::either::Either;
 
 use super::fail;
 use crate::{
-    cli::{Exit, Options},
+    cli::{Exit, Here, Options},
     net::tls::Trusting,
 };
 
@@ -25,32 +26,43 @@ pub fn ask(options: &Options) -> Exit {
     let Some(address) = options.listen_addresses.first() else {
         return fail("no listen address", Exit::Failed);
     };
-    let (host, port) = address.from_here();
+    let here = address.from_here();
     let runtime = match Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let has_web_config = options.web_config_file.0.is_some();
-    let prefix = options.prefix();
-    let asked = async {
-        let asking = async {
-            // What the file says now may not be what the exporter runs with: try.
-            if has_web_config && let Ok(status) = status(&host, port, prefix, true).await {
-                return Ok(status);
-            }
-            status(&host, port, prefix, false).await
-        };
-        timeout(TIME, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
-    };
-    match runtime.block_on(asked) {
+    match runtime.block_on(status(&here, options)) {
         Ok(200) => Exit::Done,
-        Ok(status) => fail(&format!("{host}:{port} answered {status}"), Exit::Failed),
-        Err(error) => fail(&format!("{host}:{port}: {error}"), Exit::Failed),
+        Ok(status) => fail(&format!("{here} answered {status}"), Exit::Failed),
+        Err(error) => fail(&format!("{here}: {error}"), Exit::Failed),
     }
 }
 
-async fn status(host: &str, port: u16, prefix: &str, over_tls: bool) -> io::Result<u16> {
-    let stream = TcpStream::connect((host, port)).await?;
+/// What the exporter that listens at `here` answers, started with these options.
+///
+/// # Errors
+/// It does not answer within 5 seconds, or not as an HTTP server does.
+pub(super) async fn status(here: &Here, options: &Options) -> io::Result<u16> {
+    let has_web_config = options.web_config_file.0.is_some();
+    let prefix = options.prefix();
+    let asking = async {
+        // What the file says now may not be what the exporter runs with: try.
+        if has_web_config && let Ok(status) = status_by(here, prefix, true).await {
+            return Ok(status);
+        }
+        status_by(here, prefix, false).await
+    };
+    timeout(TIME, asking).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
+}
+
+async fn status_by(here: &Here, prefix: &str, over_tls: bool) -> io::Result<u16> {
+    let (stream, host) = match here {
+        Here::Tcp(host, port) => {
+            let stream = TcpStream::connect((host.as_str(), *port)).await?;
+            (Either::Left(stream), host.as_str())
+        }
+        Here::Unix(path) => (Either::Right(UnixStream::connect(path).await?), "localhost"),
+    };
     if !over_tls {
         return request(stream, host, prefix).await;
     }

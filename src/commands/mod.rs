@@ -17,10 +17,14 @@ use crate::{
 /// Does what the command line says.
 pub fn run(Cli { options, command }: Cli) -> Exit {
     match command.unwrap_or_default() {
-        Command::Serve => {
-            logging::start(options.log_level, options.log_format);
-            serve::serve(&options)
-        }
+        Command::Serve => match logging::start(options.log_level, options.log_format) {
+            Ok(log) => {
+                let exit = serve::serve(&options, &log);
+                log.end();
+                exit
+            }
+            Err(error) => fail(&format!("cannot start: {error}"), Exit::Failed),
+        },
         Command::Check(what) => check::run(&options, &what),
         Command::Schema => schema::print(),
         Command::Healthcheck => healthcheck::ask(&options),

@@ -1,33 +1,51 @@
 //! The serving process: start, reload, stop.
 
-use std::{io, num::NonZero, path::PathBuf, sync::Arc, thread, time::Duration};
+use std::{
+    io,
+    num::NonZero,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
 
 use sd_notify::NotifyState;
 use tokio::{
-    net::TcpListener,
-    runtime::{Builder, Runtime},
+    runtime::{Builder, Handle, Runtime},
     signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
-    time::timeout,
+    task::spawn_blocking,
+    time::{Instant, MissedTickBehavior, interval, interval_at, timeout},
 };
+use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::fail;
+use super::healthcheck::status;
 use crate::{
-    cli::{Exit, Options},
+    cli::{Exit, Here, Options},
     collect::{CollectorThread, Engine},
-    config::{Config, Loaded},
+    config::{Config, Loaded, fingerprint},
     limits,
+    logging::Log,
     metrics::own::Own,
     systems,
-    web::{LastLoad, Reload, Site, accept::Server, listen, security::Security},
+    web::{
+        LastLoad, Reload, Site,
+        accept::Server,
+        listen::{self, ListenError, Listener},
+        security::Security,
+    },
 };
 
 /// How long requests under way may take when the exporter stops.
 const DRAIN_TIME: Duration = Duration::from_secs(10);
 
 /// Serves until told to stop.
-pub fn serve(options: &Options) -> Exit {
+pub fn serve(options: &Options, log: &Log) -> Exit {
+    let fail = |problem: &str, exit| {
+        log.fail(problem);
+        exit
+    };
     limits::raise_open_files();
     let runtime = match runtime() {
         Ok(runtime) => runtime,
@@ -37,7 +55,10 @@ pub fn serve(options: &Options) -> Exit {
         Ok(collector) => collector,
         Err(error) => return fail(&format!("cannot start: {error}"), Exit::Failed),
     };
-    let exit = runtime.block_on(run(options, &collector));
+    let exit = match runtime.block_on(run(options, &collector)) {
+        Ok(exit) => exit,
+        Err((problem, exit)) => fail(&problem, exit),
+    };
     // What is still blocked in a system call must not keep the process.
     runtime.shutdown_background();
     exit
@@ -55,39 +76,32 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-async fn run(options: &Options, collector: &CollectorThread) -> Exit {
+/// Serves until told to stop; `Err`: why it cannot, and the exit status.
+async fn run(options: &Options, collector: &CollectorThread) -> Result<Exit, (String, Exit)> {
     info!(
         version = env!("CARGO_PKG_VERSION"),
         revision = env!("BUILD_REVISION"),
         "starting conferencing_exporter"
     );
-    let own = match Own::new() {
-        Ok(own) => own,
-        Err(error) => return fail(&error.to_string(), Exit::Failed),
-    };
+    let failed = |problem: &dyn std::fmt::Display| (problem.to_string(), Exit::Failed);
+    let own = Own::new().map_err(|error| failed(&error))?;
     let engine = Engine::new(Arc::clone(&own), systems::catalogue())
         .collecting_on(collector.runtime().clone());
     let engine = Arc::new(engine);
     let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
-        path: options.config_file.clone(),
+        paths: options.config_files.clone(),
+        loaded: Mutex::default(),
         engine: Arc::clone(&engine),
         own: Arc::clone(&own),
         security: Arc::clone(&security),
         last_load: LastLoad::default(),
     });
     let last_load = configuration.last_load.clone();
-    let mut signals = match Signals::new() {
-        Ok(signals) => signals,
-        Err(error) => return fail(&format!("cannot handle signals: {error}"), Exit::Failed),
-    };
-    if let Err(problems) = configuration.load().await {
-        return fail(&problems, Exit::Unusable);
-    }
-    let listeners = match bind(options) {
-        Ok(listeners) => listeners,
-        Err(error) => return fail(&error.to_string(), Exit::Failed),
-    };
+    let mut signals = Signals::new()
+        .map_err(|error| (format!("cannot handle signals: {error}"), Exit::Failed))?;
+    configuration.load().await.map_err(|problems| (problems, Exit::Unusable))?;
+    let listeners = bind(options).map_err(|error| failed(&error))?;
     let (reload, reloads) = mpsc::channel(1);
     let site = Site::new(
         options,
@@ -98,14 +112,18 @@ async fn run(options: &Options, collector: &CollectorThread) -> Exit {
         last_load,
     );
     let server = Server::new(Arc::clone(&site));
+    let here = listeners.first().map(|listener| listener.address().from_here());
     for listener in listeners {
-        if let Ok(address) = listener.local_addr() {
-            info!(%address, tls = security.is_tls(), "listening");
-        }
+        info!(address = %listener.address(), tls = security.is_tls(), "listening");
         server.serve(listener);
     }
-    let reloader = tokio::spawn(reload_on_demand(configuration, reloads));
-    let follower = tokio::spawn(security.follow());
+    let tasks = [
+        tokio::spawn(reload_on_demand(Arc::clone(&configuration), reloads)),
+        tokio::spawn(reload_on_change(configuration, reload.clone(), options.auto_reload_interval)),
+        tokio::spawn(security.follow()),
+        tokio::spawn(answer_watchdog(here, options.clone(), collector.runtime().clone())),
+    ]
+    .map(AbortOnDropHandle::new);
     tell_systemd(&[NotifyState::Ready]);
     while signals.next().await == Demand::Reload {
         // If the channel is full, a reload is waiting already and will read the present file.
@@ -114,8 +132,7 @@ async fn run(options: &Options, collector: &CollectorThread) -> Exit {
     info!("stopping");
     tell_systemd(&[NotifyState::Stopping]);
     site.stop();
-    reloader.abort();
-    follower.abort();
+    drop(tasks);
     let stopped = async {
         if timeout(DRAIN_TIME, server.drain()).await.is_err() {
             warn!("requests under way did not finish in time");
@@ -126,16 +143,16 @@ async fn run(options: &Options, collector: &CollectorThread) -> Exit {
     tokio::select! {
         () = stopped => {
             info!("stopped");
-            Exit::Done
+            Ok(Exit::Done)
         }
         () = signals.stop() => {
             warn!("stopped at once by a second signal");
-            Exit::Failed
+            Ok(Exit::Failed)
         }
     }
 }
 
-fn bind(options: &Options) -> Result<Vec<TcpListener>, listen::ListenError> {
+fn bind(options: &Options) -> Result<Vec<Listener>, ListenError> {
     if options.systemd_socket {
         listen::from_systemd()
     } else {
@@ -161,9 +178,59 @@ async fn reload_on_demand(configuration: Arc<Configuration>, mut reloads: mpsc::
     }
 }
 
-/// The configuration file, and the engine that it configures.
+/// Asks for a reload when the configuration files are not those of the last load, whatever came of
+/// that: a broken change is one failed reload.
+async fn reload_on_change(
+    configuration: Arc<Configuration>,
+    reload: mpsc::Sender<Reload>,
+    every: Duration,
+) {
+    if every.is_zero() {
+        return;
+    }
+    let mut ticks = interval_at(Instant::now() + every, every);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let paths = configuration.paths.clone();
+        let now = spawn_blocking(move || fingerprint(&paths)).await;
+        if now.is_ok_and(|now| now != *configuration.loaded()) {
+            info!("the configuration has changed");
+            let (reply, done) = oneshot::channel();
+            if reload.send(reply).await.is_err() {
+                return;
+            }
+            // The next look compares with what this one loads.
+            let _ = done.await;
+        }
+    }
+}
+
+/// Tells systemd, where it asks for that, that the exporter is alive: as long as a client is
+/// answered, and the thread that collects takes up new work.
+async fn answer_watchdog(here: Option<Here>, options: Options, collector: Handle) {
+    let (Some(here), Some(patience)) = (here, sd_notify::watchdog_enabled()) else { return };
+    let mut ticks = interval(patience / 3);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let answered = status(&here, &options).await;
+        let is_collecting = timeout(patience / 3, collector.spawn(async {})).await.is_ok();
+        match answered {
+            Ok(200) if is_collecting => tell_systemd(&[NotifyState::Watchdog]),
+            Ok(status) => {
+                warn!(status, is_collecting, "not healthy, systemd is not told otherwise")
+            }
+            Err(error) => warn!(%error, "no answer from myself, systemd is not told otherwise"),
+        }
+    }
+}
+
+/// The configuration files, and the engine that they configure.
 struct Configuration {
-    path: PathBuf,
+    paths: Vec<PathBuf>,
+    /// What the files were like when they were last read.
+    loaded: Mutex<[u8; 32]>,
     engine: Arc<Engine>,
     own: Arc<Own>,
     security: Arc<Security>,
@@ -171,6 +238,10 @@ struct Configuration {
 }
 
 impl Configuration {
+    fn loaded(&self) -> MutexGuard<'_, [u8; 32]> {
+        self.loaded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Loads both files and puts them into effect, or returns all that is wrong. The sources then
     /// stay unchanged, and an invalid web configuration is not used.
     async fn load(&self) -> Result<(), String> {
@@ -181,11 +252,17 @@ impl Configuration {
     }
 
     async fn try_load(&self) -> Result<(), String> {
-        let (path, security) = (self.path.clone(), Arc::clone(&self.security));
-        let load = move || (Config::load(&path, systems::catalogue().profiles()), security.load());
-        let (loaded, secured) = tokio::task::spawn_blocking(load)
+        let (paths, security) = (self.paths.clone(), Arc::clone(&self.security));
+        let load = move || {
+            // Before they are read: a change in between is one more reload.
+            let seen = fingerprint(&paths);
+            let loaded = Config::load_all(&paths, systems::catalogue().profiles());
+            (seen, loaded, security.load())
+        };
+        let (seen, loaded, secured) = spawn_blocking(load)
             .await
             .map_err(|_| "internal error: loading the configuration panicked".to_owned())?;
+        *self.loaded() = seen;
         let Loaded { config, warnings, unready } = match (loaded, secured) {
             (Ok(loaded), Ok(())) => loaded,
             (Ok(_), Err(problems)) => return Err(problems.to_string()),

@@ -2,19 +2,20 @@
 
 use std::{collections::HashMap, ffi::OsString, fs::Metadata, io::Read, path::Path};
 
+use url::Url;
 use zeroize::Zeroizing;
 
 use super::{
     Config, LoadError, Problem, Profile,
     file::{self, Position},
-    keys,
+    keys, paths,
     report::Report,
     section::{Place, Section, io_reason},
     source,
 };
 
 /// A longer file is no configuration: a wrong path, or a device that never ends.
-const MAX_FILE_BYTES: u64 = 4 << 20;
+pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
 
 /// A valid configuration and what is doubtful about it.
 #[derive(Debug)]
@@ -30,14 +31,46 @@ pub struct Loaded<C = Config> {
 }
 
 impl Config {
-    /// Reads and checks a configuration file, and the files and environment variables it names.
-    /// `profiles` are the kinds of systems that it may have sources of.
+    /// Reads and checks a configuration file, or all of a folder, and the files and environment
+    /// variables they name. `profiles` are the kinds of systems that there may be sources of.
     ///
     /// # Errors
-    /// All problems of the file at once.
+    /// All problems at once.
     pub fn load(path: &Path, profiles: &[&'static Profile]) -> Result<Loaded, LoadError> {
-        let (text, metadata) = read_text(path, "--config.file")?;
-        read(&text, path, Some(mode_of(&metadata)), &|name| std::env::var_os(name), profiles)
+        Self::load_all(std::slice::from_ref(&path), profiles)
+    }
+
+    /// As [`Config::load`], of several files and folders together. The `defaults` of a file hold
+    /// within it.
+    ///
+    /// # Errors
+    /// All problems of all files at once.
+    pub fn load_all(
+        paths: &[impl AsRef<Path>],
+        profiles: &[&'static Profile],
+    ) -> Result<Loaded, LoadError> {
+        let (files, mut problems) = paths::files(paths);
+        let mut all = Loaded { config: Self::default(), warnings: Vec::new(), unready: Vec::new() };
+        let mut known = Known::default();
+        for path in &files {
+            let loaded = read_text(path, "--config.file").and_then(|(text, metadata)| {
+                let env = |name: &str| std::env::var_os(name);
+                read(&text, path, Some(mode_of(&metadata)), &env, profiles, &mut known)
+            });
+            match loaded {
+                Ok(loaded) => {
+                    all.config.sources.extend(loaded.config.sources);
+                    all.warnings.extend(loaded.warnings);
+                    all.unready.extend(loaded.unready);
+                }
+                Err(error) => problems.extend(error.problems),
+            }
+        }
+        if problems.is_empty() {
+            return Ok(all);
+        }
+        problems.extend(all.unready);
+        Err(LoadError { problems })
     }
 
     /// As [`Config::load`], from text. `file` is its name in messages; its directory is where
@@ -63,7 +96,7 @@ impl Config {
         profiles: &[&'static Profile],
         env: impl Fn(&str) -> Option<OsString>,
     ) -> Result<Loaded, LoadError> {
-        read(text, file, None, &env, profiles)
+        read(text, file, None, &env, profiles, &mut Known::default())
     }
 }
 
@@ -107,6 +140,7 @@ fn read(
     mode: Option<u32>,
     env: &dyn Fn(&str) -> Option<OsString>,
     profiles: &[&'static Profile],
+    known: &mut Known,
 ) -> Result<Loaded, LoadError> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let tree = file::parse(text, &|key| keys::is_structure(profiles, key));
@@ -116,7 +150,7 @@ fn read(
         report.yaml(problem);
     }
     let config = match &tree.root {
-        Some(root) => top(&report, &Place { node: root, path: String::new() }),
+        Some(root) => top(&report, &Place { node: root, path: String::new() }, known),
         None => {
             if valid {
                 let start = Position { line: 1, column: 1 };
@@ -132,7 +166,16 @@ fn read(
     report.finish(config)
 }
 
-fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
+/// What must not come twice, over all files.
+#[derive(Default)]
+struct Known {
+    /// The file and the line that each name of a source is given in.
+    names: HashMap<String, (String, usize)>,
+    /// The first source that logs in with an account.
+    accounts: HashMap<(&'static str, Url, String), String>,
+}
+
+fn top(report: &Report<'_>, root: &Place<'_>, known: &mut Known) -> Config {
     let Some(top) = Section::open(report, root) else { return Config::default() };
     top.check_keys(keys::TOP, |name| {
         let common = keys::COMMON.iter().any(|key| key.name == name);
@@ -149,17 +192,19 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
         report.error(top.position(), keys::SOURCES.name, message, remedy);
     }
     let mut sources = Vec::new();
-    let mut names: HashMap<String, usize> = HashMap::new();
-    let mut accounts: HashMap<_, String> = HashMap::new();
     for place in top.items(&keys::SOURCES) {
         let Some(section) = Section::open(report, &place) else { continue };
         let section = section.or(defaults.as_ref());
         let Some((name, source)) = source::read(&section) else { continue };
-        match names.get(&name) {
-            Some(line) => {
+        match known.names.get(&name) {
+            Some((file, line)) => {
                 let at =
                     section.own(keys::NAME.name).map_or(section.position(), |p| p.node.position);
-                let message = format!("duplicate name; the source in line {line} has it too");
+                let place = match file == report.file() {
+                    true => format!("line {line}"),
+                    false => format!("{file}:{line}"),
+                };
+                let message = format!("duplicate name; the source in {place} has it too");
                 report.error(
                     at,
                     &section.path_of(keys::NAME.name),
@@ -168,7 +213,8 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
                 );
             }
             None => {
-                names.insert(name, section.position().line);
+                let place = (report.file().to_owned(), section.position().line);
+                known.names.insert(name, place);
             }
         }
         if let Some(source) = &source {
@@ -177,10 +223,10 @@ fn top(report: &Report<'_>, root: &Place<'_>) -> Config {
                 source.base_url.clone(),
                 source.settings.account().to_owned(),
             );
-            match accounts.get(&account) {
+            match known.accounts.get(&account) {
                 Some(first) => warn_of_shared_account(&section, &source.name, first),
                 None => {
-                    accounts.insert(account, source.name.clone());
+                    known.accounts.insert(account, source.name.clone());
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! The configuration: `exporter.yaml` to [`Config`], once. No other module parses or validates it.
 //!
 //! ```text
+//! paths    which files there are, and whether they have changed
 //! file     bytes -> YAML tree with the place of every node
 //! keys     every key: name, kind, default, meaning; drives the reader and the schema
 //! profile  what a kind of system has of its own; a list of them is given to the reader
@@ -17,6 +18,7 @@ mod kept;
 pub mod keys;
 pub(crate) mod load;
 mod login;
+mod paths;
 mod profile;
 pub(crate) mod report;
 mod schema;
@@ -29,6 +31,7 @@ pub use error::{LoadError, Problem};
 pub use file::Position;
 pub use kept::{Kept, KeptValue};
 pub use load::Loaded;
+pub use paths::fingerprint;
 pub use profile::{Advice, OwnSettings, Profile, Reading, Settings, Transport};
 pub use schema::{reference, schema};
 pub use section::Section;

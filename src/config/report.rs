@@ -71,6 +71,11 @@ impl<'a> Report<'a> {
         }
     }
 
+    /// The file, as messages name it.
+    pub(super) fn file(&self) -> &str {
+        &self.file
+    }
+
     pub(crate) fn yaml(&self, problem: YamlProblem) {
         self.error(problem.position, &problem.path, &problem.message, problem.remedy.as_deref());
     }

@@ -185,6 +185,8 @@ families! {
         "1 if the web configuration and its certificates could be used when last read, else 0; absent without one.";
     HTTP_REQUESTS: Counter "conferencing_exporter_http_requests_total" ["handler", "code"] exporter
         "Requests answered by the exporter, by handler and HTTP status.";
+    LOG_LINES_DROPPED: Counter "conferencing_exporter_log_lines_dropped_total" [] exporter
+        "Log lines that were not written because nobody read standard error.";
 
     PROCESS_CPU_SECONDS: Counter "process_cpu_seconds_total" [] exporter
         "Total user and system CPU time spent in seconds.";

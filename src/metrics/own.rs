@@ -124,6 +124,11 @@ pub fn unix_seconds(time: SystemTime) -> f64 {
 pub struct Counter(AtomicU64);
 
 impl Counter {
+    /// A counter at 0.
+    pub const fn new() -> Self {
+        Self(AtomicU64::new(0))
+    }
+
     /// Counts one more.
     pub fn inc(&self) {
         self.0.fetch_add(1, Ordering::Relaxed);

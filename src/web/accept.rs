@@ -17,15 +17,19 @@ use hyper::{
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt},
-    net::{TcpListener, TcpStream},
     sync::{OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep, sleep_until, timeout},
 };
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use tokio_util::{io::InspectReader, sync::CancellationToken, task::TaskTracker};
+use tokio_util::{either::Either, io::InspectReader, sync::CancellationToken, task::TaskTracker};
 use tracing::{debug, error};
 
-use super::{Site, respond::Answer, routes};
+use super::{
+    Site,
+    listen::{Listener, Stream},
+    respond::Answer,
+    routes,
+};
 
 /// Connections open at once.
 const MOST_CONNECTIONS: usize = 1024;
@@ -84,7 +88,7 @@ impl Server {
     }
 
     /// Accepts connections of `listener` from now on.
-    pub fn serve(&self, listener: TcpListener) {
+    pub fn serve(&self, listener: Listener) {
         self.tasks.spawn(accept(listener, Arc::clone(&self.shared)));
     }
 
@@ -102,7 +106,7 @@ impl Server {
     }
 }
 
-async fn accept(listener: TcpListener, shared: Arc<Shared>) {
+async fn accept(listener: Listener, shared: Arc<Shared>) {
     let mut pause = FIRST_PAUSE;
     loop {
         let permit = tokio::select! {
@@ -115,7 +119,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 pause = FIRST_PAUSE;
                 shared.tasks.spawn(connection(stream, permit, Arc::clone(&shared)));
             }
@@ -146,8 +150,10 @@ fn is_about_one_connection(error: &io::Error) -> bool {
         .contains(&error.kind())
 }
 
-async fn connection(stream: TcpStream, _permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
-    let _ = stream.set_nodelay(true);
+async fn connection(stream: Stream, _permit: OwnedSemaphorePermit, shared: Arc<Shared>) {
+    if let Either::Left(stream) = &stream {
+        let _ = stream.set_nodelay(true);
+    }
     let served = serve(stream, &shared);
     tokio::select! {
         () = shared.abort.cancelled() => {}
@@ -155,7 +161,7 @@ async fn connection(stream: TcpStream, _permit: OwnedSemaphorePermit, shared: Ar
     }
 }
 
-async fn serve(stream: TcpStream, shared: &Shared) {
+async fn serve(stream: Stream, shared: &Shared) {
     let Some(acceptor) = shared.site.security.in_force().tls.clone() else {
         return http1(stream, shared, false).await;
     };
@@ -175,13 +181,13 @@ async fn serve(stream: TcpStream, shared: &Shared) {
     }
 }
 
-async fn shake_hands(
-    mut stream: TcpStream,
-    acceptor: &TlsAcceptor,
-) -> io::Result<TlsStream<TcpStream>> {
+async fn shake_hands(mut stream: Stream, acceptor: &TlsAcceptor) -> io::Result<TlsStream<Stream>> {
     const HANDSHAKE: u8 = 22;
     let mut first = [0];
-    if stream.peek(&mut first).await? == 1 && first[0] != HANDSHAKE {
+    if let Either::Left(socket) = &stream
+        && socket.peek(&mut first).await? == 1
+        && first[0] != HANDSHAKE
+    {
         // The answer of Go's servers: without it, the cause would be hard to find.
         let answer = "HTTP/1.0 400 Bad Request\r\nContent-Type: text/plain\r\n\r\n\
                       Client sent an HTTP request to an HTTPS server.\n";

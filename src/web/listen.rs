@@ -1,13 +1,20 @@
 //! From the addresses of the command line, or from systemd, to listening sockets.
 
 use std::{
-    io,
+    fmt, fs, io,
     net::{Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs},
+    os::unix::{
+        fs::{FileTypeExt, MetadataExt},
+        net::UnixStream as StdUnixStream,
+    },
+    path::{Path, PathBuf},
 };
 
 use listenfd::ListenFd;
 use socket2::{Domain, Protocol, Socket, Type};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio_util::either::Either;
+use tracing::warn;
 
 use crate::cli::ListenAddress;
 
@@ -40,11 +47,72 @@ pub enum ListenError {
     },
 }
 
+/// A connection.
+pub(super) type Stream = Either<TcpStream, UnixStream>;
+
+/// A socket that is listened on.
+pub struct Listener {
+    socket: Either<TcpListener, UnixListener>,
+    address: ListenAddress,
+    /// The file of a Unix socket that was made here.
+    _file: Option<SocketFile>,
+}
+
+impl Listener {
+    fn tcp(socket: TcpListener) -> io::Result<Self> {
+        let address = ListenAddress::Address(socket.local_addr()?);
+        Ok(Self { socket: Either::Left(socket), address, _file: None })
+    }
+
+    fn unix(socket: UnixListener, file: Option<SocketFile>) -> io::Result<Self> {
+        let path = socket.local_addr()?.as_pathname().map(Path::to_owned).unwrap_or_default();
+        Ok(Self { socket: Either::Right(socket), address: ListenAddress::Unix(path), _file: file })
+    }
+
+    /// The address, with the port that the system chose.
+    pub const fn address(&self) -> &ListenAddress {
+        &self.address
+    }
+
+    /// The next connection.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub(super) async fn accept(&self) -> io::Result<Stream> {
+        match &self.socket {
+            Either::Left(socket) => Ok(Either::Left(socket.accept().await?.0)),
+            Either::Right(socket) => Ok(Either::Right(socket.accept().await?.0)),
+        }
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Listener").field(&self.address).finish()
+    }
+}
+
+/// The file of a Unix socket. It is removed when the socket is not listened on any more.
+struct SocketFile {
+    path: PathBuf,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        // Another exporter may have put its own in this place.
+        let is_ours = fs::metadata(&self.path).is_ok_and(|file| file.ino() == self.inode);
+        if is_ours && let Err(error) = fs::remove_file(&self.path) {
+            warn!(path = %self.path.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
 /// Listens on all of `addresses`.
 ///
 /// # Errors
 /// An address that cannot be listened on.
-pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError> {
+pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<Listener>, ListenError> {
     let mut listeners = Vec::with_capacity(addresses.len());
     for address in addresses {
         let failed = |error| ListenError::Address { address: address.to_string(), error };
@@ -56,30 +124,41 @@ pub fn bind(addresses: &[ListenAddress]) -> Result<Vec<TcpListener>, ListenError
 /// The sockets systemd passed.
 ///
 /// # Errors
-/// None were passed, or one is no TCP socket.
-pub fn from_systemd() -> Result<Vec<TcpListener>, ListenError> {
+/// None were passed, or one is neither a TCP nor a Unix socket.
+pub fn from_systemd() -> Result<Vec<Listener>, ListenError> {
     let mut passed = ListenFd::from_env();
     let mut listeners = Vec::with_capacity(passed.len());
     for index in 0..passed.len() {
-        let unusable = |error| ListenError::Socket { index, error };
-        if let Some(listener) = passed.take_tcp_listener(index).map_err(unusable)? {
-            listener.set_nonblocking(true).map_err(unusable)?;
-            listeners.push(TcpListener::from_std(listener).map_err(unusable)?);
-        }
+        let listener = take(&mut passed, index);
+        listeners.extend(listener.map_err(|error| ListenError::Socket { index, error })?);
     }
     if listeners.is_empty() { Err(ListenError::NoSocket) } else { Ok(listeners) }
 }
 
-fn bind_one(address: &ListenAddress) -> io::Result<Vec<TcpListener>> {
+fn take(passed: &mut ListenFd, index: usize) -> io::Result<Option<Listener>> {
+    // It puts back what is of another kind.
+    if let Ok(socket) = passed.take_tcp_listener(index) {
+        let Some(socket) = socket else { return Ok(None) };
+        socket.set_nonblocking(true)?;
+        return Listener::tcp(TcpListener::from_std(socket)?).map(Some);
+    }
+    let Some(socket) = passed.take_unix_listener(index)? else { return Ok(None) };
+    socket.set_nonblocking(true)?;
+    // Its file is systemd's.
+    Listener::unix(UnixListener::from_std(socket)?, None).map(Some)
+}
+
+fn bind_one(address: &ListenAddress) -> io::Result<Vec<Listener>> {
     match address {
-        ListenAddress::Everywhere(port) => everywhere(*port).map(|listener| vec![listener]),
-        ListenAddress::Address(address) => listener(*address, true).map(|listener| vec![listener]),
+        ListenAddress::Everywhere(port) => Ok(vec![Listener::tcp(everywhere(*port)?)?]),
+        ListenAddress::Address(address) => Ok(vec![Listener::tcp(listener(*address, true)?)?]),
+        ListenAddress::Unix(path) => Ok(vec![unix(path)?]),
         ListenAddress::Name(name, port) => {
             let mut listeners = Vec::new();
             let mut absent = None;
             for address in (name.as_str(), *port).to_socket_addrs()? {
                 match listener(address, true) {
-                    Ok(listener) => listeners.push(listener),
+                    Ok(listener) => listeners.push(Listener::tcp(listener)?),
                     // `localhost` has an IPv6 address even where the machine has not.
                     Err(error) if is_absent(&error) => absent = Some(error),
                     Err(error) => return Err(error),
@@ -92,6 +171,27 @@ fn bind_one(address: &ListenAddress) -> io::Result<Vec<TcpListener>> {
             }
         }
     }
+}
+
+/// A Unix socket at `path`, in place of one that nobody listens on any more.
+fn unix(path: &Path) -> io::Result<Listener> {
+    match fs::symlink_metadata(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        Err(error) => return Err(error),
+        Ok(file) if !file.file_type().is_socket() => {
+            return Err(io::Error::other("there is a file of that name, and it is no socket"));
+        }
+        Ok(_) => match StdUnixStream::connect(path) {
+            Ok(_) => return Err(io::ErrorKind::AddrInUse.into()),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                fs::remove_file(path)?;
+            }
+            Err(error) => return Err(error),
+        },
+    }
+    let socket = UnixListener::bind(path)?;
+    let file = SocketFile { path: path.to_owned(), inode: fs::metadata(path)?.ino() };
+    Listener::unix(socket, Some(file))
 }
 
 /// One socket for IPv4 and IPv6, whatever the system's default; IPv4 alone where there is no IPv6.

@@ -6,15 +6,16 @@ use tokio::time::Instant;
 
 use crate::{
     collect::{Report, Row, Source},
+    logging,
     metrics::{
         API_ERRORS, API_REQUESTS, CAPACITY_CONFERENCES, CAPACITY_PARTICIPANTS, CERTIFICATE_EXPIRY,
         CONFERENCE_PARTICIPANTS, CONFERENCE_PARTICIPANTS_MUTED, CONFERENCE_SERIES_DROPPED,
-        CONFERENCE_START_TIMESTAMP, DATA_TIMESTAMP, Family, LOGIN_BLOCKED, LOGIN_FAILURES, LOGINS,
-        SCRAPE_DURATION, SCRAPE_TIMEOUT, SNAPSHOT_HITS, SNAPSHOT_REQUESTS, SOURCE_CAPABILITY,
-        SOURCE_FAILURE, SOURCE_MIN_INTERVAL, TOKEN_EXPIRY, UP, measured,
+        CONFERENCE_START_TIMESTAMP, DATA_TIMESTAMP, Family, LOG_LINES_DROPPED, LOGIN_BLOCKED,
+        LOGIN_FAILURES, LOGINS, SCRAPE_DURATION, SCRAPE_TIMEOUT, SNAPSHOT_HITS, SNAPSHOT_REQUESTS,
+        SOURCE_CAPABILITY, SOURCE_FAILURE, SOURCE_MIN_INTERVAL, TOKEN_EXPIRY, UP, measured,
         own::{Own, unix_seconds},
         process,
-        text::{Value, Writer},
+        text::{Labels, Value, Writer},
     },
     model::Measure,
     session::LoginState,
@@ -125,6 +126,7 @@ pub fn write_own(writer: &mut Writer, own: &Own, sources: &[Arc<Source>]) {
         }
     }
     writer.registry(own.registry());
+    writer.sample(LOG_LINES_DROPPED, &Labels::default(), None, logging::dropped_lines());
     process::write(writer);
 }
 

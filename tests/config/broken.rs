@@ -90,7 +90,10 @@ fn a_file_that_cannot_be_read_is_one_problem() {
         shown("no/such.yaml"),
         "no/such.yaml: the configuration cannot be read: there is no such file; name it with `--config.file`"
     );
-    assert_eq!(shown("tests"), "tests: the configuration cannot be read: it is a directory");
+    assert_eq!(
+        shown("tests"),
+        "tests: no file of this folder is called `*.yaml`; write `sources: []` into one if there are none yet"
+    );
     // Endless, and no YAML.
     assert_eq!(shown("/dev/zero"), "/dev/zero: longer than 4 MiB: not a configuration");
 }

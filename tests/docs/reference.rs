@@ -152,7 +152,9 @@ fn options() -> String {
     let options = command.get_arguments().filter_map(|argument| {
         let long = argument.get_long()?;
         let variable = argument.get_env()?.to_str().unwrap();
-        let takes_value = argument.get_action().takes_values();
+        // A flag takes one only to be taken back.
+        let is_flag = argument.get_num_args().is_some_and(|number| number.min_values() == 0);
+        let takes_value = argument.get_action().takes_values() && !is_flag;
         let value = argument.get_value_names().filter(|_| takes_value).map(|names| names.join(" "));
         let value = value.map(|value| format!(" {value}")).unwrap_or_default();
         let default = argument.get_default_values().first().map(|value| value.to_str().unwrap());

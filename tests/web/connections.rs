@@ -6,7 +6,7 @@ use std::{fs, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use clap::Parser;
 use conferencing_exporter::{
-    cli::Cli,
+    cli::{Cli, ListenAddress},
     collect::Engine,
     limits,
     metrics::own::Own,
@@ -36,7 +36,7 @@ fn server_with(web_config: Option<&Path>) -> (Server, SocketAddr) {
     let site = Site::new(&options, engine, own, security, mpsc::channel(1).0, LastLoad::default());
     let server = Server::new(site);
     let listener = listen::bind(&options.listen_addresses).expect("socket").remove(0);
-    let address = listener.local_addr().expect("address");
+    let ListenAddress::Address(address) = *listener.address() else { panic!("{listener:?}") };
     server.serve(listener);
     (server, address)
 }

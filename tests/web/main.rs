@@ -8,6 +8,9 @@ mod wait;
 
 mod connections;
 mod debug;
+mod environment;
 mod lifecycle;
+mod logs;
 mod routes;
 mod tls;
+mod unix;

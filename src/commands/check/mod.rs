@@ -30,7 +30,7 @@ pub fn run(options: &Options, check: &Check) -> Exit {
 
 /// Does with the configuration what `serve` does with it before the first request.
 fn offline(options: &Options, config: Config, names: &[String]) -> Exit {
-    let path = options.config_file.display();
+    let path = options.config_names();
     let sources = config.sources.len();
     let is_known = |name: &&String| config.sources.iter().any(|source| source.name == **name);
     if let Some(unknown) = names.iter().find(|name| !is_known(name)) {
@@ -48,7 +48,7 @@ fn offline(options: &Options, config: Config, names: &[String]) -> Exit {
 fn validated(options: &Options) -> Result<Config, Exit> {
     let unusable = |problem: &dyn std::fmt::Display| fail(&problem.to_string(), Exit::Unusable);
     let Loaded { config, warnings, unready } =
-        Config::load(&options.config_file, systems::catalogue().profiles())
+        Config::load_all(&options.config_files, systems::catalogue().profiles())
             .map_err(|problems| unusable(&problems))?;
     if let Some(file) = &options.web_config_file.0 {
         web::check_config(file).map_err(|problems| unusable(&problems))?;
