@@ -23,10 +23,23 @@ pub struct Fields {
     /// The calls; none: all of the system.
     pub of: &'static [CallName],
     /// Fields whose values are kept, because they are counted or say how the answer is to be read: states,
-    /// flags, error codes, totals. `field=value` keeps that one value of a field.
+    /// flags, error codes, totals. `field=value` keeps that one value of a field, and `field=value*` the
+    /// beginning of those that begin so.
     pub kept: &'static [&'static str],
     /// Points in time, which become their distance from the time of the recording.
     pub times: &'static [&'static str],
+}
+
+/// Longest text that is kept of a field of which no single values are named, and the characters besides letters
+/// and digits that it may have: no state, no error code and no total needs more.
+const LONGEST_WORD: usize = 64;
+const WORD_MARKS: &str = "._-/,' \u{a0}\u{2019}\u{202f}";
+
+/// Whether it may be a state, an error code or a number: whoever writes more into such a field writes
+/// something else.
+fn is_word(text: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || WORD_MARKS.contains(c);
+    text.len() <= LONGEST_WORD && text.chars().all(allowed)
 }
 
 impl Shown {
@@ -38,13 +51,28 @@ impl Shown {
         self.keys.contains(&key)
     }
 
-    /// Whether the value of a field in the answer to `call` may be shown.
-    pub(super) fn keeps(&self, call: CallName, path: &str, value: &str) -> bool {
-        self.of(call).any(|fields| {
-            fields.kept.iter().any(|kept| match kept.split_once('=') {
-                Some((field, only)) => field == path && only == value,
-                None => *kept == path,
-            })
+    /// What may be shown of the text `value` of a field in the answer to `call`.
+    pub(super) fn kept<'v>(&self, call: CallName, path: &str, value: &'v str) -> Option<&'v str> {
+        self.of(call).flat_map(|fields| fields.kept).find_map(|kept| {
+            let (field, only) = kept.split_once('=').map_or((*kept, None), |(f, v)| (f, Some(v)));
+            if field != path {
+                return None;
+            }
+            let length = match only {
+                None if is_word(value) => value.len(),
+                Some(only) => {
+                    let (start, is_whole) =
+                        only.strip_suffix('*').map_or((only, true), |start| (start, false));
+                    let shown = value.get(..start.len())?;
+                    let fits = !is_whole || value.len() == start.len();
+                    if !fits || !shown.eq_ignore_ascii_case(start) {
+                        return None;
+                    }
+                    start.len()
+                }
+                None => return None,
+            };
+            value.get(..length)
         })
     }
 

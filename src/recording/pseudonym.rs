@@ -13,10 +13,8 @@ use serde_json::Number;
 use super::{Shown, node::Node};
 use crate::model::CallName;
 
-/// Longest text that is kept, and the characters besides letters and digits that it may have: no
-/// state and no error code needs more.
-const LONGEST_WORD: usize = 64;
-const WORD_MARKS: &str = "._-/ ";
+/// How much of a text that is no placeholder is quoted.
+const QUOTED: usize = 64;
 
 /// Numbers beyond this are refused by every count.
 const LARGEST_COUNT: u64 = 1 << 53;
@@ -96,7 +94,7 @@ impl Pseudonyms {
                 Node::Map(entries.collect())
             }
             Node::Number(number) => {
-                if shown.keeps(call, path, &number.to_string()) {
+                if shown.kept(call, path, &number.to_string()).is_some() {
                     return Node::Number(number);
                 }
                 let time = number.as_i64().filter(|_| shown.is_time(call, path));
@@ -119,8 +117,8 @@ impl Pseudonyms {
                 }
                 let (before, after) = text.split_once(value).unwrap_or_default();
                 let (before, after) = (blank(before), blank(after));
-                if is_word(value) && shown.keeps(call, path, value) {
-                    return Node::Text(format!("{before}{value}{after}"));
+                if let Some(kept) = shown.kept(call, path, value) {
+                    return Node::Text(format!("{before}{kept}{after}"));
                 }
                 let time = if shown.is_time(call, path) { self.written_time(value) } else { None };
                 let placeholder = match time {
@@ -198,12 +196,6 @@ impl Pseudonyms {
     }
 }
 
-/// Whether it may be a state or an error code: whoever writes more into such a field writes something else.
-fn is_word(text: &str) -> bool {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || WORD_MARKS.contains(c);
-    text.len() <= LONGEST_WORD && text.chars().all(allowed)
-}
-
 /// Blanks around a value are trimmed by the exporter; which ones they are does not matter.
 fn blank(blanks: &str) -> &'static str {
     if blanks.is_empty() { "" } else { " " }
@@ -220,25 +212,26 @@ enum Shape {
     Fraction,
     /// A whole number with a decimal point.
     Pointed,
+    /// The same, below zero.
+    NegativePointed,
 }
 
 impl Shape {
     const fn of_integer(magnitude: u64, is_negative: bool) -> Self {
         match (magnitude, is_negative) {
-            (LARGEST_COUNT.., _) => Self::Long,
-            (_, true) => Self::Negative,
-            (_, false) => Self::Plain,
+            (0..=LARGEST_COUNT, true) => Self::Negative,
+            (0..=LARGEST_COUNT, false) => Self::Plain,
+            (_, _) => Self::Long,
         }
     }
 
     /// The shape, and how the number is written as far as it is a whole one.
     fn of_float(value: f64) -> (String, Self) {
-        let is_count = value.fract() == 0.0 && value.abs() < LARGEST_COUNT as f64;
-        if is_count && value >= 0.0 {
-            ((value as u64).to_string(), Self::Pointed)
-        } else {
-            (value.to_string(), Self::Fraction)
+        if value.fract() != 0.0 || value.abs() > LARGEST_COUNT as f64 {
+            return (value.to_string(), Self::Fraction);
         }
+        let shape = if value < 0.0 { Self::NegativePointed } else { Self::Pointed };
+        ((value as i64).to_string(), shape)
     }
 }
 
@@ -276,6 +269,7 @@ impl fmt::Display for Placeholder {
                     Shape::Long => "long ",
                     Shape::Fraction => "fractional ",
                     Shape::Pointed => "pointed ",
+                    Shape::NegativePointed => "negative pointed ",
                 };
                 let kind = if *spelling == Spelling::Number { "number" } else { "digits" };
                 write!(f, "<{shape}{kind} {number}>")
@@ -302,7 +296,7 @@ impl FromStr for Placeholder {
     type Err = NoPlaceholder;
 
     fn from_str(text: &str) -> Result<Self, NoPlaceholder> {
-        let wrong = || NoPlaceholder(text.chars().take(LONGEST_WORD).collect());
+        let wrong = || NoPlaceholder(text.chars().take(QUOTED).collect());
         let words = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
         let words: Vec<&str> = words.ok_or_else(wrong)?.split(' ').collect();
         let number = |word: &str| match word.parse::<u32>() {
@@ -346,6 +340,7 @@ impl FromStr for Placeholder {
             ["time", "in", "digits", offset, unit] => time(offset, unit, Spelling::Text),
             ["date", offset, unit] => time(offset, unit, Spelling::Date),
             [kind, word] => digits(kind, Shape::Plain, word),
+            ["negative", "pointed", kind, word] => digits(kind, Shape::NegativePointed, word),
             [shape, kind, word] => digits(kind, shape_of(shape)?, word),
             _ => Err(wrong()),
         }
@@ -367,6 +362,7 @@ impl Placeholder {
                 Shape::Long => (Number::from(FIRST_LONG + number), spelling),
                 Shape::Fraction => return float(number as f64 + 0.5),
                 Shape::Pointed => return float((FIRST_NUMBER + number) as f64),
+                Shape::NegativePointed => return float(-((FIRST_NUMBER + number) as f64)),
             },
             Self::Time { offset, unit, spelling } => {
                 let now = match unit {
@@ -413,11 +409,7 @@ pub(super) fn expanded(node: &Node, now: Timestamp) -> Result<Node, NoPlaceholde
         Node::Text(text) => {
             let value = text.trim();
             if !value.starts_with('<') {
-                return if is_word(value) {
-                    Ok(node.clone())
-                } else {
-                    Err(NoPlaceholder(value.chars().take(LONGEST_WORD).collect()))
-                };
+                return Ok(node.clone());
             }
             let expansion = value.parse::<Placeholder>()?.value(now);
             if let Node::Text(expansion) = &expansion {
@@ -433,4 +425,206 @@ pub(super) fn id(recorded: &str) -> Result<String, NoPlaceholder> {
     // Ids are no times: any time will do.
     let expansion = recorded.parse::<Placeholder>()?.value(Timestamp::UNIX_EPOCH);
     if let Node::Text(id) = expansion { Ok(id) } else { Err(NoPlaceholder(recorded.to_owned())) }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+    use crate::{
+        net::lenient::{Count, Flag, IsSet, List, Name, Text},
+        recording::Fields,
+    };
+
+    const CALL: CallName = CallName("call");
+    const SHOWN: Shown = Shown {
+        keys: &["kept", "one", "start", "time", "private", "list"],
+        fields: &[Fields {
+            of: &[CALL],
+            kept: &["kept", "list.kept", "one=0", "start=Invalid command*"],
+            times: &["time"],
+        }],
+        ..Shown::NOTHING
+    };
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(seconds).unwrap()
+    }
+
+    fn node(value: &Value) -> Node {
+        serde_json::from_value(value.clone()).unwrap()
+    }
+
+    fn value(node: &Node) -> Value {
+        serde_json::to_value(node).unwrap()
+    }
+
+    /// What becomes of an answer in a recording made at 2,000,000,000 seconds.
+    fn recorded(answer: &Value) -> Value {
+        let mut pseudonyms = Pseudonyms::new(at(2_000_000_000));
+        value(&pseudonyms.answer(CALL, node(answer), &SHOWN))
+    }
+
+    #[test]
+    fn only_what_is_named_is_kept() {
+        let answer = json!({
+            "kept": "Up",
+            "private": "Up",
+            "list": [{ "kept": 7, "private": 7 }, [{ "kept": "yes" }]],
+            "other": { "kept": "Up" },
+            "one": "0",
+            "start": "invalid command: 6400 by Zhang San",
+        });
+        let expected = json!({
+            "kept": "Up",
+            "private": "<text 1>",
+            "list": [{ "kept": 7, "private": "<number 2>" }, [{ "kept": "yes" }]],
+            "<text 4>": { "kept": "<text 1>" },
+            "one": "0",
+            "start": "invalid command",
+        });
+        // Keys come in the order of the answer, which is that of the alphabet here.
+        let found = recorded(&answer).to_string();
+        let numbers = |text: &str| text.chars().filter(|c| !c.is_ascii_digit()).collect::<String>();
+        assert_eq!(numbers(&found), numbers(&expected.to_string()), "{found}");
+        for (value, kept) in
+            [(json!("1"), false), (json!("00"), false), (json!(0), true), (json!("0"), true)]
+        {
+            let found = recorded(&json!({ "one": value }));
+            assert_eq!(found["one"] == value, kept, "{found}");
+        }
+        for long in ["a".repeat(65), "a@b".to_owned(), "\u{5f20}\u{4e09}".to_owned()] {
+            let found = recorded(&json!({ "kept": long }));
+            assert_eq!(found["kept"], "<text 1>", "{long}");
+        }
+    }
+
+    #[test]
+    fn times_become_offsets_and_come_back_as_if_they_were_now() {
+        let now = at(2_100_000_000);
+        for (time, recorded_as, replayed) in [
+            (json!(1_999_998_200), "<time -1800 s>", json!(2_099_998_200)),
+            (json!(2_000_000_060_123_i64), "<time +60123 ms>", json!(2_100_000_060_123_i64)),
+            (json!("1999999999"), "<time in digits -1 s>", json!("2099999999")),
+            (json!("2033-05-18 03:00"), "<date -2000 s>", json!("2036-07-18 12:46")),
+            // What cannot be a point in time near the recording is none.
+            (json!(0), "<number 1>", json!(100_001)),
+            (json!("13800138000"), "<digits 1>", json!("100001")),
+            (json!("2033-05-18"), "<text 1>", json!("text-1")),
+            (json!(1_999_998_200.5), "<fractional number 1>", json!(1.5)),
+        ] {
+            let found = recorded(&json!({ "time": time }));
+            assert_eq!(found["time"], recorded_as, "{time}");
+            let again = expanded(&node(&found), now).unwrap();
+            assert_eq!(value(&again)["time"], replayed, "{time}");
+        }
+    }
+
+    /// Whether both are read alike by everything that reads fields.
+    fn assert_read_alike(original: &Value, replayed: &Value) {
+        let (one, other) = (original.to_string(), replayed.to_string());
+        macro_rules! alike {
+            ($($kind:ty),*) => {$(
+                let read = |json: &str| serde_json::from_str::<$kind>(json).is_ok();
+                assert_eq!(read(&one), read(&other), "{}: {one} {other}", stringify!($kind));
+            )*};
+        }
+        alike!(Count, crate::net::lenient::Number, Text<'_>, Name<'_>, IsSet, List<Text<'_>>);
+        let is_set = |json: &str| serde_json::from_str::<IsSet>(json).ok();
+        assert_eq!(is_set(&one), is_set(&other), "{one} {other}");
+        let is_missing =
+            |json: &str| serde_json::from_str::<Count>(json).ok().map(|n| n.0.is_none());
+        assert_eq!(is_missing(&one), is_missing(&other), "{one} {other}");
+        let is_empty =
+            |json: &str| serde_json::from_str::<Text<'_>>(json).ok().map(|t| t.is_empty());
+        assert_eq!(is_empty(&one), is_empty(&other), "{one} {other}");
+        // A flag that is not named as one becomes a text, and is refused: all flags are named.
+        if original.is_boolean() || original.is_null() {
+            let flag = |json: &str| serde_json::from_str::<Flag>(json).ok();
+            assert_eq!(flag(&one), flag(&other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn what_is_replaced_is_read_alike() {
+        for original in [
+            json!(7),
+            json!(-7),
+            json!(7.0),
+            json!(-7.0),
+            json!(7.5),
+            json!(1e300),
+            json!(1_u64 << 53),
+            json!((1_u64 << 53) + 1),
+            json!(u64::MAX),
+            json!(i64::MIN),
+            json!("7"),
+            json!(" 7 "),
+            json!("-7"),
+            json!("+7"),
+            json!("9007199254740993"),
+            json!("18446744073709551616"),
+            json!("room"),
+            json!(" room\t"),
+            json!("x\u{fffd}"),
+            json!(" "),
+            json!("\u{2003}"),
+            json!(""),
+            json!(null),
+            json!(true),
+            json!([]),
+            json!(["a", 1, null]),
+            json!({}),
+        ] {
+            let found = recorded(&json!({ "private": original }));
+            let again = expanded(&node(&found), at(2_100_000_000)).unwrap();
+            assert_read_alike(&original, &value(&again)["private"]);
+        }
+    }
+
+    #[test]
+    fn a_placeholder_is_written_and_read() {
+        let mut all = Vec::new();
+        for is_readable in [true, false] {
+            all.push(Placeholder::Text { number: 3, is_readable });
+        }
+        for shape in [
+            Shape::Plain,
+            Shape::Negative,
+            Shape::Long,
+            Shape::Fraction,
+            Shape::Pointed,
+            Shape::NegativePointed,
+        ] {
+            all.push(Placeholder::Number { number: 3, shape, spelling: Spelling::Number });
+        }
+        for shape in [Shape::Plain, Shape::Negative, Shape::Long] {
+            all.push(Placeholder::Number { number: 3, shape, spelling: Spelling::Text });
+        }
+        for spelling in [Spelling::Number, Spelling::Text, Spelling::Date] {
+            for unit in [Unit::Seconds, Unit::Milliseconds] {
+                all.push(Placeholder::Time { offset: -3, unit, spelling });
+            }
+        }
+        for placeholder in all {
+            assert_eq!(placeholder.to_string().parse(), Ok(placeholder));
+        }
+        for wrong in [
+            "text 1",
+            "<text>",
+            "<text 0>",
+            "<text -1>",
+            "<text 99999999999>",
+            "<name 1>",
+            "<time 1>",
+            "<time +1 h>",
+            "<time +99999999999999999999 s>",
+            "<negative text 1>",
+            "<fractional digits 1>",
+            "<negative long number 1>",
+        ] {
+            assert!(wrong.parse::<Placeholder>().is_err(), "{wrong}");
+        }
+    }
 }

@@ -208,3 +208,23 @@ fn ids_of(path: &Path) -> io::Result<Vec<String>> {
     let ids = lines.filter_map(|line| line.split('#').next()).map(str::trim);
     Ok(ids.filter(|id| !id.is_empty()).map(str::to_owned).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_content_type_only_what_is_known_is_kept() {
+        for (header, kept) in [
+            ("application/json", "application/json"),
+            ("Application/JSON; Charset=UTF-8", "application/json; charset=utf-8"),
+            ("text/html;charset=\"gbk\"; v=1", "text/html; charset=gbk"),
+            ("text/html; charset=of-somebody", "text/html; charset=other"),
+            ("text/of-somebody; id=6400", "other"),
+            ("multipart/mixed; boundary=6400", "other"),
+            ("", "other"),
+        ] {
+            assert_eq!(content_type(header), kept, "{header}");
+        }
+    }
+}
