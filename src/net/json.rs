@@ -9,7 +9,7 @@ use super::wiped::Wiped;
 const MAX_DEPTH: usize = 128;
 
 /// What some systems write before UTF-8.
-pub(super) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
+pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Decodes a UTF-8 JSON object of the expected shape; `None` for anything else.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {

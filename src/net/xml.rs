@@ -159,7 +159,7 @@ impl<'a> Xml<'a> {
 }
 
 /// The character that `&name;` or `&#number;` stands for. Without a document type there are five names.
-fn character(reference: &BytesRef<'_>) -> Result<char, Fault> {
+pub(crate) fn character(reference: &BytesRef<'_>) -> Result<char, Fault> {
     match &**reference {
         "lt" => Ok('<'),
         "gt" => Ok('>'),

@@ -128,6 +128,8 @@ pub(super) enum Came {
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Body {
     Json(Node),
+    /// The outermost element.
+    Xml(Node),
     Empty,
     /// Nothing that the exporter decodes. Nothing is kept of it but how it begins, and the
     /// [`phrases`](super::Shown::phrases) in it.
@@ -163,8 +165,9 @@ struct Written {
 #[serde(rename_all = "snake_case")]
 enum Format {
     Json,
+    Xml,
     Empty,
-    /// Text that is no JSON: a page, say.
+    /// Text that is neither JSON nor XML: a page, say.
     Unreadable,
     /// JSON that is cut off, nested too deep or otherwise damaged.
     UnreadableJson,
@@ -192,6 +195,10 @@ impl From<Exchange> for Written {
                         written.body = Some(node);
                         Format::Json
                     }
+                    Body::Xml(node) => {
+                        written.body = Some(node);
+                        Format::Xml
+                    }
                     Body::Empty => Format::Empty,
                     Body::Unreadable { begins_like_json, phrases } => {
                         written.phrases = phrases;
@@ -215,6 +222,7 @@ impl TryFrom<Written> for Exchange {
             (Some(status), Some(format), body, None) => {
                 let body = match (format, body) {
                     (Format::Json, Some(node)) => Body::Json(node),
+                    (Format::Xml, Some(node)) => Body::Xml(node),
                     (Format::Empty, None) => Body::Empty,
                     (Format::Unreadable, None) => {
                         Body::Unreadable { begins_like_json: false, phrases }

@@ -7,6 +7,7 @@
 //! pseudonym  from values to placeholders that keep what the exporter looks at, and back to values
 //! recorder   sees the answers of one source and keeps them, made anonymous
 //! file       the file: format, version, digest, and what can be wrong with it
+//! xml        answers in XML as trees, and back
 //! replay     answers from a file in place of the source it was made of
 //! ```
 //!
@@ -27,6 +28,7 @@ mod node;
 mod pseudonym;
 mod recorder;
 mod replay;
+mod xml;
 
 pub use fields::{Fields, Shown};
 pub use file::{Invalid, Outcome, Recording};

@@ -14,6 +14,7 @@ use super::{
     file::{Body, Came, Exchange, FORMAT, Setting},
     node::Node,
     pseudonym::Pseudonyms,
+    xml,
 };
 use crate::{
     config::{Kept, KeptValue, Source},
@@ -132,7 +133,11 @@ impl Observer for Recorder {
                 content_type: answer.content_type().map(content_type),
                 body: match answer.decode::<Node>() {
                     Ok(node) => Body::Json(state.pseudonyms.answer(call, node, self.shown)),
-                    Err(_) => self.undecoded(answer.bytes()),
+                    // Of a page in place of an answer nothing is kept, even if it is XML.
+                    Err(_) => match xml::read(answer.bytes(), |root| self.shown.has_key(root)) {
+                        Some(node) => Body::Xml(state.pseudonyms.answer(call, node, self.shown)),
+                        None => self.undecoded(answer.bytes()),
+                    },
                 },
             },
         };

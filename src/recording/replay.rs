@@ -14,6 +14,7 @@ use super::{
     Invalid, Outcome, Recording,
     file::{Body, Came, Setting},
     pseudonym::{expanded, id},
+    xml,
 };
 use crate::{
     config::{
@@ -108,6 +109,10 @@ fn answered(status: u16, body: &Body, now: Timestamp) -> Result<Given, Invalid> 
             let damaged = |problem: &dyn std::fmt::Display| Invalid::Damaged(problem.to_string());
             let node = expanded(node, now).map_err(|error| damaged(&error))?;
             serde_json::to_vec(&node).map_err(|error| damaged(&error))?
+        }
+        Body::Xml(node) => {
+            let node = expanded(node, now).map_err(|error| Invalid::Damaged(error.to_string()))?;
+            xml::write(&node).into_bytes()
         }
         Body::Empty => Vec::new(),
         Body::Unreadable { begins_like_json, phrases } => {

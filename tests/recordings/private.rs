@@ -222,6 +222,60 @@ fn whatever_a_system_answers_is_hidden_unless_its_module_names_it() {
     }
 }
 
+/// Appends `value` as XML inside of an element, with `secrets` noted where the spelling is another.
+fn append_xml(value: &Value, shown: &Shown, xml: &mut String, secrets: &mut Vec<String>) {
+    match value {
+        Value::Object(entries) => {
+            for (key, value) in entries {
+                let name = if shown.keys.contains(&key.as_str()) {
+                    key.clone()
+                } else {
+                    let name: String =
+                        key.chars().filter(|c| c.is_alphanumeric()).collect::<String>();
+                    secrets.push(format!("k{name}"));
+                    format!("k{name}")
+                };
+                // A list is an element several times.
+                let several = value.as_array().cloned().unwrap_or_else(|| vec![value.clone()]);
+                for one in several {
+                    let _ = write!(xml, "<{name} canary-attribute=\"canary-value\">");
+                    append_xml(&one, shown, xml, secrets);
+                    let _ = write!(xml, "<!-- canary-comment --></{name}>");
+                }
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|one| append_xml(one, shown, xml, secrets)),
+        Value::String(text) => {
+            xml.push_str(&text.replace('&', "&amp;").replace('<', "&lt;").replace('"', "&#34;"));
+        }
+        Value::Null => {}
+        Value::Bool(_) | Value::Number(_) => xml.push_str(&value.to_string()),
+    }
+}
+
+#[test]
+fn whatever_a_system_answers_in_xml_is_hidden_as_well() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let catalogue = catalogue();
+    let profile = catalogue.profiles().iter().copied().find(|known| known.name == "bigbluebutton");
+    let profile = profile.unwrap();
+    for seed in 0..60 {
+        let shown = catalogue.shown(profile);
+        let seed = Cell::new(seed * 7_919 + 1);
+        let mut builder =
+            Builder { shown, call: profile.calls[0], seed: &seed, secrets: Vec::new() };
+        let answer = builder.object("response", 6);
+        let mut secrets = builder.secrets;
+        secrets.extend(["canary-attribute", "canary-value", "canary-comment"].map(str::to_owned));
+        let mut xml = String::new();
+        append_xml(&json!({ "response": answer }), shown, &mut xml, &mut secrets);
+        let body = xml.clone().into_bytes();
+        let text = runtime.block_on(recorded(profile, profile.calls[0], vec![body]));
+        assert!(text.contains("\"body_is\": \"xml\""), "{xml}\n{text}");
+        assert_hidden(&text, &secrets);
+    }
+}
+
 #[tokio::test]
 async fn what_is_no_answer_is_not_kept() {
     let secret = "canary-of-a-page";

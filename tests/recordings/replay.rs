@@ -37,7 +37,7 @@ fn settings(vendor: Vendor, hosts: &str, ids: &[String]) -> Vec<Vec<String>> {
             lines(&["batch_size: 3", "conference_ids: [unknown-1, unknown-2]"]),
         ],
         Vendor::Janus => vec![lines(&[]), lines(&["plugins: [videoroom]"])],
-        other => panic!("no settings for {other:?}"),
+        _ => vec![lines(&[])],
     }
 }
 

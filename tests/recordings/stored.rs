@@ -38,7 +38,7 @@ fn made(simulator: &Simulator) -> Vec<(String, Vendor, Vec<String>)> {
             }
             Vendor::Dingtalk => add("-batch_size", &["batch_size: 2"]),
             Vendor::Janus => add("-plugins", &["plugins: [audiobridge]"]),
-            other => panic!("no files for {other:?}"),
+            _ => {}
         }
     }
     all

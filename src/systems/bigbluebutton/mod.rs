@@ -7,6 +7,7 @@
 mod answers;
 mod checksum;
 mod codes;
+mod shown;
 
 use super::System;
 use crate::{
@@ -17,6 +18,7 @@ use crate::{
     },
     model::{CallName, MeasureSet, Observation, Reason, Sizes},
     net::{Call, Failure},
+    recording::Shown,
     session::{Authorized, each_call::SecretInEachCall},
 };
 use answers::OF_PEOPLE;
@@ -85,6 +87,8 @@ impl System for BigBlueButton {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;
