@@ -136,6 +136,7 @@ calculating() {
 serving() {
     step checks/demo.sh alone checks/demo.sh
     step checks/web.sh alone checks/web.sh
+    step checks/connections.sh checks/connections.sh
     step checks/sdk.sh alone checks/sdk.sh
 }
 

@@ -100,7 +100,6 @@ struct Way {
     max_response_bytes: usize,
     timeout: Duration,
     in_flight: Semaphore,
-    peer: Mutex<Option<SocketAddr>>,
 }
 
 /// One request to be sent.
@@ -267,7 +266,6 @@ impl Api {
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             timeout: source.timeout,
             in_flight: Semaphore::new(source.max_concurrency),
-            peer: Mutex::new(None),
             client,
         };
         Self {
@@ -367,7 +365,8 @@ impl Api {
 
     /// The local address the source was last reached from: the login of the PBXs carries it.
     pub async fn local_address(&self) -> Option<IpAddr> {
-        let peer = (*self.way.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let host = self.way.client.host();
+        let peer = (*host.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
         let any: SocketAddr = if peer.is_ipv4() {
             (IpAddr::from([0, 0, 0, 0]), 0).into()
         } else {
@@ -513,7 +512,7 @@ impl Api {
         let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, known()))?;
         let connection = response.extensions().get::<HttpInfo>();
         host.answered(lease, connection.map(HttpInfo::local_addr));
-        *way.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
+        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
         let status = response.status();
         if status.is_redirection() {
             return Err(Broken::answered(Reason::Redirect));

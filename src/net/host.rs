@@ -18,7 +18,7 @@ use super::{
     client::ClientError,
     connections::{Connections, LONGEST_LIFE, Lease},
     proxy::{Environment, Proxy, Route},
-    resolver::Resolver,
+    resolver::{Peer, Resolver},
     tls::{self, Shown},
 };
 use crate::config::{ProxyUrl, Source};
@@ -32,6 +32,8 @@ pub(super) struct Host {
     server_name: Option<String>,
     /// The proxy before it.
     pub(super) proxy: Option<Proxy>,
+    /// The address that last answered.
+    pub(super) peer: Peer,
     /// The certificate it showed last.
     pub(super) shown: Arc<Shown>,
     proxy_url: Option<ProxyUrl>,
@@ -51,6 +53,7 @@ impl Host {
             url: source.base_url.clone(),
             server_name: source.tls.server_name.clone(),
             proxy: Proxy::of(source, environment),
+            peer: Peer::default(),
             shown: Arc::default(),
             proxy_url: source.proxy_url.clone(),
             connect_timeout: connect_timeout(source),
@@ -156,6 +159,8 @@ impl Host {
             .tls_backend_preconfigured(self.tls(tls, fingerprint))
             .dns_resolver(Arc::new(Resolver {
                 host: self.server_name.as_ref().map(|_| bare(&self.url).to_owned()),
+                peer: Arc::clone(&self.peer),
+                connect_timeout: self.connect_timeout,
             }));
         match (&self.proxy, &self.proxy_url) {
             (None, _) => builder = builder.no_proxy(),

@@ -5,7 +5,8 @@ use std::{
     collections::HashMap,
     fmt,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
-    sync::{LazyLock, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use futures_util::{
@@ -28,24 +29,55 @@ fn ask_the_system(host: &str) -> Found {
     Some((host, 0).to_socket_addrs().ok()?.collect())
 }
 
+/// How long one of several addresses is tried before the next one. A lost packet is sent again after
+/// one second, and an answer from the other side of the world takes a third of one.
+const ADDRESS_TIME: Duration = Duration::from_millis(1_250);
+
+/// The address that last answered.
+pub(super) type Peer = Arc<Mutex<Option<SocketAddr>>>;
+
 /// The system's resolver, with errors that can be told from failed connections.
 pub(super) struct Resolver {
     /// Resolve this host, whatever name the client asks for.
     pub(super) host: Option<String>,
+    /// The address that last answered: it is tried first.
+    pub(super) peer: Peer,
+    /// How long the client waits for a connection.
+    pub(super) connect_timeout: Duration,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
+        let (peer, connect_timeout) = (Arc::clone(&self.peer), self.connect_timeout);
         Box::pin(async move {
             let addresses = LOOKUPS.look_up(host).await.ok_or(DnsError)?;
             if addresses.is_empty() {
                 return Err(DnsError.into());
             }
-            let addresses: Addrs = Box::new(addresses.into_iter());
+            let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
+            let addresses: Addrs = Box::new(in_turn(addresses, peer, connect_timeout).into_iter());
             Ok(addresses)
         })
     }
+}
+
+/// `addresses` in the order in which they are to be tried, `peer` first.
+///
+/// The client tries one after the other, and divides `connect_timeout` evenly among them. So that one
+/// that swallows packets does not take half of it, each is there several times where time allows.
+fn in_turn(
+    mut addresses: Vec<SocketAddr>,
+    peer: Option<SocketAddr>,
+    connect_timeout: Duration,
+) -> Vec<SocketAddr> {
+    if addresses.len() < 2 {
+        return addresses;
+    }
+    // False comes before true, and equal ones keep their order.
+    addresses.sort_by_key(|address| Some(address.ip()) != peer.map(|peer| peer.ip()));
+    let turns = connect_timeout.div_duration_f64(ADDRESS_TIME * addresses.len() as u32) as usize;
+    addresses.repeat(turns.max(1))
 }
 
 /// A name was not resolved.
@@ -131,7 +163,7 @@ impl Drop for LookupThread {
 
 #[cfg(test)]
 mod tests {
-    use std::{net::Ipv4Addr, pin::pin, sync::Condvar, time::Duration};
+    use std::{net::Ipv4Addr, pin::pin, sync::Condvar};
 
     use futures_util::{future::join_all, poll};
 
@@ -301,5 +333,19 @@ mod tests {
             assert_eq!(found, Ok(Some(vec![address(2)])));
             all_threads_end(&LOOKUPS).await;
         });
+    }
+
+    #[test]
+    fn each_of_several_addresses_has_its_turn_before_long() {
+        const TIME: Duration = Duration::from_secs(5);
+        let [one, two] = [address(1), address(2)];
+        assert_eq!(in_turn(vec![one], None, TIME), [one], "there is nothing to choose");
+        assert_eq!(in_turn(vec![one, two], None, TIME), [one, two, one, two]);
+        let answered = SocketAddr::new(two.ip(), 8088);
+        assert_eq!(in_turn(vec![one, two], Some(answered), TIME), [two, one, two, one]);
+        let gone = Some(address(3));
+        assert_eq!(in_turn(vec![one, two], gone, TIME / 5), [one, two], "little time");
+        let many: Vec<_> = (1..=20).map(address).collect();
+        assert_eq!(in_turn(many.clone(), None, TIME), many);
     }
 }
