@@ -231,7 +231,7 @@ impl Broken {
 const NO_CREDENTIALS: &str = "it asks for a user and a password";
 
 /// Said of a connection that ended too early, where nothing more is known.
-const CUT: &str = "closed before the answer was whole";
+pub(super) const CUT: &str = "closed before the answer was whole";
 
 /// What caused `error`, the nearest first. An I/O error may wrap another error, which `source()`
 /// passes over.
@@ -244,6 +244,20 @@ fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError
         Some(wrapped) => Some(wrapped),
         None => error.source(),
     }
+}
+
+/// The reason and fixed words for an error of a connection without HTTP. `has_shown_certificate` as in
+/// [`Known`].
+pub(super) fn of_io(error: &io::Error, has_shown_certificate: bool) -> (Reason, &'static str) {
+    let error: &(dyn StdError + 'static) = error;
+    let mut last = (Reason::Connect, CUT);
+    for cause in iter::successors(Some(error), |cause| cause_of(*cause)) {
+        if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            return (Reason::Tls, describe_tls(tls, has_shown_certificate));
+        }
+        last = cause.downcast_ref::<io::Error>().and_then(describe_io).unwrap_or(last);
+    }
+    last
 }
 
 /// Whether the operating system ended the connection, and not a limit of the exporter.

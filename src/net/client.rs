@@ -12,6 +12,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use rustls::{ClientConfig, pki_types::ServerName};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::{sync::Mutex, task::spawn_blocking, time::Instant};
@@ -89,6 +90,16 @@ impl SharedClient {
         let built = self.client.built.load();
         let tls = built.tls.as_ref().map_err(Arc::clone)?;
         Ok(self.host.lease_anew(lease, tls, built.fingerprint)?)
+    }
+
+    /// The settings for TLS, and the name that the certificate is to be for, where HTTP is not spoken.
+    ///
+    /// # Errors
+    /// As those of [`lease`](Self::lease).
+    pub(super) fn tls(&self) -> Result<(ClientConfig, ServerName<'static>), Arc<ClientError>> {
+        let built = self.client.built.load();
+        let tls = built.tls.as_ref().map_err(Arc::clone)?;
+        Ok(self.host.tls_without_http(tls, built.fingerprint))
     }
 
     /// How the host is reached.

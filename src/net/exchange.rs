@@ -23,8 +23,9 @@ use zeroize::Zeroizing;
 use super::{
     ApiError, Consequence, Failure, Fault, Given, Observer, StandIn, body,
     broken::{Broken, Fate, Known, Stage},
-    client::SharedClient,
+    client::{ClientError, SharedClient},
     connections::Lease,
+    host::Host,
     json,
     proxy::Route,
     retry_after,
@@ -195,6 +196,12 @@ pub struct Answer {
 }
 
 impl Answer {
+    /// An answer that came without HTTP.
+    pub(super) fn of_text(body: Wiped) -> Self {
+        let body = json::readable(body);
+        Self { status: StatusCode::OK, content_type: None, retry_after: None, body }
+    }
+
     /// Decodes the answer.
     ///
     /// # Errors
@@ -330,6 +337,21 @@ impl Api {
         self.has_asked.load(Ordering::Relaxed)
     }
 
+    /// Notes that a request goes out.
+    pub(super) fn note_asked(&self) {
+        self.has_asked.store(true, Ordering::Relaxed);
+    }
+
+    /// Most bytes of an answer.
+    pub(super) fn max_response_bytes(&self) -> usize {
+        self.way.max_response_bytes
+    }
+
+    /// How the host is reached.
+    pub(super) fn host(&self) -> &Host {
+        self.way.client.host()
+    }
+
     /// A handle for a login that this handle's collection needs, and that goes on without it.
     ///
     /// It ends within the configured `timeout`, and if it was started early, shortly before the
@@ -389,21 +411,39 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
+        let exchange = |client: &SharedClient| Ok(self.exchange(client.lease()?, &call));
+        self.perform((call.name, &call.about), exchange, judge).await
+    }
+
+    /// What [`send`](Self::send) does, with any `exchange` that sends the call of that name and, where
+    /// there are several of it, about that.
+    pub(super) async fn perform<T, E>(
+        &self,
+        call: (CallName, &str),
+        exchange: impl FnOnce(&SharedClient) -> Result<E, Arc<ClientError>>,
+        judge: impl FnOnce(&Answer) -> Result<T, Fault>,
+    ) -> Result<T, Failure>
+    where
+        E: Future<Output = Result<Answer, ApiError>>,
+    {
         if self.stand_in.is_some() {
-            return self.send_now(call, judge).await;
+            return self.perform_now(call, exchange, judge).await;
         }
         let Ok(_permit) = self.way.in_flight.acquire().await else { return Err(Failure::Timeout) };
         // In this order: a source waits here with its few at most, whatever it has to ask.
         let _in_flight = limits::request().await;
-        self.send_now(call, judge).await
+        self.perform_now(call, exchange, judge).await
     }
 
-    async fn send_now<T>(
+    async fn perform_now<T, E>(
         &self,
-        call: Call,
+        (name, about): (CallName, &str),
+        exchange: impl FnOnce(&SharedClient) -> Result<E, Arc<ClientError>>,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
-    ) -> Result<T, Failure> {
-        let name = call.name;
+    ) -> Result<T, Failure>
+    where
+        E: Future<Output = Result<Answer, ApiError>>,
+    {
         // Only now: the answer to a request that was under way may have asked for a pause.
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
@@ -411,18 +451,20 @@ impl Api {
         let asked = match &self.stand_in {
             Some(stand_in) => Err(stand_in),
             None => {
-                let lease = self.way.client.lease();
-                Ok(lease.map_err(|error| Failure::Certificate(error.to_string()))?)
+                let exchange = exchange(&self.way.client);
+                Ok(exchange.map_err(|error| Failure::Certificate(error.to_string()))?)
             }
         };
         self.meters.request_sent(name);
-        self.has_asked.store(true, Ordering::Relaxed);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let observer =
-            self.observer.as_ref().map(|observer| (observer, observer.asked(name, &call.about)));
+            self.observer.as_ref().map(|observer| (observer, observer.asked(name, about)));
         let answer = match asked {
-            Ok(lease) => self.exchange(lease, &call).await,
-            Err(stand_in) => answered_by(&**stand_in, &call).await,
+            Ok(exchange) => exchange.await,
+            Err(stand_in) => {
+                self.note_asked();
+                answered_by(&**stand_in, (name, about)).await
+            }
         };
         if let Some((observer, number)) = observer {
             observer.came(number, answer.as_ref());
@@ -455,6 +497,7 @@ impl Api {
 
     /// Sends `call`, and once more where it was lost and may be repeated.
     async fn exchange(&self, lease: Lease, call: &Call) -> Result<Answer, ApiError> {
+        self.note_asked();
         let client = &self.way.client;
         let mut on = Connection { api: self, lease, is_settled: false };
         let mut outcome = self.attempt(&on.lease, call).await;
@@ -544,14 +587,14 @@ impl Api {
     }
 }
 
-/// What `stand_in` answers to `call`.
-async fn answered_by(stand_in: &dyn StandIn, call: &Call) -> Result<Answer, ApiError> {
-    match stand_in.answer(call.name, &call.about) {
-        Given::Answer(status, body) => {
-            let body = json::readable(Wiped::from(body));
-            Ok(Answer { status, content_type: None, retry_after: None, body })
-        }
-        Given::Failure(reason) => Err(Broken::answered(reason).into_error(call.name)),
+/// What `stand_in` answers to a call.
+async fn answered_by(
+    stand_in: &dyn StandIn,
+    (name, about): (CallName, &str),
+) -> Result<Answer, ApiError> {
+    match stand_in.answer(name, about) {
+        Given::Answer(status, body) => Ok(Answer { status, ..Answer::of_text(Wiped::from(body)) }),
+        Given::Failure(reason) => Err(Broken::answered(reason).into_error(name)),
         Given::Nothing => pending().await,
     }
 }

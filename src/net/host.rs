@@ -37,7 +37,8 @@ pub(super) struct Host {
     /// The certificate it showed last.
     pub(super) shown: Arc<Shown>,
     proxy_url: Option<ProxyUrl>,
-    connect_timeout: Duration,
+    /// How long to wait for a connection, with all addresses of the host together.
+    pub(super) connect_timeout: Duration,
     /// Connections kept for the next request.
     most_idle: usize,
     connections: Connections,
@@ -128,6 +129,17 @@ impl Host {
         self.connections.doubt(lease);
     }
 
+    /// The settings for TLS, and the name that the certificate is to be for, where HTTP is not spoken.
+    pub(super) fn tls_without_http(
+        &self,
+        settings: &tls::Settings,
+        fingerprint: [u8; 32],
+    ) -> (ClientConfig, ServerName<'static>) {
+        let mut config = self.tls(settings, fingerprint);
+        config.alpn_protocols.clear();
+        (config, self.certified_name())
+    }
+
     fn client(
         &self,
         tls: &tls::Settings,
@@ -203,6 +215,6 @@ fn connect_timeout(source: &Source) -> Duration {
 }
 
 /// The host of `url` as a resolver wants it.
-fn bare(url: &Url) -> &str {
+pub(super) fn bare(url: &Url) -> &str {
     url.host_str().unwrap_or_default().trim_matches(['[', ']'])
 }

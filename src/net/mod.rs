@@ -1,4 +1,4 @@
-//! Bounded JSON over HTTP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
+//! Bounded exchanges, JSON over HTTP or lines of text over TCP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
 //!
 //! Nothing in this module ever prints a URL, a header value or a body: all three may carry tokens.
 
@@ -11,6 +11,7 @@ mod exchange;
 mod host;
 pub(crate) mod json;
 pub mod lenient;
+pub mod lines;
 mod observe;
 mod proxy;
 mod resolver;
@@ -26,3 +27,4 @@ pub use exchange::{Answer, Api, Call, Deadline};
 pub use observe::{Given, Observer, StandIn};
 pub use throttle::retry_after;
 pub use trace::{Trace, Traced};
+pub use wiped::Wiped;

@@ -92,6 +92,11 @@ impl fmt::Display for DnsError {
 
 impl std::error::Error for DnsError {}
 
+/// The addresses of `host`, without ports; `None`: the name is not resolved.
+pub(super) async fn look_up(host: &str) -> Option<Vec<SocketAddr>> {
+    LOOKUPS.look_up(host.to_owned()).await
+}
+
 /// What was found for a name; `None`: nothing.
 type Found = Option<Vec<SocketAddr>>;
 

@@ -1,6 +1,10 @@
 //! Bytes that are overwritten when they are dropped.
 
-use std::{hint::black_box, ops::Deref};
+use std::{
+    hint::black_box,
+    io::{self, Write},
+    ops::Deref,
+};
 
 /// The bytes of an answer, overwritten when they are no longer needed: logins answer with tokens,
 /// PBXs with PINs.
@@ -8,7 +12,7 @@ use std::{hint::black_box, ops::Deref};
 /// `zeroize` does the same one byte at a time, which for large answers takes longer than decoding
 /// them. Copies in the buffers of the HTTP client are beyond both.
 #[derive(Default)]
-pub(super) struct Wiped(Vec<u8>);
+pub struct Wiped(Vec<u8>);
 
 impl Wiped {
     /// No bytes, and room for `capacity` of them.
@@ -16,8 +20,13 @@ impl Wiped {
         Self(Vec::with_capacity(capacity))
     }
 
+    /// Appends `text` as JSON has it, in quotes.
+    pub(super) fn append(&mut self, text: &str) {
+        let _ = serde_json::to_writer(self, text);
+    }
+
     /// Appends `bytes`; what has to move to make room is overwritten where it was.
-    pub(super) fn extend(&mut self, bytes: &[u8]) {
+    pub fn extend(&mut self, bytes: &[u8]) {
         let needed = self.0.len() + bytes.len();
         if needed > self.0.capacity() {
             let mut larger = Self::with_capacity(needed.max(2 * self.0.capacity()));
@@ -25,6 +34,17 @@ impl Wiped {
             *self = larger;
         }
         self.0.extend_from_slice(bytes);
+    }
+}
+
+impl Write for Wiped {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.extend(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

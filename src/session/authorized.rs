@@ -49,6 +49,16 @@ impl<'a, L: Login> Authorized<'a, L> {
         self.api
     }
 
+    /// Logs in for this collection alone, which gives the token back at its end: for systems where a
+    /// login belongs to a connection. Refusals count, and hold the next login back, as everywhere.
+    ///
+    /// # Errors
+    /// What the login failed with; [`Failure::HeldBack`] without a request while logins are held
+    /// back.
+    pub async fn log_in(&self) -> Result<Arc<L::Token>, Failure> {
+        self.session.log_in_once(self.api).await
+    }
+
     /// Sends the call that `build` makes with the token, and lets `judge` make of the answer what
     /// it is. If the system no longer accepts a token that has worked, renews it once and sends
     /// once more.

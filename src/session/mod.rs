@@ -135,6 +135,14 @@ pub struct Grant<T> {
     pub renewable_for: Duration,
 }
 
+impl<T> Grant<T> {
+    /// A token for one collection: see [`Authorized::log_in`].
+    pub const fn once(token: T) -> Self {
+        let now = Duration::ZERO;
+        Self { token, renew_after: now, valid_for: now, renewable_for: now }
+    }
+}
+
 /// Key of the keyed hash of conference ids. Derived from the login's secret, so that the few
 /// thousand possible conference numbers cannot simply be tried.
 pub type HashKey = Zeroizing<[u8; 32]>;
@@ -425,7 +433,37 @@ impl<L: Login> Session<L> {
         outcome
     }
 
+    /// Logs in for one collection alone, as a task that ends by itself. The token is given back after
+    /// the collections that use the session now, also if nobody waits for it any more.
+    async fn log_in_once(self: &Arc<Self>, api: &Api) -> Result<Arc<L::Token>, Failure> {
+        let api = api.for_login();
+        let session = Arc::clone(self);
+        let task = self.tasks.spawn(async move {
+            let token = Arc::new(session.granted(&api).await?.token);
+            let unused = {
+                let mut state = session.lock();
+                state.discarded.push(Arc::clone(&token));
+                state.take_discarded()
+            };
+            session.give_back(&api, unused).await;
+            Ok(token)
+        });
+        task.await.unwrap_or(Err(Failure::Panic))
+    }
+
     async fn log_in(&self, api: &Api) -> Result<Current<L::Token>, Failure> {
+        let grant = self.granted(api).await?;
+        let now = Instant::now();
+        let mut state = self.lock();
+        // Still good for the system: it would hold a place until it expires.
+        if let Some(old) = state.held.take().filter(|held| now < held.expires_at) {
+            state.discarded.push(old.token);
+        }
+        Ok(state.store(grant, false))
+    }
+
+    /// Makes one login, not at the same time as another with this account, and notes what came of it.
+    async fn granted(&self, api: &Api) -> Result<Grant<L::Token>, Failure> {
         let account = self.account();
         let _turn = in_time(api, async { Ok(account.turn().await) }).await?;
         // A login that was sent is waited for: its answer may be a token, which must be given back.
@@ -443,11 +481,7 @@ impl<L: Login> Session<L> {
                 attempt.has_succeeded = true;
                 state.hold_off.accepted();
                 state.hash_key = hash_key(&self.identity, &secrets);
-                // Still good for the system: it would hold a place until it expires.
-                if let Some(old) = state.held.take().filter(|held| now < held.expires_at) {
-                    state.discarded.push(old.token);
-                }
-                Ok(state.store(grant, false))
+                Ok(grant)
             }
             Err(failure) => {
                 match &failure {

@@ -142,9 +142,10 @@ fn grant(token: SecretString) -> Grant<SecretString> {
     Grant { token, renew_after: HEARTBEAT_AFTER, valid_for: TOKEN_LIFE, renewable_for: TOKEN_LIFE }
 }
 
-fn md5_hex(password: &str) -> Zeroizing<String> {
+/// MD5 in lower-case hexadecimal digits.
+pub(in crate::systems) fn md5_hex(text: &str) -> Zeroizing<String> {
     let mut hex = Zeroizing::new(String::with_capacity(32));
-    for byte in Md5::digest(password.as_bytes()) {
+    for byte in Md5::digest(text.as_bytes()) {
         // Writing to a String cannot fail.
         let _ = write!(hex, "{byte:02x}");
     }
