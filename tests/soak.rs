@@ -75,7 +75,8 @@ fn fault(random: &mut Random, vendor: Vendor) -> Fault {
     if random.below(400) == 0 {
         return if random.below(2) == 0 { Fault::Hang } else { Fault::Drip };
     }
-    match random.below(160) {
+    let slow = Fault::Delay(Duration::from_millis(20));
+    let fault = match random.below(160) {
         0..5 => Fault::RetryAfter { status: 429, value: "1".to_owned() },
         5..10 => Fault::GzipBomb(12 << 20),
         10..30 => Fault::Status(500),
@@ -90,8 +91,9 @@ fn fault(random: &mut Random, vendor: Vendor) -> Fault {
         125..135 => Fault::DeepNesting(10_000),
         135..145 => Fault::Large(1 << 20),
         145..150 => Fault::InvalidUtf8,
-        _ => Fault::Delay(Duration::from_millis(20)),
-    }
+        _ => slow.clone(),
+    };
+    if vendor.speaks_http() || !fault.needs_http() { fault } else { slow }
 }
 
 /// A call of the vendor that is no login: refused logins would only be held back.
@@ -101,6 +103,7 @@ fn call(vendor: Vendor) -> &'static str {
         Vendor::YeastarP => "conference/list",
         Vendor::HuaweiMeeting => "conferences/online",
         Vendor::Dingtalk => "orgConferences",
+        Vendor::Asterisk => "confbridge_list",
         Vendor::Janus => "audiobridge/list",
         Vendor::BigBlueButton => "getMeetings",
         other => panic!("no call for {other:?}"),

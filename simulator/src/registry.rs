@@ -227,9 +227,22 @@ impl Vendor {
         self.built_in().logins
     }
 
+    /// Whether this built-in system speaks HTTP, or else a text protocol whose logins last as long as their connection.
+    ///
+    /// # Panics
+    ///
+    /// As [`Vendor::calls`].
+    pub fn speaks_http(self) -> bool {
+        matches!(self.system().protocol(), Protocol::Http(_))
+    }
+
     fn built_in(self) -> &'static Description {
+        self.system().description()
+    }
+
+    fn system(self) -> &'static dyn SimulatedSystem {
         match systems::BUILT_IN.iter().find(|system| system.description().name == self.0) {
-            Some(system) => system.description(),
+            Some(system) => *system,
             None => panic!("{self:?} is not built in"),
         }
     }

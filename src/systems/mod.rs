@@ -12,6 +12,7 @@
 //! `docs/adding-a-system.md` shows how to add one.
 
 mod advice;
+pub mod asterisk;
 pub mod bigbluebutton;
 pub mod dingtalk;
 pub mod huawei_meeting;
@@ -49,6 +50,7 @@ pub fn catalogue() -> Catalogue {
         .with::<yeastar_p::YeastarP>()
         .with::<huawei_meeting::HuaweiMeeting>()
         .with::<dingtalk::Dingtalk>()
+        .with::<asterisk::Asterisk>()
         .with::<janus::Janus>()
         .with::<bigbluebutton::BigBlueButton>()
 }

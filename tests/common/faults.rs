@@ -64,3 +64,23 @@ pub fn faults() -> Vec<(&'static str, Fault, Effect)> {
         ("negative-numbers", Fault::NegativeNumbers, Honest),
     ]
 }
+
+/// The faults that mean the same at every call of a text protocol.
+pub fn text_faults() -> Vec<(&'static str, Fault, Effect)> {
+    let bytes = |bytes: &[u8]| Fault::Body(bytes.to_vec());
+    vec![
+        ("hang", Fault::Hang, Once("timeout")),
+        ("empty", Fault::Empty, Once("timeout")),
+        ("drip", Fault::Drip, Once("timeout")),
+        ("no-line-end", Fault::Html, Once("timeout")),
+        ("endless", Fault::Endless, Once("too_large")),
+        ("truncate", Fault::Truncate, Once("connect")),
+        ("close", Fault::CloseBeforeAnswer, Once("connect")),
+        ("reset", Fault::ResetInsideBody, Once("connect")),
+        ("nul", bytes(b"a: \0\r\n\r\n"), Once("decode")),
+        ("page", bytes(b"HTTP/1.1 400 Bad Request\r\n\r\n"), Once("decode")),
+        ("ssh", bytes(b"SSH-2.0-OpenSSH_9.2p1\r\n\r\n"), Once("decode")),
+        ("smtp", bytes(b"220 mail.example.com ESMTP\r\n\r\n"), Once("decode")),
+        ("delay", Fault::Delay(Duration::from_millis(50)), Harmless),
+    ]
+}

@@ -9,6 +9,7 @@ pub mod exposition;
 pub mod faults;
 pub mod refusing;
 pub mod relay;
+pub mod script;
 pub mod slow;
 pub mod tls;
 pub mod wait;

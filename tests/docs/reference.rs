@@ -27,7 +27,8 @@ fn switched_on(key: &Key) -> Option<String> {
 
 fn configured(profile: &Profile, option: Option<String>) -> MeasureSet {
     let login = profile.logins[0].required.iter().map(|key| format!("{}: x", key.name));
-    let base_url = "base_url: http://127.0.0.1".to_owned();
+    let [clear, _] = profile.transport.schemes();
+    let base_url = format!("base_url: {clear}://127.0.0.1:{}", profile.usual_port);
     let lines: Vec<_> = login.chain([base_url]).chain(option).collect();
     let yaml = format!("sources: [{{ name: x, vendor: {profile}, {} }}]", lines.join(", "));
     let catalogue = catalogue();

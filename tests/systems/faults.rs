@@ -15,7 +15,7 @@ use crate::common::{
     exposition::Exposition,
     faults::{
         Effect::{self, HeldBack, Honest, None as Harmless, Once, Plausible},
-        faults,
+        faults, text_faults,
     },
     hosts,
 };
@@ -45,6 +45,12 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
         Vendor::Dingtalk => {
             vec![("access_token", &[]), ("orgConferences", &[]), ("videoConferences/query", &[])]
         }
+        Vendor::Asterisk => vec![
+            ("challenge", &[]),
+            ("login", &[]),
+            ("confbridge_list_rooms", &[]),
+            ("confbridge_list", &[]),
+        ],
         Vendor::Janus => vec![
             ("audiobridge/list", &[]),
             ("audiobridge/listparticipants", &[]),
@@ -114,6 +120,16 @@ fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect
             ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
             ("system", answer("systemError"), Once("vendor")),
         ],
+        (Vendor::Asterisk, true) => vec![
+            ("refused", answer("Authentication failed"), HeldBack("auth")),
+            ("unknown", answer("Something else"), HeldBack("auth")),
+        ],
+        (Vendor::Asterisk, false) => {
+            vec![
+                ("no-privilege", answer("Permission denied"), Once("forbidden")),
+                ("no-module", answer("Invalid/unknown command: X."), Once("vendor")),
+            ]
+        }
         (Vendor::Janus, _) => vec![
             ("refused", answer("403"), HeldBack("auth")),
             ("proxy-401", Fault::Status(401), HeldBack("auth")),
@@ -148,7 +164,7 @@ async fn only_codes_of_the_vendors_form_are_shown() {
     const SECRETS: [&str; 4] =
         ["eyJhbGciOiJIUzI1NiJ9", "ZhangSan", "13800138000", "MMC.eyJhbGciOiJIUzI1NiJ9.111070001"];
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    for vendor in Vendor::ALL {
+    for vendor in Vendor::ALL.into_iter().filter(|vendor| vendor.speaks_http()) {
         for (call, _) in calls(vendor).into_iter().take(2) {
             for secret in SECRETS {
                 // A number in digits goes as one, where only those are codes.
@@ -210,7 +226,8 @@ fn credentials(vendor: Vendor, call: &str) -> Vec<String> {
 fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
     let (mut cells, mut sources) = (Vec::new(), Vec::new());
     for (call, needs) in calls(vendor) {
-        for (fault_name, fault, effect) in faults().into_iter().chain(vendor_faults(vendor, call)) {
+        let faults = if vendor.speaks_http() { faults() } else { text_faults() };
+        for (fault_name, fault, effect) in faults.into_iter().chain(vendor_faults(vendor, call)) {
             let name = format!("{}.{fault_name}", call.replace('/', "."));
             let effect = match (vendor, call, fault_name) {
                 // What the P-Series answers while nothing is going on is not documented; no
@@ -224,7 +241,7 @@ fn matrix(simulator: &Simulator, vendor: Vendor) -> (Vec<Cell>, String) {
                 (Vendor::BigBlueButton, _, "foreign-text") => Once("decode"),
                 _ => effect,
             };
-            let stalls = matches!(fault, Fault::Hang | Fault::Drip);
+            let stalls = effect == Once("timeout");
             // Long enough for hundreds of sources at once on a slow machine: a call that counts as a
             // login gets half of it, and is to end before the collection.
             let timeout = if stalls { "timeout: 10s" } else { "timeout: 60s" };
@@ -384,6 +401,11 @@ async fn yeastar_p() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huawei_meeting() {
     every_fault_at_every_call(Vendor::HuaweiMeeting).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn asterisk() {
+    every_fault_at_every_call(Vendor::Asterisk).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -43,6 +43,7 @@ fn variants(simulator: &Simulator) -> Vec<(&'static str, Vendor, String)> {
                 &["account: demo@example.com", "password: demo-password-not-secret", "scope: own"],
             ),
         ),
+        ("asterisk", Vendor::Asterisk, full(Vendor::Asterisk, &[])),
         ("dingtalk", dingtalk, full(dingtalk, &["batch_size: 2"])),
         ("janus", Vendor::Janus, full(Vendor::Janus, &[])),
         (
@@ -95,12 +96,14 @@ fn is_volatile(name: &str) -> bool {
 }
 
 fn written(request: &Request) -> String {
-    let mut text = format!("{} {}", request.method, request.path);
+    let mut text = format!("{} {}", request.method, request.path).trim().to_owned();
     for (index, (name, value)) in request.query.iter().enumerate() {
         let value = if is_volatile(name) { "<volatile>" } else { value };
         let _ = write!(text, "{}{name}={value}", if index == 0 { '?' } else { '&' });
     }
-    text.push('\n');
+    if !text.is_empty() {
+        text.push('\n');
+    }
     let mut headers = request.headers.clone();
     headers.sort();
     for (name, value) in headers {
@@ -118,8 +121,13 @@ fn written(request: &Request) -> String {
             }
         }
         let _ = writeln!(text, "{}", serde_json::Value::Object(body));
-    } else if !request.body.is_empty() {
-        let _ = writeln!(text, "{}", request.body);
+    } else {
+        // Of a text protocol; an empty line ends it.
+        for line in request.body.lines().filter(|line| !line.is_empty()) {
+            let (name, value) = line.split_once(": ").unwrap_or((line, ""));
+            let value = if name == "Key" { "<volatile>" } else { value };
+            let _ = writeln!(text, "{name}: {value}");
+        }
     }
     text
 }

@@ -4,6 +4,7 @@
 mod common;
 
 mod adding;
+mod asterisk;
 mod bigbluebutton;
 mod dingtalk;
 mod documented;

@@ -50,6 +50,8 @@ systems! {
     huawei_meeting::HuaweiMeeting,
     /// DingTalk video conferences.
     dingtalk::Dingtalk,
+    /// Asterisk ConfBridge, by the manager interface.
+    asterisk::Asterisk,
     /// Janus, AudioBridge and VideoRoom.
     janus::Janus,
     /// BigBlueButton.
@@ -57,6 +59,7 @@ systems! {
 }
 
 // What tests and configurations name directly; everything else reads `credentials`.
+pub use asterisk::{ASTERISK_PASSWORD, ASTERISK_USERNAME};
 pub use dingtalk::{
     DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID, DINGTALK_SUITE_KEY,
     DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET,

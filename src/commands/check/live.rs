@@ -60,11 +60,11 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
         }
     })
     .await;
+    // First, so that the log-outs are among the requests that are shown, and recorded.
+    engine.shutdown().await;
     let table = table(&reports, io::stdout().is_terminal(), |_| Vec::new());
     // Where standard output is closed, the exit status still tells.
     let _ = io::stdout().lock().write_all(table.as_bytes());
-    engine.shutdown().await;
-    // The logout is recorded too.
     if let (Some(folder), Some(records)) = (folder, records)
         && let Err(problem) = records.write(folder, &reports)
     {

@@ -9,6 +9,7 @@ mod login;
 mod shown;
 mod system;
 
+pub(super) use login::md5_hex;
 pub(super) use system::{Pbx, Variant};
 
 use crate::{
