@@ -1,7 +1,8 @@
 # shellcheck shell=bash
 # The steps of a run: each shown with its time, and counted at the end. Sourced by .ci/run and checks/all.sh.
 #
-#     step NAME COMMAND...    runs one; answers its status. A failure ends nothing: the others are of interest, too
+#     step NAME COMMAND...    runs one; answers its status. A failure ends nothing: the others are of interest, too.
+#                             Status 77: it could not run; it is counted as skipped
 #     skip NAME WHY           one that cannot run; it is counted, and the run fails
 #     lane FUNCTION           runs the steps of FUNCTION one after the other, beside everything else
 #     join                    waits for all lanes, and prints what their steps printed, each whole
@@ -39,7 +40,7 @@ step() {
         printf '\n== %s\n' "$name"
         "$@" 2>&1 || status=$?
     fi
-    [ "$status" = 0 ] || verdict=failed
+    case $status in 0) ;; 77) verdict=skipped ;; *) verdict=failed ;; esac
     conclude "$name" "$verdict" $((SECONDS - begun)) "$output"
     return "$status"
 }
@@ -140,6 +141,12 @@ serving() {
     step checks/sdk.sh alone checks/sdk.sh
 }
 
+# Real servers with people in them.
+real() {
+    step "fetch a real Janus" checks/real/janus.py fetch \
+        && step "checks/real/janus.py" alone checks/real/janus.py run target/release/conferencing_exporter
+}
+
 watching() { step "checks/monitoring.sh live" alone checks/monitoring.sh live; }
 
 reading() { step "checks/monitoring.sh static" gently checks/monitoring.sh static; }
@@ -154,6 +161,7 @@ checks() {
     step "build the demo" build_demo
     step "build the exporter" build_exporter
     lane serving
+    lane real
     lane watching
     lane reading
     lane deploying
