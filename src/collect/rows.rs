@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, hash_map::Entry};
 
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::Sha256;
 
@@ -112,7 +113,7 @@ fn keyed_hash(key: &HashKey, id: &str) -> String {
         // HMAC takes keys of any length.
         Err(_) => return String::new(),
     };
-    tag.iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    HEXLOWER.encode(&tag[..8])
 }
 
 #[cfg(test)]

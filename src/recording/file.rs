@@ -1,7 +1,8 @@
 //! The file of a recording: its format, and what can be wrong with one.
 
-use std::{cmp::Ordering, collections::BTreeMap, fmt::Write as _};
+use std::{cmp::Ordering, collections::BTreeMap};
 
+use data_encoding::HEXLOWER;
 use serde::{Deserialize, Serialize};
 use serde_json::error::Category;
 use sha2::{Digest, Sha256};
@@ -81,12 +82,7 @@ impl Recording {
 
     fn expected_digest(&self) -> serde_json::Result<String> {
         let open = Self { digest: String::new(), ..self.clone() };
-        let mut hex = String::with_capacity(64);
-        for byte in Sha256::digest(serde_json::to_vec(&open)?) {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-        Ok(hex)
+        Ok(HEXLOWER.encode(&Sha256::digest(serde_json::to_vec(&open)?)))
     }
 }
 

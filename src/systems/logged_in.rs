@@ -74,7 +74,10 @@ impl<S: System> Running for LoggedIn<S> {
         let settings = settings::<S>(source)?;
         let session = self.session.succeeded_by(S::login(settings), identity(source), same_way);
         let same_session = Arc::ptr_eq(&session, &self.session);
-        let system = S::succeeding(source, settings, &self.system, same_session);
+        let mut system = S::new(source, settings);
+        if same_session {
+            system.inherit(&self.system);
+        }
         Some(Arc::new(Self { system, session }))
     }
 }

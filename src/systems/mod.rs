@@ -81,16 +81,10 @@ pub trait System: Sized + Send + Sync + 'static {
     /// A system that was never asked anything.
     fn new(source: &config::Source, settings: &Self::Settings) -> Self;
 
-    /// The system after a reload that changed `source`; `same_session` tells whether address and
-    /// login are still those of `old`. What was learnt from its answers holds only then.
-    fn succeeding(
-        source: &config::Source,
-        settings: &Self::Settings,
-        old: &Self,
-        same_session: bool,
-    ) -> Self {
-        let _ = (old, same_session);
-        Self::new(source, settings)
+    /// Takes over what `old` has learnt from answers: a reload changed the source, but not its address
+    /// nor as whom it is asked.
+    fn inherit(&mut self, old: &Self) {
+        let _ = old;
     }
 
     /// What it reports as configured.

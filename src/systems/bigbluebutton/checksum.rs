@@ -1,7 +1,6 @@
 //! The checksum that proves who asks: a hash over the call, its query and the shared secret.
 
-use std::fmt::Write as _;
-
+use data_encoding::HEXLOWER;
 use secrecy::{ExposeSecret, SecretString};
 use sha1::Sha1;
 use sha2::{Digest, Sha256, Sha384, Sha512};
@@ -57,12 +56,7 @@ fn hex<D: Digest>(call: &str, query: &str, secret: &SecretString) -> Zeroizing<S
     for part in [call, query, secret.expose_secret()] {
         hash.update(part.as_bytes());
     }
-    let mut hex = Zeroizing::new(String::with_capacity(128));
-    for byte in hash.finalize() {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    Zeroizing::new(HEXLOWER.encode(&hash.finalize()))
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! Access tokens: three ways to one, none to prolong it or to give it back.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::json;
@@ -67,7 +68,7 @@ impl Login {
                 json!({ "appKey": app_key, "appSecret": secret }),
             ),
             Credentials::Unified { corp_id, client_id, .. } => (
-                format!("/v1.0/oauth2/{}/token", path_segment(corp_id)),
+                format!("/v1.0/oauth2/{}/token", utf8_percent_encode(corp_id, UNRESERVED)),
                 json!({
                     "client_id": client_id,
                     "client_secret": secret,
@@ -88,18 +89,8 @@ impl Login {
     }
 }
 
-/// `text` as one segment of a path.
-fn path_segment(text: &str) -> String {
-    text.bytes().fold(String::with_capacity(text.len()), |mut path, byte| {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a text cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-        path
-    })
-}
+/// What is left as it is in one segment of a path.
+const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl session::Secrets for Secrets {
     /// A new ticket is worth a new try just as a new secret is.
@@ -218,7 +209,8 @@ mod tests {
 
     #[test]
     fn a_corporation_stays_one_segment() {
-        assert_eq!(path_segment("ding0a1B-_"), "ding0a1B-_");
-        assert_eq!(path_segment("a/b?c%d é"), "a%2Fb%3Fc%25d%20%C3%A9");
+        let segment = |corp_id| utf8_percent_encode(corp_id, UNRESERVED).to_string();
+        assert_eq!(segment("ding0a1B-_"), "ding0a1B-_");
+        assert_eq!(segment("a/b?c%d é"), "a%2Fb%3Fc%25d%20%C3%A9");
     }
 }

@@ -3,9 +3,10 @@
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0311` (App ID), `meeting_21_0306`
 //! (account), `meeting_21_0307` (tokens), and the vendor's Python SDK for what they leave open.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
 use base64::{Engine as _, engine::general_purpose::STANDARD};
+use data_encoding::HEXLOWER;
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
@@ -195,16 +196,12 @@ impl Signed<'_> {
 
 /// HMAC-SHA256 of the parts joined with colons, in lower case hexadecimal.
 fn sign(app_key: &str, parts: &[&str]) -> Zeroizing<String> {
-    let mut hex = Zeroizing::new(String::with_capacity(64));
     // HMAC takes keys of any length.
-    if let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_key.as_bytes()) {
-        mac.update(parts.join(":").as_bytes());
-        for byte in mac.finalize().into_bytes() {
-            // Writing to a String cannot fail.
-            let _ = write!(hex, "{byte:02x}");
-        }
-    }
-    hex
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(app_key.as_bytes()) else {
+        return Zeroizing::default();
+    };
+    mac.update(parts.join(":").as_bytes());
+    Zeroizing::new(HEXLOWER.encode(&mac.finalize().into_bytes()))
 }
 
 /// 36 characters in the form of a version 4 UUID, never the same twice.

@@ -4,8 +4,9 @@
 //! Sources: `help.yeastar.com/en/s-series-developer-v2/api-v2/` (login, heartbeat, logout),
 //! `help.openvox.cn/docs/uc-series-ippbx/api-documentation/`.
 
-use std::{fmt::Write as _, time::Duration};
+use std::time::Duration;
 
+use data_encoding::HEXLOWER;
 use md5::{Digest, Md5};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
@@ -144,12 +145,7 @@ fn grant(token: SecretString) -> Grant<SecretString> {
 
 /// MD5 in lower-case hexadecimal digits.
 pub(in crate::systems) fn md5_hex(text: &str) -> Zeroizing<String> {
-    let mut hex = Zeroizing::new(String::with_capacity(32));
-    for byte in Md5::digest(text.as_bytes()) {
-        // Writing to a String cannot fail.
-        let _ = write!(hex, "{byte:02x}");
-    }
-    hex
+    Zeroizing::new(HEXLOWER.encode(&Md5::digest(text.as_bytes())))
 }
 
 #[cfg(test)]

@@ -73,14 +73,8 @@ impl<V: Variant> System for Pbx<V> {
         }
     }
 
-    fn succeeding(
-        source: &config::Source,
-        settings: &Settings,
-        old: &Self,
-        same_session: bool,
-    ) -> Self {
-        let new = Self::new(source, settings);
-        if same_session { Self { no_live: Arc::clone(&old.no_live), ..new } } else { new }
+    fn inherit(&mut self, old: &Self) {
+        self.no_live = Arc::clone(&old.no_live);
     }
 
     fn configured(&self) -> MeasureSet {

@@ -160,14 +160,8 @@ impl System for YeastarP {
         }
     }
 
-    fn succeeding(
-        source: &config::Source,
-        settings: &Settings,
-        old: &Self,
-        same_session: bool,
-    ) -> Self {
-        let new = Self::new(source, settings);
-        if same_session { Self { learnt: Arc::clone(&old.learnt), ..new } } else { new }
+    fn inherit(&mut self, old: &Self) {
+        self.learnt = Arc::clone(&old.learnt);
     }
 
     fn configured(&self) -> MeasureSet {
