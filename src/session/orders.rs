@@ -46,7 +46,7 @@ const PROFILE: Profile = Profile {
 };
 
 /// How long a token lives.
-const LIFE: Duration = Duration::from_secs(30 * 60);
+const LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// How long the system takes for a login, and how long a caller waits that gives up.
 const LOGIN_TIME: Duration = Duration::from_secs(3);
@@ -163,9 +163,9 @@ impl Login for Scripted {
         tokio::time::sleep(LOGIN_TIME).await;
         outcome.map(|token| Grant {
             token,
-            renew_after: LIFE / 3,
-            valid_for: LIFE,
-            renewable_for: LIFE,
+            renew_after: LIFETIME / 3,
+            valid_for: LIFETIME,
+            renewable_for: LIFETIME,
         })
     }
 
@@ -304,7 +304,8 @@ impl Run {
         let is_quiet = all.all(JoinHandle::is_finished) && self.session.tasks.is_empty();
         let mut record = self.login.record();
         let is_live = |(standing, issued): &&(Standing, Instant)| {
-            matches!(standing, Standing::Good | Standing::RefusedAtOnce) && issued.elapsed() < LIFE
+            matches!(standing, Standing::Good | Standing::RefusedAtOnce)
+                && issued.elapsed() < LIFETIME
         };
         let live = record.tokens.iter().filter(is_live).count();
         if is_quiet && live > 1 {
@@ -333,7 +334,7 @@ impl Run {
         for (number, (standing, issued)) in record.tokens.iter().enumerate() {
             match standing {
                 Standing::GivenBack | Standing::Lost { .. } => {}
-                Standing::Good | Standing::RefusedAtOnce if issued.elapsed() >= LIFE => {}
+                Standing::Good | Standing::RefusedAtOnce if issued.elapsed() >= LIFETIME => {}
                 Standing::Good | Standing::RefusedAtOnce => {
                     wrongs.push(format!("token {number} is not given back"));
                 }

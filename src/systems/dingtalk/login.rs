@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// Lifetime where an answer does not say, as documented.
-const LIFE: Duration = Duration::from_secs(7200);
+const LIFETIME: Duration = Duration::from_secs(7200);
 
 /// No token is taken to live shorter: one that does is refused and replaced once a collection.
-const SHORTEST_LIFE: Duration = Duration::from_secs(60);
+const SHORTEST_LIFETIME: Duration = Duration::from_secs(60);
 
 /// A token is replaced so long before it ends, as documented.
 const EARLY: Duration = Duration::from_secs(5 * 60);
@@ -164,11 +164,11 @@ impl Granted<'_> {
             .into_iter()
             .flatten()
             .find(|seconds| *seconds > 0)
-            .map_or(LIFE, Duration::from_secs)
-            .max(SHORTEST_LIFE);
+            .map_or(LIFETIME, Duration::from_secs)
+            .max(SHORTEST_LIFETIME);
         Ok(Grant {
             token: SecretString::from(token),
-            renew_after: valid_for.saturating_sub(EARLY).max(SHORTEST_LIFE),
+            renew_after: valid_for.saturating_sub(EARLY).max(SHORTEST_LIFETIME),
             valid_for,
             renewable_for: valid_for,
         })

@@ -37,7 +37,7 @@ pub(super) const REAL_TIME_INFO: CallName = CallName("realTimeInfo");
 
 /// Lifetime of a control token whose answer does not say, or says that it has passed: then our
 /// clock is wrong.
-const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// A control token is not used in the last minutes before it expires.
 const MARGIN: Duration = Duration::from_secs(5 * 60);
@@ -156,8 +156,8 @@ impl Hosts {
                 .header("x-login-type", "1");
             match api.send(call, control_token).await {
                 Ok(None) => Ok(None),
-                Ok(Some((token, life))) => {
-                    let use_until = Instant::now() + life.saturating_sub(MARGIN);
+                Ok(Some((token, lifetime))) => {
+                    let use_until = Instant::now() + lifetime.saturating_sub(MARGIN);
                     tokens.insert(id, ControlToken { token: token.clone(), use_until });
                     Ok(Some(Usable { token, is_fresh: true }))
                 }
@@ -231,8 +231,9 @@ fn control_token(answer: &Answer) -> Result<Option<(SecretString, Duration)>, Fa
     }
     let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
     let remaining = grant.expire_time.0.map(|at| at.saturating_sub(now));
-    let life = remaining.filter(|life| *life > 0).map_or(TOKEN_LIFE, Duration::from_millis);
-    Ok(Some((SecretString::from(grant.token.as_str()), life)))
+    let lifetime =
+        remaining.filter(|lifetime| *lifetime > 0).map_or(TOKEN_LIFETIME, Duration::from_millis);
+    Ok(Some((SecretString::from(grant.token.as_str()), lifetime)))
 }
 
 /// `attendees`, all who are invited, is skipped: `participants` are those who are there, called

@@ -32,20 +32,20 @@ pub(super) const APPAUTH: CallName = CallName("appauth");
 pub(super) const ACCOUNT_LOGIN: CallName = CallName("account_login");
 pub(super) const TOKEN_LOGOUT: CallName = CallName("token_logout");
 
-/// `clientType` of a program that calls the API. With this one 64 tokens of a user may be alive;
+/// `clientType` of a program that calls the API. With this one a user may have 64 valid tokens at once;
 /// with those of the vendor's client programs only one, and the person would be logged out.
 const API_CLIENT: u8 = 72;
 
 /// How long a signature may be used: what the vendor's SDK takes.
-const SIGNATURE_LIFE: i64 = 600;
+const SIGNATURE_LIFETIME: i64 = 600;
 
 /// Lifetime of a token whose answer does not say: the shortest that is documented.
-const TOKEN_LIFE: Duration = Duration::from_secs(12 * 60 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(12 * 60 * 60);
 
 /// No token lives longer, whatever the answer says: the documented maximum is a day.
-const LONGEST_LIFE: Duration = Duration::from_secs(30 * 24 * 60 * 60);
+const LONGEST_LIFETIME: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
-/// Renew a token that long before it expires, or a tenth of its life where that is shorter.
+/// Renew a token that long before it expires, or a tenth of its lifetime where that is shorter.
 const MARGIN: Duration = Duration::from_secs(10 * 60);
 
 /// `adminType` of an ordinary user.
@@ -128,7 +128,7 @@ impl session::Login for Login {
                     app_id,
                     corp_id: filled(corp_id),
                     user_id: filled(user_id),
-                    expire_time: now + SIGNATURE_LIFE,
+                    expire_time: now + SIGNATURE_LIFETIME,
                     nonce: nonce()?,
                 };
                 signed.call(secrets.credential.expose_secret())
@@ -279,11 +279,11 @@ impl LoggedIn<'_> {
     /// When to log in again, and how long the token is valid. `expireTime` is the server's clock:
     /// it only ever shortens, and where it lies in our past our clock is wrong.
     fn lifetime(&self, now: u64) -> (Duration, Duration) {
-        let life =
+        let lifetime =
             |seconds: Option<u64>| seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);
-        let until_expiry = life(self.expire_time.0.map(|at| at.saturating_sub(now)));
-        let valid_for = life(self.valid_period.0).or(until_expiry).unwrap_or(TOKEN_LIFE);
-        let valid_for = valid_for.min(LONGEST_LIFE);
+        let until_expiry = lifetime(self.expire_time.0.map(|at| at.saturating_sub(now)));
+        let valid_for = lifetime(self.valid_period.0).or(until_expiry).unwrap_or(TOKEN_LIFETIME);
+        let valid_for = valid_for.min(LONGEST_LIFETIME);
         let remaining = until_expiry.unwrap_or(valid_for).min(valid_for);
         let margin = MARGIN.min(remaining / 10);
         ((valid_for * 9 / 10).min(remaining - margin), valid_for)
@@ -382,7 +382,7 @@ mod tests {
         assert_eq!(lifetime(r#"{"accessToken":"a","validPeriod":2,"expireTime":1627712289}"#).1, 2);
         assert_eq!(
             lifetime(r#"{"accessToken":"a","validPeriod":9007199254740992}"#).1,
-            LONGEST_LIFE.as_secs()
+            LONGEST_LIFETIME.as_secs()
         );
     }
 }

@@ -29,7 +29,7 @@ pub(super) const HEARTBEAT: CallName = CallName("heartbeat");
 pub(super) const LOGOUT: CallName = CallName("logout");
 
 /// A token lives for half an hour after the last heartbeat.
-const TOKEN_LIFE: Duration = Duration::from_secs(30 * 60);
+const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// The vendors advise a heartbeat every 10 to 15 minutes.
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(10 * 60);
@@ -140,7 +140,12 @@ fn done(answer: &Answer) -> Result<(), Fault> {
 }
 
 fn grant(token: SecretString) -> Grant<SecretString> {
-    Grant { token, renew_after: HEARTBEAT_AFTER, valid_for: TOKEN_LIFE, renewable_for: TOKEN_LIFE }
+    Grant {
+        token,
+        renew_after: HEARTBEAT_AFTER,
+        valid_for: TOKEN_LIFETIME,
+        renewable_for: TOKEN_LIFETIME,
+    }
 }
 
 /// MD5 in lower-case hexadecimal digits.

@@ -20,7 +20,7 @@ const LOCK_OUT: Duration = Duration::from_secs(15 * 60);
 /// No block that ends is known to last longer.
 const LONGEST_LOCK_OUT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// Eight tokens may be alive; wait for one of them to expire or to be given back.
+/// Eight tokens may be valid at once; wait for one of them to expire or to be given back.
 const NO_FREE_TOKEN: Duration = Duration::from_secs(5 * 60);
 
 /// An address that is not allowed stays so until somebody changes it.

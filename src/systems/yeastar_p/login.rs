@@ -25,8 +25,8 @@ pub(super) const REFRESH_TOKEN: CallName = CallName("refresh_token");
 pub(super) const DEL_TOKEN: CallName = CallName("del_token");
 
 /// Token lifetimes where an answer does not say, as documented.
-const ACCESS_LIFE: Duration = Duration::from_secs(30 * 60);
-const REFRESH_LIFE: Duration = Duration::from_secs(24 * 60 * 60);
+const ACCESS_LIFETIME: Duration = Duration::from_secs(30 * 60);
+const REFRESH_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// The pause after the second refused login: after five, the PBX blocks our address.
 const REFUSED: Duration = Duration::from_secs(6 * 60 * 60);
@@ -80,15 +80,15 @@ impl Granted<'_> {
         if self.access_token.is_empty() {
             return Err(Fault::new(Reason::Decode));
         }
-        let life = |Number(seconds): Number, default| {
+        let lifetime = |Number(seconds): Number, default| {
             let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
             seconds.filter(|seconds| *seconds > 0).map_or(default, Duration::from_secs)
         };
-        let valid_for = life(self.access_token_expire_time, ACCESS_LIFE);
+        let valid_for = lifetime(self.access_token_expire_time, ACCESS_LIFETIME);
         let refresh = (!self.refresh_token.is_empty())
             .then(|| SecretString::from(self.refresh_token.as_str()));
         let renewable_for = match refresh {
-            Some(_) => life(self.refresh_token_expire_time, REFRESH_LIFE).max(valid_for),
+            Some(_) => lifetime(self.refresh_token_expire_time, REFRESH_LIFETIME).max(valid_for),
             None => valid_for,
         };
         Ok(Grant {
