@@ -2,13 +2,14 @@
 //! its owner, and the numbers that were made of it.
 //!
 //! ```text
-//! fields     which keys and values of a system's answers may be shown; a constant of each system
-//! node       an answer as a tree, whatever protocol it came in
-//! pseudonym  from values to placeholders that keep what the exporter looks at, and back to values
-//! recorder   sees the answers of one source and keeps them, made anonymous
-//! file       the file: format, version, digest, and what can be wrong with it
-//! xml        answers in XML as trees, and back
-//! replay     answers from a file in place of the source it was made of
+//! fields       which keys and values of a system's answers may be shown; a constant of each system
+//! node         an answer as a tree, whatever protocol it came in
+//! placeholder  how placeholders are written, and which values they stand for
+//! pseudonym    from values to placeholders that keep what the exporter looks at, and back to values
+//! recorder     sees the answers of one source and keeps them, made anonymous
+//! file         the file: format, version, digest, and what can be wrong with it
+//! xml          answers in XML as trees, and back
+//! replay       answers from a file in place of the source it was made of
 //! ```
 //!
 //! **Private by construction.** A text, a number or a key is kept only if the system's module names
@@ -25,6 +26,7 @@
 mod fields;
 mod file;
 mod node;
+mod placeholder;
 mod pseudonym;
 mod recorder;
 mod replay;
