@@ -7,6 +7,7 @@
 pub mod binary;
 pub mod exposition;
 pub mod faults;
+pub mod real_asterisk;
 pub mod refusing;
 pub mod relay;
 pub mod script;

@@ -8,7 +8,11 @@ use futures_util::future::join_all;
 use simulator::{Fault, Idle, Options, Population, Simulator, UnknownIds, Vendor};
 
 use super::bench::{record, replay};
-use crate::common::{config, entry, faults::faults, hosts, source};
+use crate::common::{
+    config, entry,
+    faults::{faults, text_faults},
+    hosts, source,
+};
 
 /// Lines of YAML that change what a source is asked, for each vendor.
 fn settings(vendor: Vendor, hosts: &str, ids: &[String]) -> Vec<Vec<String>> {
@@ -146,13 +150,14 @@ async fn every_fault_of_every_call() {
 
 async fn every_fault_of(simulator: &Simulator, vendor: Vendor) {
     let mut sources = Vec::new();
-    for (fault_name, fault, _) in faults() {
+    let faults = if vendor.speaks_http() { faults() } else { text_faults() };
+    for (fault_name, fault, _) in faults {
         for call in calls(vendor) {
             let name = format!("{fault_name}-{}", call.replace(['/', '_'], "-"));
             simulator.inject(vendor, &name, Some(call), fault.clone(), None);
             let hosts = hosts(&simulator.host_passwords(&name));
             // Only what never ends is to end by the time.
-            let is_endless = matches!(fault, Fault::Hang | Fault::Drip);
+            let is_endless = matches!(fault, Fault::Hang | Fault::Drip) || !vendor.speaks_http();
             let timeout = if is_endless { "timeout: 1s" } else { "timeout: 1m" };
             let mut lines = vec![timeout, "max_response_bytes: 262144"];
             match vendor {

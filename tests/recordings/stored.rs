@@ -10,7 +10,9 @@ use serde_json::Value;
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use super::bench::{record, replay};
-use crate::common::{binary::command, config, hosts, source, wait::output};
+use crate::common::{
+    binary::command, config, hosts, real_asterisk::playing, script::Script, source, wait::output,
+};
 
 const FOLDER: &str = "tests/recordings";
 
@@ -93,10 +95,42 @@ fn answer(simulator: &Simulator, (name, vendor, files): &Scene) {
     }
 }
 
+/// Each scene of a real Asterisk: the rooms, and who is in each.
+async fn asterisks() -> Vec<(&'static str, Script)> {
+    macro_rules! recorded {
+        ($name:literal) => {
+            include_str!(concat!("../data/asterisk/", $name, ".txt"))
+        };
+    }
+    let three: &[_] = &[
+        ("1000", recorded!("ami-list-1000")),
+        ("1001", recorded!("ami-list-1001-waiting")),
+        ("1002", recorded!("ami-list-1002-mixed")),
+    ];
+    let locked: &[_] = &[
+        ("1000", recorded!("ami-list-1000-all-muted")),
+        ("1001", recorded!("ami-list-1001-waiting")),
+        ("1002", recorded!("ami-list-1002-mixed")),
+    ];
+    let old: &[_] = &[
+        ("1000", recorded!("v16/ami-list-1000")),
+        ("1001", recorded!("v16/ami-list-1001-waiting")),
+    ];
+    vec![
+        ("asterisk-real-22", playing(recorded!("ami-rooms-3"), three).await),
+        ("asterisk-real-22-none", playing(recorded!("ami-rooms-none"), &[]).await),
+        (
+            "asterisk-real-22-locked",
+            playing(recorded!("ami-rooms-participants-muted-and-locked"), locked).await,
+        ),
+        ("asterisk-real-16", playing(recorded!("v16/ami-rooms"), old).await),
+    ]
+}
+
 #[tokio::test]
 async fn the_stored_recordings_are_replayed() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
-    let made = made(&simulator);
+    let (made, asterisks) = (made(&simulator), asterisks().await);
     for vendor in Vendor::ALL {
         // What is counted is looked at by other tests; these files are to be read by people.
         simulator.edit(vendor, "", |population| {
@@ -120,6 +154,10 @@ async fn the_stored_recordings_are_replayed() {
             let yaml = config(&[source(*vendor, &url, &["max_concurrency: 1"])]);
             fs::write(format!("{FOLDER}/{name}.json"), &record(&yaml).await[0]).unwrap();
         }
+        for (name, asterisk) in &asterisks {
+            let yaml = config(&[source(Vendor::Asterisk, &asterisk.url(), &[])]);
+            fs::write(format!("{FOLDER}/{name}.json"), &record(&yaml).await[0]).unwrap();
+        }
     }
     let mut names = BTreeSet::new();
     let mut paths = Vec::new();
@@ -136,7 +174,8 @@ async fn the_stored_recordings_are_replayed() {
         paths.push(path);
     }
     let real = REAL.iter().map(|(name, ..)| (*name).to_owned());
-    for name in made.into_iter().map(|(name, ..)| name).chain(real) {
+    let asterisks = asterisks.iter().map(|(name, _)| (*name).to_owned());
+    for name in made.into_iter().map(|(name, ..)| name).chain(real).chain(asterisks) {
         assert!(names.contains(&name), "no {name}.json: run with UPDATE_EXPECTED=1");
     }
     for profile in catalogue().profiles() {

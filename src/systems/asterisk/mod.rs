@@ -9,6 +9,7 @@ mod ami;
 mod answers;
 mod codes;
 mod login;
+mod shown;
 
 use super::{Refusal, System};
 use crate::{
@@ -19,6 +20,7 @@ use crate::{
     },
     model::{CallName, MeasureSet, Observation, Reason, Sizes},
     net::{Failure, lines::Lines},
+    recording::Shown,
     session::Authorized,
 };
 use ami::{Action, Ami};
@@ -78,6 +80,8 @@ impl System for Asterisk {
             ),
         ],
     };
+
+    const SHOWN: &Shown = &shown::SHOWN;
 
     type Settings = Settings;
     type Login = Login;
