@@ -55,7 +55,7 @@ FROM scratch AS exporter
 ARG VERSION=0.1.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="conferencing_exporter" \
-      org.opencontainers.image.description="Prometheus exporter for conferencing systems: OpenVox UC, Yeastar S-Series, Yeastar P-Series, Huawei Cloud Meeting, DingTalk, Asterisk, Janus, BigBlueButton" \
+      org.opencontainers.image.description="Prometheus exporter for conferencing systems: OpenVox UC, Yeastar S-Series, Yeastar P-Series, Huawei Cloud Meeting, DingTalk, Asterisk, FreeSWITCH, Janus, BigBlueButton" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.source="https://github.com/conferencing-exporter/conferencing_exporter" \
       org.opencontainers.image.documentation="https://github.com/conferencing-exporter/conferencing_exporter#readme" \

@@ -104,6 +104,7 @@ fn call(vendor: Vendor) -> &'static str {
         Vendor::HuaweiMeeting => "conferences/online",
         Vendor::Dingtalk => "orgConferences",
         Vendor::Asterisk => "confbridge_list",
+        Vendor::FreeSwitch => "json_list",
         Vendor::Janus => "audiobridge/list",
         Vendor::BigBlueButton => "getMeetings",
         other => panic!("no call for {other:?}"),

@@ -21,7 +21,7 @@ impl Wiped {
     }
 
     /// Appends `text` as JSON has it, in quotes.
-    pub(super) fn append(&mut self, text: &str) {
+    pub fn append(&mut self, text: &str) {
         let _ = serde_json::to_writer(self, text);
     }
 

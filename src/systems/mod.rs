@@ -15,6 +15,7 @@ mod advice;
 pub mod asterisk;
 pub mod bigbluebutton;
 pub mod dingtalk;
+pub mod freeswitch;
 pub mod huawei_meeting;
 pub mod janus;
 mod logged_in;
@@ -51,6 +52,7 @@ pub fn catalogue() -> Catalogue {
         .with::<huawei_meeting::HuaweiMeeting>()
         .with::<dingtalk::Dingtalk>()
         .with::<asterisk::Asterisk>()
+        .with::<freeswitch::FreeSwitch>()
         .with::<janus::Janus>()
         .with::<bigbluebutton::BigBlueButton>()
 }

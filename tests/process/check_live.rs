@@ -107,6 +107,9 @@ fn each_failure_says_what_to_look_at() {
                 ("refused", answer("USG.206010000")),
                 ("locked-out", Fault::VendorErrorStatus(423, "USG.206030015".to_owned())),
             ],
+            Vendor::FreeSwitch => {
+                vec![("refused", answer("-ERR invalid")), ("no-module", answer("INVALID COMMAND!"))]
+            }
             Vendor::Asterisk => vec![
                 ("refused", answer("Authentication failed")),
                 ("not-allowed", answer("Permission denied")),

@@ -5,12 +5,12 @@
 
 use conferencing_exporter::recording::Outcome;
 use futures_util::future::join_all;
-use simulator::{Fault, Idle, Options, Population, Simulator, UnknownIds, Vendor};
+use simulator::{Idle, Options, Population, Simulator, UnknownIds, Vendor};
 
 use super::bench::{record, replay};
 use crate::common::{
     config, entry,
-    faults::{faults, text_faults},
+    faults::{Effect, faults, text_faults},
     hosts, source,
 };
 
@@ -151,13 +151,13 @@ async fn every_fault_of_every_call() {
 async fn every_fault_of(simulator: &Simulator, vendor: Vendor) {
     let mut sources = Vec::new();
     let faults = if vendor.speaks_http() { faults() } else { text_faults() };
-    for (fault_name, fault, _) in faults {
+    for (fault_name, fault, effect) in faults {
         for call in calls(vendor) {
             let name = format!("{fault_name}-{}", call.replace(['/', '_'], "-"));
             simulator.inject(vendor, &name, Some(call), fault.clone(), None);
             let hosts = hosts(&simulator.host_passwords(&name));
             // Only what never ends is to end by the time.
-            let is_endless = matches!(fault, Fault::Hang | Fault::Drip) || !vendor.speaks_http();
+            let is_endless = effect == Effect::Once("timeout");
             let timeout = if is_endless { "timeout: 1s" } else { "timeout: 1m" };
             let mut lines = vec![timeout, "max_response_bytes: 262144"];
             match vendor {

@@ -45,6 +45,7 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
         Vendor::Dingtalk => {
             vec![("access_token", &[]), ("orgConferences", &[]), ("videoConferences/query", &[])]
         }
+        Vendor::FreeSwitch => vec![("auth", &[]), ("json_list", &[])],
         Vendor::Asterisk => vec![
             ("challenge", &[]),
             ("login", &[]),
@@ -65,8 +66,10 @@ fn calls(vendor: Vendor) -> Vec<(&'static str, &'static [&'static str])> {
 /// The vendors' own failure answers.
 fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect)> {
     let answer = |code: &str| Fault::VendorError(code.to_owned());
-    let login =
-        matches!(call, "login" | "get_token" | "appauth" | "account_login" | "access_token");
+    let login = matches!(
+        call,
+        "login" | "get_token" | "appauth" | "account_login" | "access_token" | "auth"
+    );
     match (vendor, login) {
         (Vendor::OpenvoxUc | Vendor::YeastarS, true) => vec![
             ("refused", answer("20003"), HeldBack("auth")),
@@ -119,6 +122,14 @@ fn vendor_faults(vendor: Vendor, call: &str) -> Vec<(&'static str, Fault, Effect
             ),
             ("quota", answer("Forbidden.AccessDenied.ApiCountLimitForOrg"), HeldBack("quota")),
             ("system", answer("systemError"), Once("vendor")),
+        ],
+        (Vendor::FreeSwitch, true) => vec![
+            ("refused", answer("-ERR invalid"), HeldBack("auth")),
+            ("unknown", answer("-ERR permission denied"), HeldBack("auth")),
+        ],
+        (Vendor::FreeSwitch, false) => vec![
+            ("no-right", answer("-ERR permission denied"), Once("forbidden")),
+            ("no-module", answer("INVALID COMMAND!"), Once("vendor")),
         ],
         (Vendor::Asterisk, true) => vec![
             ("refused", answer("Authentication failed"), HeldBack("auth")),
@@ -401,6 +412,11 @@ async fn yeastar_p() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn huawei_meeting() {
     every_fault_at_every_call(Vendor::HuaweiMeeting).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn freeswitch() {
+    every_fault_at_every_call(Vendor::FreeSwitch).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -44,6 +44,7 @@ fn variants(simulator: &Simulator) -> Vec<(&'static str, Vendor, String)> {
             ),
         ),
         ("asterisk", Vendor::Asterisk, full(Vendor::Asterisk, &[])),
+        ("freeswitch", Vendor::FreeSwitch, full(Vendor::FreeSwitch, &[])),
         ("dingtalk", dingtalk, full(dingtalk, &["batch_size: 2"])),
         ("janus", Vendor::Janus, full(Vendor::Janus, &[])),
         (

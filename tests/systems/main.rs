@@ -9,6 +9,7 @@ mod bigbluebutton;
 mod dingtalk;
 mod documented;
 mod faults;
+mod freeswitch;
 mod golden;
 mod huawei;
 mod janus;

@@ -52,6 +52,8 @@ systems! {
     dingtalk::Dingtalk,
     /// Asterisk ConfBridge, by the manager interface.
     asterisk::Asterisk,
+    /// FreeSWITCH mod_conference, by the event socket.
+    freeswitch::FreeSwitch,
     /// Janus, AudioBridge and VideoRoom.
     janus::Janus,
     /// BigBlueButton.
@@ -64,6 +66,7 @@ pub use dingtalk::{
     DINGTALK_APP_KEY, DINGTALK_APP_SECRET, DINGTALK_CORP_ID, DINGTALK_SUITE_KEY,
     DINGTALK_SUITE_SECRET, DINGTALK_SUITE_TICKET,
 };
+pub use freeswitch::{FREESWITCH_PASSWORD, FREESWITCH_USERNAME};
 pub use huawei_meeting::{
     HUAWEI_ACCOUNT, HUAWEI_APP_ID, HUAWEI_APP_KEY, HUAWEI_HOSTED, HUAWEI_PASSWORD,
 };
