@@ -15,6 +15,7 @@ use clap::{
     Arg, ArgAction, Args, Parser, Subcommand, ValueEnum,
     builder::{BoolishValueParser, OsStringValueParser, Resettable, TypedValueParser},
 };
+use clap_complete::Shell;
 use url::Url;
 
 use crate::config::duration::parse_duration;
@@ -31,7 +32,13 @@ const VERSION: &str = concat!(
 
 /// Prometheus exporter for conferencing systems.
 #[derive(Debug, Parser)]
-#[command(name = "conferencing_exporter", version = VERSION, max_term_width = 100)]
+#[command(
+    name = "conferencing_exporter",
+    version = VERSION,
+    max_term_width = 100,
+    after_help = "Each option is also a variable: --web.max-requests is \
+                  CONFERENCING_EXPORTER_WEB_MAX_REQUESTS. Options win over variables."
+)]
 pub struct Cli {
     /// Options of all commands.
     #[command(flatten)]
@@ -53,6 +60,13 @@ pub enum Command {
     Schema,
     /// Ask the exporter running on this machine whether it is healthy: exit status 0 or 1
     Healthcheck,
+    /// Print the completions of a shell
+    Completions {
+        /// Which shell
+        shell: Shell,
+    },
+    /// Print the manual page
+    Man,
 }
 
 /// What to check.
@@ -99,10 +113,7 @@ impl From<Exit> for ExitCode {
 
 /// Options of all commands.
 #[derive(Args, Clone, Debug)]
-#[command(
-    next_help_heading = "Options (also as CONFERENCING_EXPORTER_CONFIG_FILE and so on)",
-    mut_args = before_or_after_the_command
-)]
+#[command(mut_args = before_or_after_the_command)]
 pub struct Options {
     /// Configuration file, or a folder, which stands for its files `*.yaml` in the order of their
     /// names; repeatable. Names of sources are unique over all files
@@ -339,7 +350,7 @@ impl fmt::Display for Here {
 /// Text that is no address to listen on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "not an address: write it like `:19680`, `127.0.0.1:19680`, `[::1]:19680` or `unix:/run/exporter.sock`"
+    "invalid address, expected `:19680`, `127.0.0.1:19680`, `[::1]:19680` or `unix:/run/exporter.sock`"
 )]
 pub struct InvalidAddress;
 
@@ -395,10 +406,17 @@ impl ListenAddress {
     }
 }
 
-/// The heading of the help says how the variables are called; it need not say so 15 times. One that is
+/// Which options belong together, by what their names begin with.
+const HEADINGS: [(&str, &str); 4] =
+    [("config.", "Configuration"), ("web.", "Web"), ("scrape.", "Scrapes"), ("log.", "Logging")];
+
+/// The end of the help says how the variables are called; it need not say so 15 times. One that is
 /// set and empty counts as not set.
 fn before_or_after_the_command(option: Arg) -> Arg {
-    let option = option.global(true).hide_env(true);
+    let long = option.get_long().unwrap_or_default();
+    let heading = HEADINGS.iter().find(|(prefix, _)| long.starts_with(prefix));
+    let heading = heading.map(|(_, heading)| *heading);
+    let option = option.global(true).hide_env(true).help_heading(heading);
     let is_empty = option.get_env().and_then(env::var_os).is_some_and(|value| value.is_empty());
     if is_empty { option.env(Resettable::Reset) } else { option }
 }
@@ -407,11 +425,11 @@ fn before_or_after_the_command(option: Arg) -> Arg {
 fn parse_telemetry_path(text: &str) -> Result<String, String> {
     let path = text.trim_end_matches('/');
     if path.is_empty() {
-        return Err("the metrics need a path of their own, as `/metrics`".to_owned());
+        return Err("invalid path: must not be `/`, which is the status page's".to_owned());
     }
     let taken = ["/probe", "/sd", "/-/healthy", "/-/ready", "/-/reload"];
     if taken.contains(&path) {
-        return Err(format!("{path} is taken"));
+        return Err(format!("invalid path: {path} is in use by the exporter itself"));
     }
     check_path(path).map(str::to_owned)
 }
@@ -426,10 +444,13 @@ fn check_path(path: &str) -> Result<&str, String> {
     let allowed =
         |c: char| c.is_ascii_alphanumeric() || matches!(c, '/' | '-' | '_' | '.' | '~' | '%');
     if !path.starts_with('/') {
-        return Err("a path starts with `/`".to_owned());
+        return Err("invalid path: must start with `/`".to_owned());
     }
     if !path.chars().all(allowed) || path.contains("//") {
-        return Err("not a path: letters, digits, `-`, `_`, `.`, `~` between `/`".to_owned());
+        return Err(
+            "invalid path: must consist of letters, digits, `-`, `_`, `.` and `~` between `/`"
+                .to_owned(),
+        );
     }
     Ok(path)
 }
@@ -438,14 +459,16 @@ fn parse_external_url(text: &str) -> Result<ExternalUrl, String> {
     if text.is_empty() {
         return Ok(ExternalUrl(None));
     }
-    let wanted = "write it like `https://example.com/conferencing/`";
-    let url = Url::parse(text).map_err(|error| format!("{error}; {wanted}"))?;
+    let wanted = "expected something like `https://example.com/conferencing/`";
+    let url = Url::parse(text).map_err(|error| format!("invalid URL: {error}; {wanted}"))?;
     let plain = url.username().is_empty()
         && url.password().is_none()
         && url.query().is_none()
         && url.fragment().is_none();
     if !matches!(url.scheme(), "http" | "https") || !url.has_host() || !plain {
-        return Err(format!("an http or https URL without user, query and fragment; {wanted}"));
+        return Err(format!(
+            "invalid URL: must be http or https, without user, query and fragment; {wanted}"
+        ));
     }
     check_path(url.path())?;
     Ok(ExternalUrl(Some(url)))

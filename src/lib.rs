@@ -6,7 +6,7 @@
 //!
 //! | Module | Does |
 //! |---|---|
-//! | [`commands`] | `serve`, `check`, `schema`, `healthcheck` |
+//! | [`commands`] | `serve`, `check`, `schema`, `healthcheck`, `completions`, `man` |
 //! | [`web`] | the HTTP server: connections, authentication, handlers, the text of a scrape |
 //! | [`collect`] | sources at run time: one collection of a source at a time, snapshots, deadlines, reload |
 //! | [`systems`] | one folder for each system: which calls, what their answers mean, what to do about a failure |

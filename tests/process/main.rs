@@ -5,6 +5,7 @@ mod common;
 
 mod canary;
 mod check_live;
+mod command_line;
 mod lifecycle;
 mod logins;
 mod page;

@@ -2,7 +2,7 @@
 //! Meant for connecting a new system.
 
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::Path,
     sync::Arc,
 };
@@ -10,7 +10,7 @@ use std::{
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::runtime::Builder;
 
-use super::{record::Records, table::table};
+use super::{progress::Progress, record::Records, table::table};
 use crate::{
     cli::Exit,
     collect::{Budget, Engine, Report, Selection, Source},
@@ -62,7 +62,7 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
     .await;
     // First, so that the log-outs are among the requests that are shown, and recorded.
     engine.shutdown().await;
-    let table = table(&reports, io::stdout().is_terminal(), |_| Vec::new());
+    let table = table(&reports, |_| Vec::new());
     // Where standard output is closed, the exit status still tells.
     let _ = io::stdout().lock().write_all(table.as_bytes());
     if let (Some(folder), Some(records)) = (folder, records)
@@ -75,46 +75,20 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
 
 /// Collects the sources; `ended` is told of each as soon as its collection has ended.
 pub(super) async fn collect(sources: &[Arc<Source>], ended: impl Fn(&Source)) -> Vec<Report> {
-    let total = sources.len();
     let mut asked: FuturesUnordered<_> = sources
         .iter()
         .cloned()
         .enumerate()
         .map(|(index, source)| async move { (index, source.collect(Budget::default()).await) })
         .collect();
-    let progress = Progress::new(total);
-    let mut reports = Vec::with_capacity(total);
-    progress.show(0);
+    let mut progress = Progress::new(sources.iter().map(|source| source.name()));
+    let mut reports = Vec::with_capacity(sources.len());
     while let Some(report) = asked.next().await {
         ended(&report.1.source);
+        progress.ended(report.1.source.name());
         reports.push(report);
-        progress.show(reports.len());
     }
-    progress.clear();
+    drop(progress);
     reports.sort_by_key(|(index, _)| *index);
     reports.into_iter().map(|(_, report)| report).collect()
-}
-
-/// One line on a terminal that says how far it is; nothing elsewhere.
-struct Progress {
-    total: usize,
-    terminal: bool,
-}
-
-impl Progress {
-    fn new(total: usize) -> Self {
-        Self { total, terminal: io::stderr().is_terminal() }
-    }
-
-    fn show(&self, done: usize) {
-        if self.terminal {
-            let _ = write!(io::stderr(), "\r{done} of {} sources answered", self.total);
-        }
-    }
-
-    fn clear(&self) {
-        if self.terminal {
-            let _ = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
 }

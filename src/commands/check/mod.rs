@@ -1,6 +1,7 @@
 //! `check`: whether the configuration is valid and the sources answer.
 
 mod live;
+mod progress;
 mod record;
 mod replay;
 mod table;

@@ -2,7 +2,7 @@
 
 use std::{
     fs::File,
-    io::{self, IsTerminal, Read, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -99,7 +99,7 @@ async fn replay(items: &[Item]) -> Result<bool, String> {
         reports.push(report);
     }
     if !reports.is_empty() {
-        let table = table(&reports, io::stdout().is_terminal(), |index| lines[index].clone());
+        let table = table(&reports, |index| lines[index].clone());
         // Where standard output is closed, the exit status still tells.
         let _ = io::stdout().lock().write_all(table.as_bytes());
     }

@@ -1,6 +1,11 @@
 //! The table of `check --live` and `check --replay`: a row a source.
 
-use std::{fmt::Write as _, time::Duration};
+use std::{
+    env,
+    fmt::Write as _,
+    io::{self, IsTerminal},
+    time::Duration,
+};
 
 use crate::{
     collect::Report,
@@ -12,11 +17,8 @@ const HEADINGS: [&str; 6] = ["SOURCE", "VENDOR", "RESULT", "TIME", "REQUESTS", "
 
 /// The table: a row a source, below it what the source can report, or what to look at, and the lines
 /// that `more` has of it.
-pub(super) fn table(
-    reports: &[Report],
-    colour: bool,
-    more: impl Fn(usize) -> Vec<String>,
-) -> String {
+pub(super) fn table(reports: &[Report], more: impl Fn(usize) -> Vec<String>) -> String {
+    let colour = is_coloured();
     let rows: Vec<[String; 6]> = reports.iter().map(row).collect();
     let mut widths = HEADINGS.map(|heading| heading.chars().count());
     for row in &rows {
@@ -36,6 +38,11 @@ pub(super) fn table(
         }
     }
     out
+}
+
+/// Only for people: on a terminal, unless they do not want it (<https://no-color.org>).
+fn is_coloured() -> bool {
+    io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty())
 }
 
 /// Writes one row; `shade` colours its result.
