@@ -76,6 +76,21 @@ fn the_readme_lists_every_system_and_leads_to_its_page() {
     }
 }
 
+/// What `docs/systems` says about a system.
+fn page(name: &str) -> Option<String> {
+    fs::read_to_string(format!("docs/systems/{name}.md")).ok()
+}
+
+#[test]
+fn every_system_has_a_page_that_names_its_calls() {
+    for profile in catalogue().profiles() {
+        let page = page(profile.name).unwrap_or_else(|| panic!("docs/systems has no {profile}.md"));
+        for call in profile.calls {
+            assert!(page.contains(call.as_str()), "docs/systems/{profile}.md: {}", call.as_str());
+        }
+    }
+}
+
 #[test]
 fn every_system_has_a_colour_in_the_dashboards() {
     let text = read("grafana/source/palette.py");
@@ -84,6 +99,12 @@ fn every_system_has_a_colour_in_the_dashboards() {
     let coloured: BTreeSet<_> = table.lines().filter_map(|line| line.split('"').nth(1)).collect();
     let missing: Vec<_> = names().difference(&coloured).copied().collect();
     assert!(missing.is_empty(), "no colour for {missing:?}");
+    let of_nothing: Vec<_> =
+        coloured.difference(&names()).copied().filter(|name| page(name).is_none()).collect();
+    assert!(
+        of_nothing.is_empty(),
+        "a colour of no system that is known or described: {of_nothing:?}"
+    );
 }
 
 /// The policies let out what the exporter asks for where a system answers on its usual port.
