@@ -22,6 +22,7 @@ fn main() -> ExitCode {
         "decode-dingtalk" => Decoding::dingtalk(),
         "decode-huawei" => Decoding::huawei(),
         "decode-yeastar-s" => Decoding::yeastar_s(),
+        "decode-bigbluebutton" => Decoding::bigbluebutton(),
         "render-conferences" => {
             let rendering = Rendering::new(10, 500);
             for _ in 0..times {

@@ -13,12 +13,14 @@ fn main() {
 }
 
 /// The answers under test.
-const ANSWERS: [&str; 3] = ["dingtalk_50x500", "huawei_500", "yeastar_s_2000"];
+const ANSWERS: [&str; 4] =
+    ["dingtalk_50x500", "huawei_500", "yeastar_s_2000", "bigbluebutton_500x10"];
 
 fn decoding(name: &str) -> Decoding {
     match name {
         "dingtalk_50x500" => Decoding::dingtalk(),
         "huawei_500" => Decoding::huawei(),
+        "bigbluebutton_500x10" => Decoding::bigbluebutton(),
         _ => Decoding::yeastar_s(),
     }
 }

@@ -63,10 +63,10 @@ EMPTY_WHEN_WELL = {
 }
 # After a while people wait, and rooms without a PIN are told.
 EMPTY_AT_FIRST = {"Alerts firing"}
-# Metrics that are not there while all is well, or only where something is configured, or for systems that the demo lacks.
+# Metrics that are not there while all is well, or only where something is configured.
 SOMETIMES = {
-    "conferencing_source_failure", "conferencing_exporter_web_config_last_reload_successful", "conferencing_conferences_locked",
-    "conferencing_conferences_recording", "conferencing_tls_certificate_expiry_timestamp_seconds",
+    "conferencing_source_failure", "conferencing_exporter_web_config_last_reload_successful",
+    "conferencing_tls_certificate_expiry_timestamp_seconds",
 }
 # Others may fire in a demo: there are rooms without a PIN, and people do wait.
 MUST_BE_SILENT = [

@@ -100,7 +100,50 @@ pub(crate) fn yeastar_s(rooms: usize) -> String {
     json
 }
 
-fn put(json: &mut String, text: std::fmt::Arguments<'_>) {
+/// BigBlueButton: `meetings` meetings of `people` people each, as its template writes them.
+pub(crate) fn bigbluebutton(meetings: usize, people: usize) -> String {
+    let mut xml = "<response>\n<returncode>SUCCESS</returncode>\n<meetings>\n".to_owned();
+    for meeting in 0..meetings {
+        put(
+            &mut xml,
+            format_args!(
+                "<meeting>\n<meetingName>Lecture {meeting}</meetingName>\n<meetingID>room-{meeting:06}</meetingID>\n\
+                 <internalMeetingID>a1b2c3d4e5f60718293a4b5c6d7e8f90{meeting:08}-1795000000000</internalMeetingID>\n\
+                 <createTime>1795000000000</createTime>\n<createDate>Wed Nov 18 11:06:40 UTC 2026</createDate>\n\
+                 <voiceBridge>77951</voiceBridge>\n<dialNumber>613-555-1234</dialNumber>\n\
+                 <attendeePW>ap-invented</attendeePW>\n<moderatorPW>mp-invented</moderatorPW>\n<running>true</running>\n\
+                 <duration>0</duration>\n<hasUserJoined>true</hasUserJoined>\n<recording>false</recording>\n\
+                 <hasBeenForciblyEnded>false</hasBeenForciblyEnded>\n<startTime>1795000000027</startTime>\n\
+                 <endTime>0</endTime>\n<participantCount>{people}</participantCount>\n<listenerCount>0</listenerCount>\n\
+                 <voiceParticipantCount>{people}</voiceParticipantCount>\n<videoCount>2</videoCount>\n\
+                 <maxUsers>0</maxUsers>\n<moderatorCount>1</moderatorCount>\n<attendees>\n"
+            ),
+        );
+        for person in 0..people {
+            put(
+                &mut xml,
+                format_args!(
+                    "<attendee>\n<userID>w_{person:012}</userID>\n<fullName>Ada Example {person}</fullName>\n\
+                     <role>VIEWER</role>\n<isPresenter>false</isPresenter>\n<isListeningOnly>false</isListeningOnly>\n\
+                     <hasJoinedVoice>true</hasJoinedVoice>\n<hasVideo>{}</hasVideo>\n<clientType>HTML5</clientType>\n\
+                     <customdata>\n<bbb_skip_check_audio>true</bbb_skip_check_audio>\n\
+                     <bbb_auto_join_audio>true</bbb_auto_join_audio>\n</customdata>\n</attendee>\n",
+                    person % 5 == 0
+                ),
+            );
+        }
+        xml.push_str(
+            "</attendees>\n<metadata>\n<bbb-origin>greenlight</bbb-origin>\n\
+             <bbb-origin-server-name>meet.example.org</bbb-origin-server-name>\n\
+             <endcallbackurl>https://meet.example.org/meeting_ended</endcallbackurl>\n</metadata>\n\
+             <isBreakout>false</isBreakout>\n</meeting>\n",
+        );
+    }
+    xml.push_str("</meetings>\n</response>");
+    xml
+}
+
+fn put(answer: &mut String, text: std::fmt::Arguments<'_>) {
     // Writing to a String cannot fail.
-    let _ = json.write_fmt(text);
+    let _ = answer.write_fmt(text);
 }

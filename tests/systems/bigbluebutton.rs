@@ -4,6 +4,11 @@
 
 use std::{collections::BTreeMap, fs, path::Path};
 
+use proptest::{
+    prelude::*,
+    sample::Index,
+    test_runner::{Config, RngSeed, TestRunner},
+};
 use serde::Deserialize;
 use serde_json::Value;
 use simulator::{Fault, Options, Presence, Simulator, Vendor};
@@ -311,4 +316,65 @@ async fn the_checksum_is_in_no_log_and_on_no_page() {
         simulator.canaries().into_iter().filter(|text| seen.contains(text)).collect();
     assert!(secrets.is_empty(), "{secrets:?}");
     assert!(!seen.contains("checksum="), "{seen}");
+}
+
+/// Right answers, changed in places: a part left out, given twice, or replaced by something that means something.
+#[test]
+fn whatever_is_sent_is_counted_or_refused() {
+    const PARTS: [&str; 16] = [
+        "",
+        "<",
+        ">",
+        "</",
+        "/>",
+        "&",
+        "&amp;",
+        "]]>",
+        "<![CDATA[",
+        "<!--",
+        "<!DOCTYPE r>",
+        "-1",
+        "true",
+        "<meeting>",
+        "</meeting>",
+        "<participantCount>7</participantCount>",
+    ];
+    let right = ["two-meetings", "awkward", "breakout", "scalelite"]
+        .map(|name| fs::read(Path::new(EXAMPLES).join(format!("example-{name}.xml"))).unwrap());
+    let edit = (any::<Index>(), 0..60_usize, prop::sample::select(PARTS.to_vec()), any::<bool>());
+    let strategy = (any::<Index>(), prop::collection::vec(edit, 1..4));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let simulator = runtime.block_on(simulator());
+    let settings = Config {
+        cases: 300,
+        rng_seed: RngSeed::Fixed(3),
+        failure_persistence: None,
+        ..Config::default()
+    };
+    let outcome = TestRunner::new(settings).run(&strategy, |(which, edits)| {
+        let mut body = which.get(&right).clone();
+        for (at, length, part, is_repeated) in edits {
+            let start = at.index(body.len() + 1);
+            let end = (start + length).min(body.len());
+            let kept = if is_repeated { body[start..end].to_vec() } else { Vec::new() };
+            let part = [kept.as_slice(), part.as_bytes(), kept.as_slice()].concat();
+            body.splice(start..end, part);
+        }
+        runtime.block_on(async {
+            simulator.inject(VENDOR, "", None, Fault::Body(body), Some(1));
+            let shown = "conferences: { enabled: true, identify: name }";
+            let scraped = bench(&simulator, &[shown]).await.scrape().await;
+            let sizes = scraped.sum("conferencing_conferences_by_size", &[]);
+            match scraped.value("conferencing_up", &[]) {
+                Some(1.0) => prop_assert_eq!(Some(sizes), active(&scraped)),
+                _ => prop_assert_eq!(active(&scraped), None),
+            }
+            let text = format!("{:?}", scraped.samples);
+            prop_assert!(!text.contains("-invented") && !text.contains("Example"), "{}", text);
+            Ok(())
+        })
+    });
+    if let Err(failure) = outcome {
+        panic!("{failure}");
+    }
 }
