@@ -105,6 +105,30 @@ fn a_failed_source_is_recorded_and_said_so() {
 }
 
 #[test]
+fn a_folder_that_cannot_be_made_is_said_before_anybody_is_asked() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("exporter.yaml");
+    let vendor = Vendor::YeastarS;
+    write_private(&file, &config(&[source(vendor, &simulator.base_url(vendor), &[])]));
+    let below_a_file = file.join("records");
+    let refused = output(
+        command()
+            .arg("--config.file")
+            .arg(&file)
+            .args(["check", "--live", "--record"])
+            .arg(&below_a_file),
+    );
+    assert_eq!(refused.status.code(), Some(2), "{refused:?}");
+    let problem = text(&refused.stderr);
+    assert!(
+        problem.starts_with(&format!("{} cannot be made: ", below_a_file.display())),
+        "{problem}"
+    );
+    assert!(simulator.requests(vendor, "").is_empty());
+}
+
+#[test]
 fn what_is_no_recording_of_this_format_says_so() {
     let (folder, _) = recorded();
     let whole = fs::read_to_string(folder.path().join("new/records/yeastar_p.json")).unwrap();

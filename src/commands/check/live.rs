@@ -38,7 +38,10 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
         Ok(own) => Engine::new(own, systems::catalogue()),
         Err(error) => return fail(&error.to_string(), Exit::Failed),
     };
-    let records = folder.map(|_| Arc::new(Records::default()));
+    let records = match folder.map(Records::new).transpose() {
+        Ok(records) => records,
+        Err(problem) => return fail(&problem, Exit::Unusable),
+    };
     if let Some(records) = &records {
         engine = engine.adapting(Arc::clone(records).adapter());
     }

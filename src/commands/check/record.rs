@@ -19,6 +19,17 @@ use crate::{
 pub(super) struct Records(Mutex<HashMap<String, Arc<Recorder>>>);
 
 impl Records {
+    /// No records yet, to be written into `folder`, which is made where it is not there: before anybody is
+    /// asked.
+    ///
+    /// # Errors
+    /// The folder cannot be made, in words.
+    pub(super) fn new(folder: &Path) -> Result<Arc<Self>, String> {
+        fs::create_dir_all(folder)
+            .map_err(|error| format!("{} cannot be made: {error}", folder.display()))?;
+        Ok(Arc::default())
+    }
+
     /// Lets each source be recorded.
     pub(super) fn adapter(self: Arc<Self>) -> Box<Adapter> {
         let catalogue = systems::catalogue();
@@ -43,11 +54,6 @@ impl Records {
     /// # Errors
     /// What could not be written, in words.
     pub(super) fn write(&self, folder: &Path, reports: &[Report]) -> Result<(), String> {
-        let unwritable = |path: &Path| {
-            let path = path.display().to_string();
-            move |error: io::Error| format!("{path} cannot be written: {error}")
-        };
-        fs::create_dir_all(folder).map_err(unwritable(folder))?;
         let recorders = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mut said = String::new();
         for report in reports {
@@ -59,7 +65,8 @@ impl Records {
                 .recording(&report.source.config, Outcome::of(outcome))
                 .map_err(|error| format!("{name}: the file of ids cannot be read: {error}"))?;
             let text = recording.to_text().map_err(|error| format!("{name}: {error}"))?;
-            fs::write(&path, text).map_err(unwritable(&path))?;
+            fs::write(&path, text)
+                .map_err(|error| format!("{} cannot be written: {error}", path.display()))?;
             let failed = if report.outcome.is_ok() { "" } else { " of a source that failed" };
             said.push_str(&format!(
                 "{}: a recording{failed}; {}\n",
