@@ -1,23 +1,31 @@
 //! The bare client: the exporter's own requests, sent again, and their answers thrown away.
 
 use std::{
+    cell::RefCell,
+    collections::HashMap,
     env, fs, io,
     io::{BufRead, Write},
+    net::SocketAddr,
     path::Path,
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     str::FromStr,
     time::{Duration, Instant},
 };
 
+use bytes::Bytes;
 use conferencing_exporter::limits;
 use futures_util::{StreamExt, stream};
-use reqwest::{
-    Client, Method,
-    header::{HeaderMap, HeaderName, HeaderValue},
-    redirect::Policy,
+use http_body_util::{BodyExt, Full};
+use hyper::{
+    Method, Request, Uri,
+    client::conn::http1::{self, SendRequest},
+    header::{HOST, HeaderMap, HeaderName, HeaderValue},
 };
+use hyper_util::rt::TokioIo;
 use serde::{Deserialize, Serialize};
 use simulator::Simulator;
+use tokio::net::TcpStream;
+use url::Position;
 
 use super::{
     process::{Usage, usage},
@@ -111,17 +119,22 @@ fn recorded(simulator: &Simulator, index: usize) -> Outcome<Vec<Planned>> {
 
 /// One request, ready to be sent.
 struct Ready {
+    to: SocketAddr,
     method: Method,
-    url: reqwest::Url,
+    path: Uri,
     headers: HeaderMap,
-    body: Option<bytes::Bytes>,
+    body: Bytes,
 }
+
+/// Connections that wait for a request, by where they lead.
+type Kept = RefCell<HashMap<SocketAddr, Vec<SendRequest<Full<Bytes>>>>>;
 
 /// Sources asked at once. With more, the client would only become slower.
 const MOST_SOURCES: usize = 1024;
 
-/// The process: sends all of `plan` each time a line comes in.
-#[tokio::main]
+/// The process: sends all of `plan` each time a line comes in. As bare as can be: one thread, the
+/// protocol alone, prepared requests, connections that are kept, answers that are thrown away.
+#[tokio::main(flavor = "current_thread")]
 pub(crate) async fn run(plan: &Path) -> Outcome<()> {
     limits::raise_open_files();
     let plan: Vec<Vec<Planned>> = serde_json::from_slice(&fs::read(plan)?)?;
@@ -129,18 +142,13 @@ pub(crate) async fn run(plan: &Path) -> Outcome<()> {
         .into_iter()
         .map(|source| source.into_iter().map(ready).collect::<Outcome<Vec<_>>>())
         .collect::<Outcome<Vec<_>>>()?;
-    let client = Client::builder()
-        .no_proxy()
-        .redirect(Policy::none())
-        .tcp_nodelay(true)
-        .tls_certs_only([])
-        .build()?;
+    let kept = Kept::default();
     for line in io::stdin().lines() {
         line?;
         let started = Instant::now();
-        let mut flying =
-            stream::iter(&plan).map(|source| send(&client, source)).buffer_unordered(MOST_SOURCES);
-        while let Some(sent) = flying.next().await {
+        let mut under_way =
+            stream::iter(&plan).map(|source| send(&kept, source)).buffer_unordered(MOST_SOURCES);
+        while let Some(sent) = under_way.next().await {
             sent?;
         }
         println!("took {}", started.elapsed().as_micros());
@@ -149,28 +157,49 @@ pub(crate) async fn run(plan: &Path) -> Outcome<()> {
 }
 
 fn ready(planned: Planned) -> Outcome<Ready> {
+    let url = reqwest::Url::parse(&planned.url)?;
     let mut headers = HeaderMap::new();
+    headers.insert(HOST, HeaderValue::from_str(url.authority())?);
     for (name, value) in planned.headers {
         headers.insert(HeaderName::from_str(&name)?, HeaderValue::from_str(&value)?);
     }
-    Ok(Ready {
-        method: planned.method.parse()?,
-        url: planned.url.parse()?,
-        headers,
-        body: (!planned.body.is_empty()).then(|| planned.body.into()),
-    })
+    let to = url.socket_addrs(|| None)?.into_iter().next().ok_or("no address")?;
+    let path = url[Position::BeforePath..].parse()?;
+    let body = planned.body.into();
+    Ok(Ready { to, method: planned.method.parse()?, path, headers, body })
 }
 
 /// One source's requests, one after the other, as the exporter sends them.
-async fn send(client: &Client, source: &[Ready]) -> Outcome<()> {
+async fn send(kept: &Kept, source: &[Ready]) -> Outcome<()> {
     for ready in source {
-        let mut request =
-            client.request(ready.method.clone(), ready.url.clone()).headers(ready.headers.clone());
-        if let Some(body) = &ready.body {
-            request = request.body(body.clone());
+        let waiting = kept.borrow_mut().get_mut(&ready.to).and_then(Vec::pop);
+        let mut connection = match waiting {
+            Some(connection) => connection,
+            None => connect(ready.to).await?,
+        };
+        let mut request = Request::new(Full::new(ready.body.clone()));
+        *request.method_mut() = ready.method.clone();
+        *request.uri_mut() = ready.path.clone();
+        *request.headers_mut() = ready.headers.clone();
+        let mut answer = connection.send_request(request).await?;
+        if !answer.status().is_success() {
+            return Err(format!("{} {}", answer.status(), ready.path).into());
         }
-        let mut response = request.send().await?.error_for_status()?;
-        while response.chunk().await?.is_some() {}
+        while let Some(frame) = answer.frame().await {
+            frame?;
+        }
+        if connection.ready().await.is_ok() {
+            kept.borrow_mut().entry(ready.to).or_default().push(connection);
+        }
     }
     Ok(())
+}
+
+async fn connect(to: SocketAddr) -> Outcome<SendRequest<Full<Bytes>>> {
+    let stream = TcpStream::connect(to).await?;
+    stream.set_nodelay(true)?;
+    let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
+    // How it ends is seen by whoever uses it.
+    tokio::spawn(async move { connection.await.unwrap_or_default() });
+    Ok(sender)
 }
