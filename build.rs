@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Gives the binary its build information: the commit, where there is one, and the compiler.
 
 use std::{env, path::Path, process::Command};

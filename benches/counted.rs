@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! By the instruction and by the allocation: `checks/performance.sh` runs this under valgrind.
 //!
 //! `counted WORK TIMES` does the preparation once and the work so many times: the difference of

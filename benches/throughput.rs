@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! By the clock: `cargo bench --features fuzzing --bench throughput`.
 
 mod support;

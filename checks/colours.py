@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks the colours of the dashboards (grafana/source/palette.py) for people who see colours differently, and for contrast.
 
     checks/colours.py              exit 1 if two colours of a group are too near, or one is too faint

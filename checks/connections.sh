@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Connections for which it takes more than Rust: a host name of whose addresses one swallows packets, and servers whose TLS
 # the exporter's library does not speak, by OpenSSL. In network namespaces of its own, as root.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Starts the demo, tries what it tells people to try, lets promtool lint what it serves and a real Prometheus scrape it,
 # and stops it with Ctrl-C.
 set -euo pipefail

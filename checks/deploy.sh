@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # What people install: units, the Debian package, compose files, Kubernetes manifests, workflows, the image's recipe.
 # What can only be checked by hand, and how: deploy/README.md.
 #
@@ -115,8 +116,13 @@ files() {
         grep -qx "$file" "$work/crate" || fail "the crate lacks $file"
     done
 
+    echo "licence of each source"
+    git ls-files '*.rs' '*.sh' '*.py' '*.mjs' '*.jsx' .ci/run deploy/debian/p* | while read -r file; do
+        head -n 3 "$file" | grep -q 'SPDX-License-Identifier: Apache-2.0' || fail "$file does not name its licence: SPDX-License-Identifier"
+    done
+
     echo "issue forms"
-    for form in .github/ISSUE_TEMPLATE/*.yaml; do
+    for form in .github/ISSUE_TEMPLATE/*.y*ml; do
         kind=forms
         [ "${form##*/}" != config.yaml ] || kind=config
         "$tools/bin/check-jsonschema" --quiet --builtin-schema "vendor.github-issue-$kind" "$form"
@@ -155,6 +161,6 @@ case ${1:-all} in
     package) package ;;
     image) image ;;
     all) files; package; image ;;
-    *) sed -n '5,9s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '6,10s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 echo "deploy: ok"

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # A short run of each fuzz target: the committed corpus and some seconds of inputs made from it.
 # fuzz/README.md has the long run. FUZZ_SECONDS: how long each target runs.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs what the checks need from Debian: the packages of checks/packages.txt, and Node.js with npm. As root, or with
 # sudo.
 set -euo pipefail

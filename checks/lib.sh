@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # Shared by the checks: a work folder, the demo, Prometheus, and their end. Sourced, not run.
 

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Counts the lines of src that are shipped: without unit tests, and with neither blank lines nor comments.
 
     checks/lines.py              the sum, and each module at the top

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Proves dashboards, rules and alerts against a running demo, a real Prometheus and a real Alertmanager.
 
     cargo demo &

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Checks dashboards, alerts, rules and runbooks: see checks/README.md.
 #
 #     checks/monitoring.sh static              nothing has to run
@@ -90,5 +91,5 @@ case $part in
     static) static ;;
     live) live "$@" ;;
     all) static; live ;;
-    *) sed -n '2,11s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '3,12s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Changes each rule of prometheus/*.yaml in one place and looks whether a unit test notices.
 
     checks/mutate.py [NAME...]     all rules, or those named; exit 1 if a change goes unnoticed

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Reads the OpenMetrics texts of these files with the reference parser, and the lines that it is lenient about.
 
     checks/openmetrics.py FILE...

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Counts what decoding and rendering cost, in instructions and allocations, and compares it with
 # the budgets of checks/performance.txt. Wall time says nothing on a machine that others use too.
 #

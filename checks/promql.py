@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """As much PromQL as the checks need: which metrics a query reads, with which matchers, over which
 range, inside which functions. Whether a query is valid PromQL is promtool's word, not this file's.
 """

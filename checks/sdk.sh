@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The official SDKs of Huawei Cloud Meeting and DingTalk beside the exporter: checks/sdk/README.md.
 #
 #     checks/sdk.sh            everything
@@ -30,6 +31,6 @@ compare() {
 case ${1:-all} in
     tools) tools ;;
     all) compare ;;
-    *) sed -n '4,5s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
+    *) sed -n '5,6s/^# \{0,1\}//p' "$0" >&2; exit 2 ;;
 esac
 echo "sdk: ok"

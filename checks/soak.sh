@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The whole soak: 10,000 scrapes of 50 sources with faults, expired tokens and reloads. Memory and
 # descriptors must end where they were after the first 500.
 set -euo pipefail

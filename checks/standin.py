@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Exporters that say what they are told, and neighbours, for what the demo cannot show: a pair, a death, 200 sources."""
 
 import http.server

@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Checks dashboards, rules, tests and runbooks as they lie there; nothing has to run.
 
     checks/static.py              all problems, exit 1 if there is one

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # shellcheck shell=bash
 # The steps of a run: each shown with its time, and counted at the end. Sourced by .ci/run and checks/all.sh.
 #

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The ids of Grafana's units, from the npm package @grafana/data: those that Grafana 10 and 13 both know."""
 
 import base64

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The web layer in front of real clients: curl and Prometheus with TLS, client certificate and
 # password; Prometheus' service discovery through /sd over a reload; the status page in Chromium.
 set -euo pipefail

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes what the packages ship beside the binary and only the binary knows: the manual page and the completions, to
 # target/package. Run it after `cargo build --release`, and before `cargo deb` and `cargo generate-rpm`.
 set -euo pipefail

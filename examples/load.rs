@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The exporter under load, beside a bare client that sends the same requests with the same
 //! concurrency and throws the bodies away. Everything runs on the loopback of this machine.
 //!

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # As RUSTC_WRAPPER: instruments the library for libFuzzer and nothing else, with options a stable
 # compiler has. All of it is safe Rust, so that coverage is all that is needed; overflows panic.
 case " $* " in

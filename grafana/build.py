@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Writes grafana/dashboards/*.json. The JSON is what Grafana reads; grafana/source/ is what people edit.
 
     grafana/build.py                      write the dashboards

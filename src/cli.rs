@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The command line, with the options that Prometheus exporters usually have.
 
 use std::{

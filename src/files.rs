@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Files that the configuration names and that are read again while running: secrets, certificates,
 //! lists of ids. Reading one of them never waits, and never takes more than it should.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the fuzz targets drive. Not part of the binary: only the feature `fuzzing` builds it.
 
 use std::{path::Path, sync::Arc};

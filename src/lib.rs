@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Prometheus exporter for conferencing systems.
 //!
 //! A scrape enters at the top of this table, passes down through the modules, and the answer is

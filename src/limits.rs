@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How many files the operating system allows the process to open, and how many requests at once
 //! follow from that.
 

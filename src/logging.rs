@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Log messages, which go to standard error. Nothing ever waits for them: a thread of its own writes
 //! them, and where nobody reads what it writes, further lines are dropped and counted.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The binary: arguments in, exit status out.
 
 use std::process::ExitCode;

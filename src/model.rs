@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The vendor-neutral vocabulary: what a conferencing system can be asked for, under which metric it is shown, and what one
 //! collection found. It depends on no system and no wire format.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Certificates and keys written as PEM, for both sides of TLS.
 //!
 //! What is wrong is said so that it can follow the name of the file: "`ca.pem` holds no PEM

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The soak: thousands of scrapes of fifty sources that fail at random, lose their tokens and are
 //! reloaded meanwhile. Memory and descriptors at the end are those after the first 500 scrapes.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Large answers, in the shape of the vendors' documented examples.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The work that is measured: by the clock in `throughput`, by the instruction in `counted`.
 
 #![allow(dead_code, reason = "each of the two uses its part")]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the exporter for arm64 on another machine, static as in the image, with the cross compilers of a throw-away
 # Debian; runs it in an emulator, and lets it ask simulated systems. As root, on Debian: debootstrap, qemu-user-static. Run
 # by hand, since it builds everything once more:

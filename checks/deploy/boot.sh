@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Boots a Debian with the package in a container, and lets its systemd run the service: started, secrets from credentials,
 # scraped, reloaded, a broken file refused, socket activation, stopped. As root, on Debian: debootstrap,
 # systemd-container. Run by hand, since it boots a machine:

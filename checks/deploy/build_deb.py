@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Builds the Debian package from [package.metadata.deb] of Cargo.toml with dpkg-deb alone.
 
     python3 checks/deploy/build_deb.py VERSION OUTPUT

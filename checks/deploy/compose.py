@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks what the schema of the compose specification does not say.
 
     python3 checks/deploy/compose.py FILE...

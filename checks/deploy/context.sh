@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # The Dockerfile without building it: images pinned, the context complete, and the emptied sources of the dependency layer
 # a workspace that cargo accepts. Building and running it: checks/deploy/image.sh.
 set -euo pipefail

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # A minimal Debian of the release that packages and images are for, with a C compiler, kept for the next run. Sourced
 # after checks/lib.sh; run as root.
 

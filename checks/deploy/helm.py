@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks the Helm chart: lints it, renders it with several values, and holds the result against the kustomize base.
 
     python3 checks/deploy/helm.py HELM BASE EXPORTER FOLDER

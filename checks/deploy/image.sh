@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Builds the image on a base made here, without any registry of images, and looks whether the result keeps its promises:
 # size, labels, user, no shell; runs on a read-only file system as that user, resolves names, is healthy, is scraped, stops.
 # The demo's simulator is built likewise, and is what is scraped. As root, on Debian: buildah, debootstrap.

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Installs, upgrades, removes and purges the Debian package in a throw-away Debian. Run by checks/deploy.sh, as root.
 #
 #     checks/deploy/install_deb.sh PACKAGE NEWER-PACKAGE CACHE-FOLDER

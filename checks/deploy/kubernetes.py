@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Checks manifests as `kubectl kustomize` and `helm template` render them.
 
     python3 checks/deploy/kubernetes.py FILE... [--given KIND/NAME...] [--monitored]

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs an arm64 binary in an emulator against the simulator. Part of checks/deploy/arm64.sh, in a network of its own:
 #
 #     unshare --net checks/deploy/run_arm64.sh BINARY SIMULATOR

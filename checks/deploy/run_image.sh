@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Runs the image's file system as a container engine would: read-only, as its user, with its environment and no other,
 # with /proc and a few devices, /etc/hosts, /etc/resolv.conf and a configuration. It shall start, resolve names, be healthy,
 # be scraped and stop. Part of checks/deploy/image.sh:

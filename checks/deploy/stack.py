@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Runs what a compose file describes, without a container engine, and looks whether its parts find each other.
 
     unshare --net python3 checks/deploy/stack.py COMPOSE-FILE EXPORTER SIMULATOR

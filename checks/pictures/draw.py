@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """Draws the dashboards as PNG files, in Grafana's light and dark theme, from data that checks/live.py has written.
 
     checks/pictures/draw.py DUMP FOLDER

@@ -1,4 +1,5 @@
 #!/bin/sh
+# SPDX-License-Identifier: Apache-2.0
 # Draws grafana/pictures: runs the demo, collects what every panel shows, and draws it in both themes. See README.md.
 set -eu
 cd "$(dirname "$0")/../.."

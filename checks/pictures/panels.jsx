@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Draws one dashboard from the answers Prometheus gave to its queries. See README.md.
 
 import { createRoot } from "react-dom/client";

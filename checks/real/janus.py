@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The exporter beside a real Janus: Debian 12's package, unpacked into a folder, with people in its rooms.
 
     checks/real/janus.py fetch                      downloads and unpacks it; once is enough

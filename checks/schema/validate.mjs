@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 // Validates dashboards against the types Grafana publishes as @grafana/schema, for Grafana 10 to 13.
 //
 //     npm ci && node validate.mjs ../../grafana/dashboards/*.json

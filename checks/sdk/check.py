@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The vendors' official SDKs and the exporter, one after the other against the same simulated systems: README.md.
 
     check.py EXPORTER SIMULATOR      the two programs

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """DingTalk as its official SDK asks it."""
 
 import inspect

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """What the SDKs send and get: their requests go to the simulator, their answers are kept beside what they made of them."""
 
 import json

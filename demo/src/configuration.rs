@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration of the demo: the shipped `exporter.yaml`, or the part of it that was asked for.
 
 use std::{env, fs, io, io::Write, os::unix::fs::OpenOptionsExt, path::PathBuf};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The demo: simulated systems and the exporter, in one process. Ctrl-C stops both.
 //!
 //! It is a package of its own because an example of the exporter would be linked like a release, and would build

@@ -1,4 +1,5 @@
 #!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
 # Writes what the Kubernetes manifests and the Helm chart repeat of the files of record: rules and dashboards
 # (prometheus/*.yaml, grafana/dashboards/*.json) and the schema of the configuration (exporter.schema.json). Run it after
 # a change there; checks/deploy.sh fails when it was forgotten.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The bare client: the exporter's own requests, sent again, and their answers thrown away.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The exporter as a process of its own, and what a process has used.
 
 use std::{

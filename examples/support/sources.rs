@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The systems under load: all five vendors in turn.
 
 use std::fmt::Write as _;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! TLS before the simulated systems, on one loopback address a source.
 
 use std::sync::Arc;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration file: never a panic, and no problem without a place.
 
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every answer of asterisk there may be, to each of its calls.
 
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every answer of bigbluebutton there may be, to its one call.
 
 #![no_main]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The web configuration file.
 
 #![no_main]

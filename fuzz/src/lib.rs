@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the targets for the vendors' answers share.
 
 use std::cell::OnceCell;

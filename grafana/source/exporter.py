@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The exporter itself: is it there, is it well configured, does it keep up, what does it cost."""
 
 from source.palette import BAD, GOOD, HANDLES, MEMORY, SERIES, VENDORS, WARN

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """One system in depth: what it does now and why, its people and rooms, what it can report, its calls."""
 
 from source.palette import BAD, CONFERENCES, GOOD, LOGINS, PEOPLE, PEOPLE_STATES, WARN

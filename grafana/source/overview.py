@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """All systems, for a person who has five seconds: what is down and why, how many people, how full, what was before."""
 
 from source.palette import BAD, GOOD, QUOTA, TEXT, VENDORS, WARN, WEEKS

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Names and colours. One name has one colour on all dashboards.
 
 The colours were searched for by computer, not by eye: of all colours with a contrast of 3:1 in both of Grafana's themes,

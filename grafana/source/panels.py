@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """Panels, rows, variables: what the dashboards are made of, with the looks that all of them share."""
 
 from source.palette import BAD, CONFERENCES, DIM, GOOD, GREY, PLAIN, REASONS, TEXT, WARN

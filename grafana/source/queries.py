@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 """The queries of the dashboards, built from few parts so that each panel means the same by "a source".
 
 * A source is what has one name (`source`) and one vendor, whoever watches it. A gauge is read as `max by (source, vendor)`

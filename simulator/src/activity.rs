@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How a living population changes: conferences begin and end, people join and leave, mute, raise hands, wait for a
 //! moderator.
 //!

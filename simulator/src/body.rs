@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Bodies that misbehave on the wire.
 
 use hyper::body::{Body, Bytes, Frame, SizeHint};

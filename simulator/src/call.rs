@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A request as a system sees it, and its answer.
 
 use crate::fault::JSON;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The control port: what the systems hold and were asked, faults by name; for the demo and for scripts.
 
 use crate::body::{FaultyBody, Payload};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Damage to right answers that are JSON objects; one that is none is left as it is.
 
 use serde_json::{Value, json};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The ways in which a system can misbehave.
 
 use crate::body::Payload;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One simulated system in motion: its population, its tokens, its faults, what it was asked.
 
 use crate::activity::Timeline;

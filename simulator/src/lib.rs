@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Simulated conferencing systems in one process, for the demo, the tests and the benchmarks.
 //!
 //! A [`Simulator`] listens on one port a system. Each path prefix `/i/<instance>` of a port is an independent instance

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The demo's systems as a program of their own. What is simulated is listed in `src/systems/mod.rs`, which says how
 //! to add a system.
 

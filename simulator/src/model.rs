@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a simulated system holds: rooms, live conferences, the people in them, meetings still to come.
 //!
 //! One vocabulary for all systems. A system's folder turns it into that system's answers; [`crate::Truth`] counts it

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! People and conferences for populations that are made up, the same for the same random numbers.
 
 use crate::model::{Conference, Line, Participant, Presence, Role};

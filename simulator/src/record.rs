@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The recorded requests, for tests that check how the exporter asks.
 
 use std::collections::VecDeque;

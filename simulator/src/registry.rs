@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which systems are simulated, and what each of them must say about itself.
 
 use crate::activity::Activity;

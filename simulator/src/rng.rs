@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Random numbers that repeat: the same seed gives the same populations on every machine.
 
 /// A stable hash of the parts (FNV-1a, then one round of SplitMix64 to spread it).

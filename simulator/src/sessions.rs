@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tokens, lock-outs and used-up nonces of one instance.
 
 use crate::rng::Rng;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a perfect exporter would report of a system, counted from the model.
 
 use crate::model::{Conference, Participant, Population, Presence, Room};

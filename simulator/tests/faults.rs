@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Each fault, seen from the socket.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A small invented system that speaks lines over TCP, added at run time: all a new system needs, and every fault that
 //! makes sense without HTTP.
 

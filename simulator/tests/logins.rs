@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What can go wrong between a login and the first use of its token.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Populations made by hand, by seed and by time.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Lock-outs, lifetimes, limits and refusals, as documented.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

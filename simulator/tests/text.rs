@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The systems that speak a text protocol, over the wire.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

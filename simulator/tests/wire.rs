@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What comes over the wire, counted by hand, is what the truth says.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

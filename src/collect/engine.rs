@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! All sources of a configuration, and the change from one configuration to the next.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collects all sources concurrently, each with its own deadline.
 //!
 //! - **One collection of a source at a time.** Scrapes that arrive while a collection is under way

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Per-conference series: which ones, and under which label.
 
 use std::collections::{HashMap, hash_map::Entry};

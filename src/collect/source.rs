@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One source at run time: one collection at a time, snapshots, and what the status page shows.
 //!
 //! All scrapes of a source at the same time wait for the same collection. It is a shared future that

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The thread that collects.
 //!
 //! One thread is enough for thousands of sources a second, and it allocates and frees all memory of

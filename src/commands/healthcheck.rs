@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `healthcheck`: whether the exporter on this machine is healthy. For containers without curl.
 
 use std::{io, sync::Arc, time::Duration};

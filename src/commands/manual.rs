@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `man` and `completions`: what the command line tells about itself, for packages and shells.
 
 use std::io;

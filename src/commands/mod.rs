@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The commands of [`crate::cli`]: `serve`, `check`, `schema`, `healthcheck`, `completions`, `man`.
 
 pub mod check;

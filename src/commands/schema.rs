@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `schema`: the JSON Schema of the configuration file.
 
 use super::print;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two ways to write a quantity: durations (`1h30m`) and sizes (`8MiB`).
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Problems of a configuration, with their places and corrections, and without any secret.
 
 use std::{fmt, path::Path};

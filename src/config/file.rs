@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! YAML text to a tree in which every node knows its place.
 //!
 //! The tree is built from the events of the parser that also sits below serde-saphyr: serde would

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of a source keeps of its configuration: the keys that decide what it is asked.
 
 use std::path::PathBuf;

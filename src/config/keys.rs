@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Every key of the configuration file, once: the reader, the unknown-key hints, the JSON Schema
 //! and the key reference of the README all come from tables of keys. Those that every source takes
 //! are here; a system's own are in its [`Profile`].

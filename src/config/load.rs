@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From a path to a [`Config`], or to everything that is wrong with the file.
 
 use std::{collections::HashMap, ffi::OsString, fs::Metadata, io::Read, path::Path};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which of a system's ways to log in the keys of a source make.
 
 use super::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The configuration: `exporter.yaml` to [`Config`], once. No other module parses or validates it.
 //!
 //! ```text

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which files make the configuration, and whether they have changed.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the configuration, and the code that uses it, must know of a kind of system. The modules of
 //! the systems stand above this one; they pass their profiles in as a list.
 

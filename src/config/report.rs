@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Collects everything that is wrong while a file is read.
 
 use std::{

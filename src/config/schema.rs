@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The JSON Schema and the key reference of `exporter.yaml`, both from the tables of keys.
 
 use serde_json::{Map, Value, json};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Secrets: a type that cannot be printed or logged, and where its value comes from.
 
 use std::{

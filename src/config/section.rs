@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Typed reading of one mapping of the file by its table of keys. What is wrong goes to the
 //! report and the reader goes on, so that one run shows everything.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One source: the common keys, and the system's own by its [`Profile`].
 
 use std::{collections::BTreeMap, time::Duration};

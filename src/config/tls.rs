@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The `tls` mapping, and whether the files it names hold what they should.
 
 use std::path::PathBuf;

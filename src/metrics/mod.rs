@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The table of metrics: name, type, labels and help of everything the exporter emits.
 //!
 //! The metrics of the measures come from [`model::MEASURED`], all others from the table here. The text writer, the README,

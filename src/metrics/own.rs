@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The exporter's own metrics: counters of each source, and one registry for the rest.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Standard `process_*` metrics from `/proc`. Absent where there is none.
 //!
 //! The `prometheus` crate's own collector reports CPU time in whole seconds, so that the rate

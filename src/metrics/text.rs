@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The text writer: Prometheus' exposition format 0.0.4 or OpenMetrics 1.0.0, into one growing text.
 //!
 //! The `prometheus` crate's own encoder costs an allocation for almost every label, at thousands of series most of the time

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The body of an answer, within a bound of its size.
 
 use reqwest::{

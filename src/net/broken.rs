@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an error of the HTTP client means: its reason, and what became of the request.
 //!
 //! The client's own words are never shown, because they quote the URL: fixed words stand for them.

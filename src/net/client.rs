@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! HTTP clients, one for all sources with equal TLS and proxy settings, so that a root store
 //! is parsed once and not for each source.
 //!

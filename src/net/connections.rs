@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The connections to one host, and when they are no longer trusted.
 //!
 //! The HTTP client keeps connections for the next request, and cannot be told to forget one. So each

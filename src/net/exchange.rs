@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One request and its answer, within bounds of size and time.
 
 use std::{

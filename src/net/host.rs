@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How one host is reached: through which proxy, with which settings of the HTTP client.
 
 use std::{

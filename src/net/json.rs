@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From the bytes of an answer to what is wanted of it.
 
 use serde::Deserialize;

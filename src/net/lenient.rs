@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Decoders for what vendors really send: numbers as strings, "" and null for none, one object
 //! where a list is documented, secrets of which only "set or not" may survive.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Exchanges of text over TCP or TLS, within the same bounds of size and time as those over HTTP.
 //!
 //! A system that speaks such a protocol logs in on a connection, and the login ends with it. So there

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Bounded exchanges, JSON over HTTP or lines of text over TCP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
 //!
 //! Nothing in this module ever prints a URL, a header value or a body: all three may carry tokens.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Who may see the answers of a source besides the module that asks, and who may give them in its
 //! place: a recording that is made, or one that is replayed.
 

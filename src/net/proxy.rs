@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which proxy stands between the exporter and a system, and what it answers.
 
 use std::{env, net::IpAddr};

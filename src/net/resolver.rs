@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Names to addresses, with the system's resolver: a lookup blocks a thread, and cannot be
 //! cancelled.
 

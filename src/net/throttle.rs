@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How long no request is sent to a source that throttles.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! TLS towards the sources: trusted certificates, the client certificate, resumed sessions.
 
 use std::sync::{

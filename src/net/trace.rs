@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The calls of one collection, as a person wants to see them: in which order, how long, what came.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Trust in the certificates of `ca_file` and in nothing else.
 
 use std::{error, fmt, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Bytes that are overwritten when they are dropped.
 
 use std::{

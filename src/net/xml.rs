@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From the bytes of an answer in XML to the elements that are wanted of it.
 //!
 //! The reader is strict where an answer could do harm or be misread: no document type, so no entities of its own and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a system's module names as harmless.
 
 use crate::model::CallName;

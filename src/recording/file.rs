@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file of a recording: its format, and what can be wrong with one.
 
 use std::{cmp::Ordering, collections::BTreeMap};

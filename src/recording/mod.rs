@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Recordings: what a system answered, without anything that tells about the people and rooms of
 //! its owner, and the numbers that were made of it.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An answer as a tree, whatever protocol it came in.
 
 use std::fmt;

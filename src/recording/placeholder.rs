@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What stands for a value in a recording: how it is written, and which value it stands for.
 
 use std::{fmt, str::FromStr};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From values to placeholders, and from placeholders to values that the exporter reads alike.
 
 use std::collections::HashMap;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sees the answers of one source and keeps them, made anonymous as they come.
 
 use std::{

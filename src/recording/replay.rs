@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Answers from a recording in place of the source it was made of.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Answers in XML as trees, and back.
 //!
 //! An element with elements in it is a map of these, or a list of maps where two of them have the same

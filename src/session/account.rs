@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The logins of one account, counted over all sources that use it and over their renames.
 
 use std::{

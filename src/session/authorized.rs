@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The calls of one collection, and what becomes of a token that one of them finds refused.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Systems without a login: a secret goes with each call.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! When the next login may be tried. Systems lock accounts and addresses out after a handful of
 //! refused logins; this is what keeps an exporter with an old password from doing that.
 

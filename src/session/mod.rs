@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! One login for many scrapes: the token, its renewal, and the hold-off after a refused login.
 //!
 //! Four invariants hold, whatever callers, reloads and answers do (`orders.rs` tests them):

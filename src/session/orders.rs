@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Tests the real session layer with many orders of events: whatever callers, reloads and answers do,
 //! no account is refused too often, no token is lost, and none is used after it was given back.
 //!

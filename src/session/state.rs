@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a session knows: the token in use, the change under way, what was refused.
 
 use std::sync::Arc;

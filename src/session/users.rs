@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which scrapes still use a session.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What to do about a failure, in one line: for the status page and for `check --live`.
 //!
 //! Advice for the system's error code comes first, then that of its profile for the reason, then

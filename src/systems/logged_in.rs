@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A system at run time: its implementation, and the session and reload that are the same for all.
 
 use std::sync::Arc;

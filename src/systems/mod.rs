@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The systems that can be watched: one folder each, with everything about it.
 //!
 //! ```text

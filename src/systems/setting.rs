@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How many rooms or conferences have a setting on.
 
 use crate::model::{Measure, Observation};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections: how many, how long, and how they end.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Basic authentication with bcrypt hashes.
 
 use std::{

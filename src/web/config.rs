@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The web configuration file: the format of Prometheus' exporter-toolkit, read strictly.
 //!
 //! <https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md>

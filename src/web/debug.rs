@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a collection did, for people: `/probe?source=NAME&debug=true`.
 //!
 //! It shows what any reader of the status page may see: names of calls, times, sizes, statuses, reasons and codes, and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! From the addresses of the command line, or from systemd, to listening sockets.
 
 use std::{

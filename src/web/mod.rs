@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! HTTP in, text out: accept, authenticate, route.
 //!
 //! ```text

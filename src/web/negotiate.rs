@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the client accepts: compression, and the format of metrics.
 
 use hyper::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Query strings.
 
 use std::borrow::Cow;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Reports of a scrape, and the exporter's own metrics, as text.
 
 use std::{sync::Arc, time::SystemTime};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The subject alternative names of a certificate. rustls verifies certificates but does not give
 //! out their names.
 

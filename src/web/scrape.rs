@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The handlers that render metrics.
 
 use std::sync::Arc;

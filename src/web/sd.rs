@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `/sd`: the sources as targets for Prometheus' `http_sd_configs`.
 
 use hyper::{HeaderMap, StatusCode, Uri, header::HOST};

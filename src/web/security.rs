@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The web configuration at work: what is in force now, and how it is replaced.
 
 use std::{

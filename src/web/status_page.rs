@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The status page: plain HTML without JavaScript and without resources from other hosts. Asks no
 //! source.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! TLS for the server: from what the web configuration says to what rustls wants.
 
 use std::sync::Arc;

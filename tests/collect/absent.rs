@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What one source needs and is not there when the exporter starts: no other source is touched.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Sources with a `min_interval` that fail: their calls are metered, and a failed one costs as much
 //! as one that works.
 

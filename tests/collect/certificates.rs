@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Certificate files that come, change and go while the exporter runs.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

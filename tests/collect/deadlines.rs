@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Budgets, shared collections and snapshots. The clock is paused: it jumps to the next timer
 //! whenever everybody waits, so a source that never answers costs no real time.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A collection: its deadline, its connections, and what holds whatever a system sends.
 
 #[path = "../common/mod.rs"]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Properties that hold for all inputs: decoders that never panic, a text that always parses,
 //! labels that never repeat, logins that are never refused too often.
 

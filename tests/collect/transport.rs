@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What goes wrong below HTTP, told apart.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

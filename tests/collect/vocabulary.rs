@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The series every source has whatever its system: sizes, capacity, why it is down, per-conference series. What is counted in
 //! each system's answers has tests of its own.
 

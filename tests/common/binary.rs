@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The built binary, started the way an operator does.
 
 use std::{

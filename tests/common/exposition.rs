@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A strict reader of Prometheus' text format 0.0.4: it refuses what Prometheus or its linter
 //! would refuse.
 

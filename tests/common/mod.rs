@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the tests share: a strict reader of the text format, an engine on a configuration, and
 //! the simulator's truth under the names of the contract.
 

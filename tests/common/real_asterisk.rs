@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A real Asterisk as it was recorded.
 
 use super::script::Script;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! An address that refuses every connection.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]

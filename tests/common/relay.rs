@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A relay before a server, which sees each request as it passes and may do something to it.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A server of a text protocol that says what a test wants it to.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A way to a system on which answers take time: before their first byte, and in their middle.
 
 use std::{net::SocketAddr, time::Duration};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A TLS front before the simulator, with certificates made for the occasion.
 
 use std::{

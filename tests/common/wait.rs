@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Waiting with an end: whatever is waited for in vain says what was seen instead.
 
 #![allow(dead_code, unreachable_pub, reason = "each test binary uses its part")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Broken configurations and the exact messages they give: `tests/data/config/broken/*.yaml`,
 //! each with its `.expected` beside it. After a wanted change of messages run with
 //! `UPDATE_EXPECTED=1` and read the difference.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Files made to hurt: every one is refused, or read, within seconds and without a panic.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The committed `exporter.schema.json` and the code say the same. After a wanted change of keys
 //! run with `UPDATE_EXPECTED=1` and commit the new file.
 

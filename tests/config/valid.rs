@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Configurations that are valid: what they mean and what they warn of.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

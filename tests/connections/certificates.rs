@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Certificates as systems have them, and servers that cannot agree on TLS.
 
 use std::{net::SocketAddr, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Answers of HTTP/1 that are not as they should be, and mean something all the same.
 
 use simulator::Vendor;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! All requests to a host share one connection of HTTP/2: what happens to it happens to all.
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections as the field has them: kept, closed, reset and silent at the wrong moment, badly
 //! written, badly certified, and with proxies on the way.
 

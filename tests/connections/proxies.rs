@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a proxy on the way answers is not what the system answers.
 
 use simulator::{Options, Simulator, Vendor};

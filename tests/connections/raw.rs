@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A server of raw bytes: it answers each connection as it is told.
 
 use std::{

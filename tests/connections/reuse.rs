@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Connections are kept for the next request, and what is lost on one is asked again.
 
 use std::{

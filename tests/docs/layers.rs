@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Modules import only what stands below them in the map of ARCHITECTURE.md, the map lists what is
 //! there, and nothing but `src/systems` knows the name of a system.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Links inside of the documents lead somewhere: to a file that is there, and to a heading that it has. And no line is too
 //! long to be read beside another one.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The documents say what the code does, and name tests that exist.
 
 mod layers;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is shipped agrees with itself: versions, the files of both packages, figures that several files name, the changelog's form.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The pages of the systems, `docs/systems/`: one for each, which names its calls, keys and metrics, and a
 //! translation that says the same. After a change of keys: `UPDATE_README=1 cargo test --test docs pages`.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What `docs/reference.md` and the README list follows the code. After a change: `UPDATE_README=1 cargo test --test docs`.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The status page links to a section of the runbooks for each reason.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

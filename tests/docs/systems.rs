@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What there must be of each system outside of `src`: a system that was forgotten somewhere, or one that is
 //! named somewhere and is not in the catalogue, fails here. `UPDATE_README=1` writes the descriptions.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Nothing personal or secret leaves the process, whatever happens.
 
 use simulator::{Fault, Options, Simulator, Vendor};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `check --live`: what it prints for each vendor, and what it advises when something is wrong.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the command line tells about itself, and what is for people at a terminal only.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! SIGTERM, SIGHUP and reloads of the real binary under load.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Logins of the real binary: whoever can reach `/metrics` locks nobody out and uses up no tokens.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

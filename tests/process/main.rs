@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The program as an operator runs it: under load, while it stops and reloads, and `check --live`.
 
 #[path = "../common/mod.rs"]

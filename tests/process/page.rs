@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The status page beside systems that only a whole process meets.
 
 use simulator::{Options, Simulator, Vendor};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Recording what the sources of a configuration answer, and replaying it, without files.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

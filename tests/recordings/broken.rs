@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A recording that is not whole, or of another format, says so; one that was changed is replayed, and not taken for what it
 //! was.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Nothing private is in a recording: whatever a system answers, no text, number or key is in the file that its module does
 //! not name, in any encoding; equal values have equal placeholders, and different values different ones.
 

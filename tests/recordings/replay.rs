@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The replay of a recording gives the numbers of the scrape it was made in: for every system, every key that changes what
 //! is asked, every oddity and every fault of the simulator.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The recordings beside this file: the numbers that were made of them are made again. One for each system and key that
 //! changes what is asked, made from the simulator; `UPDATE_EXPECTED=1 cargo test --test recordings stored` makes them anew.
 

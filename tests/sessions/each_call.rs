@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Systems without a login: the secret goes with each call, and one that is refused is held back as a
 //! refused login is.
 

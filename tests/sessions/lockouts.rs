@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! How long a lock-out is waited for, and what ends it early.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

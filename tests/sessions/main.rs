@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Logins and their tokens: renewed in time, and kept over a reload where nothing speaks against it.
 
 #[path = "../common/mod.rs"]

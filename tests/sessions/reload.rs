@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a reload keeps of a source, and what it begins anew.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The fault matrix of the calls that are only due now and then: the heartbeat of the PBXs with an
 //! MD5 login, and the refresh of the P-Series. Their time comes by moving the exporter's clock.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A token over its life, with every system: got once, used often, replaced when it is refused, given back.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

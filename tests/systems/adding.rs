@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! docs/adding-a-system.md holds what it promises: a system that is not in the catalogue, added to
 //! it, is configured, collected, shown, explained and documented.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Asterisk: against the simulator, with the answers of real ones, and with what no Asterisk says.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

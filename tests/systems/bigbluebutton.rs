@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is special about BigBlueButton: answers in XML, a checksum for a login, breakout rooms.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

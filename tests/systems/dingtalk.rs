@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! DingTalk through the public API: what is asked, what is made of the answers, and what is
 //! remembered from one collection to the next.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The example answers of the PBXs' documentation, byte for byte. (Those of the clouds are tested
 //! beside their decoders.)
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The fault matrix: every fault at every call of every vendor, all of a vendor in one exporter.
 //!
 //! Each cell is a source of its own. In the first scrape its fault strikes: the source is down for

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! FreeSWITCH: against the simulator, with the answers of a real one, and with what no FreeSWITCH says.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What goes out and what comes of it, written down: the requests to each vendor and the text of
 //! each vendor's metrics. `cargo insta review` (or `INSTA_UPDATE=always`) accepts a change.
 

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Huawei Cloud Meeting against the simulator.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]

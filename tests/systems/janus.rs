@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What is special about Janus: the answers of real servers, private rooms, plug-ins that are not loaded.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

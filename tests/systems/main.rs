@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Each system, played by the simulator: what it is asked, what comes of its answers, what if it misbehaves.
 
 #[path = "../common/mod.rs"]

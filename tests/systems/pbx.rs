@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! OpenVox UC and both Yeastar series against the simulator.
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]

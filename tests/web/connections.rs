@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Limits of connections: in the process, where time can be told to pass.
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `/probe?source=NAME&debug=true`: what a collection did, as text for people.
 
 use std::time::Duration;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Options from the surroundings: variables, flags that are taken back, several configuration files.
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Starts the real binary on a free port and talks to it.
 
 #![allow(unreachable_pub, reason = "nothing outside the tests sees it")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Start, reload, stop; the commands besides serving.
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]

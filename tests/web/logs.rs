@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Log lines: nothing waits for them, and programs can read all of them.
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The web server: endpoints, TLS and passwords, limits of connections, start and stop.
 
 mod harness;

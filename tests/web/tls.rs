@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The web configuration: TLS, client certificates, users, headers, and files that change.
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]

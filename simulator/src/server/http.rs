@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Systems that speak HTTP: the way of a request to its instance, and of the answer back.
 
 use super::socket::Socket;

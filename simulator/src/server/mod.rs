@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Listeners and what all connections share.
 
 pub(crate) mod http;

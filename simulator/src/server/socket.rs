@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A connection that counts itself and can end with a reset.
 
 use super::Shared;

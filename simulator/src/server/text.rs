@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Systems that speak a text protocol: one connection, message by message.
 
 use super::socket::Socket;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The built-in systems: one folder and one line each.
 //!
 //! To add one:

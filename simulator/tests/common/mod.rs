@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A client for each vendor, as plain as can be: what these tests know of the APIs is independent of the simulator.
 
 #![allow(

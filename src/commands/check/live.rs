@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `check --live`: logs in to each source, queries it once, prints the result, logs out.
 //! Meant for connecting a new system.
 

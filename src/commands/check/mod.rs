@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `check`: whether the configuration is valid and the sources answer.
 
 mod live;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which sources have ended and which still run: two lines on a terminal, nothing anywhere else.
 
 use std::io::{self, IsTerminal, Write};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `check --live --record DIR`: what each source answered, made anonymous, as a file.
 
 use std::{

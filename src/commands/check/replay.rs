@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! `check --replay FILE...`: the numbers of recordings, made again from the files alone.
 
 use std::{

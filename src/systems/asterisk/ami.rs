@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The Asterisk Manager Interface: blocks of `Key: Value`, answers that carry the id of their action.
 //!
 //! Source: the manager interface's documentation (docs.asterisk.org, "AMI"), and the answers of an

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Asterisk's ConfBridge, also under FreePBX and Issabel, by the Asterisk Manager Interface.
 //!
 //! Source: the manager interface's documentation (docs.asterisk.org: `ConfbridgeListRooms`,

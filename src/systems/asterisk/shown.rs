@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of an Asterisk may show.
 
 use super::{LIST, LIST_ROOMS};

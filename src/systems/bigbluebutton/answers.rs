@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What BigBlueButton answers, and what is counted in it.
 //!
 //! Elements are read by their place and never by their name alone: `metadata` and `customdata` may hold elements that are

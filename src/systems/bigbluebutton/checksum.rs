@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The checksum that proves who asks: a hash over the call, its query and the shared secret.
 
 use data_encoding::HEXLOWER;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What BigBlueButton, and the load balancers before it, answer: success, or a refusal with a key.
 //!
 //! A server answers HTTP 200 to everything; b3scale refuses with HTTP 500, b3lb with HTTP 401 and plain text.

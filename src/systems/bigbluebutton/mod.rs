@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! BigBlueButton, also behind Scalelite, b3lb or b3scale.
 //!
 //! Source: `docs.bigbluebutton.org/development/api`, bbb-web of 2.4 to 3.0 and its templates, Scalelite 1.8.5, b3lb 3.3.2,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What DingTalk's failures mean.
 //!
 //! The gateway answers `{"code","requestid","message"}` with HTTP 4xx or 5xx, but also

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Which meetings the organisation has right now: `orgConferences`, page by page.
 
 use std::collections::{HashMap, HashSet};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The file with the ids of meetings to watch.
 
 use std::{collections::HashSet, io, path::Path};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Access tokens: three ways to one, none to prolong it or to give it back.
 
 use std::time::Duration;

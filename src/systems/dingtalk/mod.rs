@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! DingTalk video conferences.
 //!
 //! Source: `open.dingtalk.com/document/development`: obtain-the-access-token-of-an-internal-app,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Counting people while they are decoded.
 //!
 //! Names, ids and what people wrote to decline are skipped undecoded, and nothing is kept of a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Asking for meetings in batches, and finding out which id a refused one is refused for.
 //!
 //! Only meetings in progress can be asked for. Whether an ended one among others fails the whole

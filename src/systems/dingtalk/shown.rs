@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of DingTalk may show.
 
 use super::{LIST, QUERY, codes::BAN_WORD};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Counting meetings: those of one answer, and all of them.
 
 use std::collections::HashSet;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What FreeSWITCH answers about its conferences, and what is counted in it.
 //!
 //! The answers name callers and their numbers: what has no field here is skipped while decoding.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What FreeSWITCH answers instead of what was asked for. It has no codes: its messages are compared,
 //! and never shown.
 

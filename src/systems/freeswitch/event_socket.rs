@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! FreeSWITCH's event socket: blocks of `Key: Value`, some followed by as many bytes as they say.
 //!
 //! Source: the documentation of `mod_event_socket` (developer.signalwire.com/freeswitch), and the

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Logging in to a FreeSWITCH, and off: the login belongs to its connection.
 
 use secrecy::{ExposeSecret, SecretString};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! FreeSWITCH's `mod_conference`, also under FusionPBX, by the event socket.
 //!
 //! Source: the documentation of `mod_conference` and `mod_event_socket`

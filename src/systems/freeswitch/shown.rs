@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of a FreeSWITCH may show.
 
 use crate::recording::{Fields, Shown};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an answer means that is not the one asked for.
 //!
 //! The vendor's own table ("API Error Center") is not public. Sources: the API pages at

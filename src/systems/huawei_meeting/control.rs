@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The live view of meetings whose host password is known: who is in, muted, has a hand raised.
 //!
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0027` (control token),

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two ways to log in: a signed App ID, or the account of a person.
 //!
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0311` (App ID), `meeting_21_0306`

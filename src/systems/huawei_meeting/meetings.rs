@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The lists of meetings, and what is asked about each of them with the access token.
 //!
 //! Source: `support.huaweicloud.com/api-meeting/`: `meeting_21_0017` (meetings), `meeting_21_0025`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Huawei Cloud Meeting.
 //!
 //! The list of ongoing meetings has the head counts; everything else costs a call a meeting and

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What Janus answers, and what is counted in it.
 
 use std::collections::HashSet;

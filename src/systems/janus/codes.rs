@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The error codes of Janus and of its plug-ins, and the two envelopes they come in.
 //!
 //! Every answer of the admin API is HTTP 200. Outside is the answer of the server (`janus`, and `error`

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Janus: the rooms of its plug-ins AudioBridge and VideoRoom, through the admin API.
 //!
 //! Source: `janus.conf.meetecho.com/docs` (admin, audiobridge, videoroom), the sources of the plug-ins, and the answers of

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of a Janus may show.
 
 use super::Plugin;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! OpenVox UC Series IPPBX, API v0.0.1.
 //!
 //! Source: `help.openvox.cn/docs/uc-series-ippbx/api-documentation/`, in particular

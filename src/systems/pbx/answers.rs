@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What an OpenVox UC and a Yeastar S-Series answer, and what is counted in it.
 
 use std::{

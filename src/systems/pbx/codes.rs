@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The error numbers of OpenVox UC and of the Yeastar S-Series, and the envelope they come in.
 //!
 //! Source: `help.yeastar.com/en/s-series-developer-v2/api-v2/`: `api_error_code`. OpenVox's own

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the PBXs' live queries have in common: conferences with members who are in or wait.
 
 use std::{

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The login of OpenVox UC and of the Yeastar S-Series: the password as MD5, a token that a
 //! heartbeat keeps alive.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What the PBXs share: conferences with members who are in or wait (`live`), and for OpenVox UC
 //! and the Yeastar S-Series, whose APIs differ in few details, also the MD5 login, the heartbeat, the
 //! envelope of an answer and its error numbers, and all that is asked (`system`).

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of an OpenVox UC or a Yeastar S-Series may show.
 
 use super::{IN_SESSION, QUERY};

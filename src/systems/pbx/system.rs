@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! A PBX with the API that OpenVox UC and the Yeastar S-Series share: its rooms, and its conferences in session.
 
 use std::{marker::PhantomData, sync::Arc};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a Yeastar P-Series answers, and what is counted in it.
 
 use serde::Deserialize;

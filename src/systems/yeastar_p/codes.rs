@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The error codes of a Yeastar P-Series, and the envelope they come in.
 //!
 //! Source: `help.yeastar.com`, P-Series developer guide: error-code-and-error-message.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Logging in to a Yeastar P-Series: a pair of tokens, both new after each refresh.
 
 use std::time::Duration;

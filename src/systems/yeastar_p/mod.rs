@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Yeastar P-Series, OpenAPI v1.0.
 //!
 //! Source: `help.yeastar.com`, P-Series developer guide: get-access-token,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What a recording of a Yeastar P-Series may show.
 
 use super::{GET, LIST, ONGOING};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Yeastar S-Series, API v2.0.0 (also K2 and S1000).
 //!
 //! Source: `help.yeastar.com/en/s-series-developer-v2/api-v2/`: conference-query,

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Asterisk's ConfBridge, by the Asterisk Manager Interface.
 //!
 //! Source: the answers of an Asterisk 16.28 and a 22.10 (`tests/data/asterisk`), whose messages and order of lines

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Damage to answers in XML, in the places where that to JSON would strike.
 
 use crate::fault::Fault;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! BigBlueButton: `getMeetings` of one server.
 //!
 //! Every answer but that of a wrong path is HTTP 200 with XML. Breakout rooms, meetings nobody has joined yet and people

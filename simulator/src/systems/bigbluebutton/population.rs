@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Meetings that are going on, and what is counted of them.
 
 use crate::activity::Activity;

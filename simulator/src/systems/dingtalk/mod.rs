@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! DingTalk video conferences.
 //!
 //! Failures are HTTP 4xx with `{"code":"…","requestid":"…","message":"…"}`; an unknown path is HTTP 200 with

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! FreeSWITCH's `mod_conference`, by the event socket.
 //!
 //! Source: the answers of a FreeSWITCH 1.10.12 (`tests/data/freeswitch`), whose words and keys these have. The user

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! The two logins: signed App ID, account and password.
 
 use super::{

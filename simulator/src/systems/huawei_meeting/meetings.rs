@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Lists of meetings, their details, who is in, and the control token's live view.
 
 use super::{

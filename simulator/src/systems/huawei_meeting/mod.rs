@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Huawei Cloud Meeting.
 //!
 //! Failures are HTTP 4xx with `{"error_code":"MMC.111070005","error_msg":"…"}`.

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Meetings that are going on or to come, how they change, and what is counted of them.
 
 use super::HUAWEI_HOSTED;

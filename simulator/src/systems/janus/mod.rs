@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Janus: AudioBridge and VideoRoom behind `message_plugin` of the admin API.
 //!
 //! Every answer is HTTP 200. The server refuses with `{"janus":"error","error":{"code":…}}`, a plug-in inside of a

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Rooms of two plug-ins and the people in them, how they change, and what is counted.
 
 use crate::activity::Activity;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! OpenVox UC Series IPPBX, `api/v0.0.1`.
 //!
 //! Source: help.openvox.cn, "UC Series IPPBX / API Documentation".

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! What PBXs share: rooms and their truth in [`population`]; here the API of OpenVox UC and the Yeastar S-Series with
 //! its MD5 login, tokens that expire after a time without use, and `errno` failures.
 //!

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Rooms and conferences of a PBX, how they change, and what is counted of the live ones.
 
 use crate::activity::Activity;

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Yeastar P-Series, `openapi/v1.0`.
 //!
 //! HTTP 200 throughout; failures are `{"errcode":<int>,"errmsg":"…"}`.

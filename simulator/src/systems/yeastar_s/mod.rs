@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Yeastar S-Series (also K2, S1000), `api/v2.0.0`.
 //!
 //! Source: help.yeastar.com/en/s-series-developer-v2/api-v2.
