@@ -149,7 +149,7 @@ pub(crate) fn parse(text: &str, is_structure: &dyn Fn(&str) -> bool) -> Tree {
     };
     match composer.document() {
         Ok(root) => composer.tree.root = root,
-        Err(problem) => composer.tree.problems.push(problem),
+        Err(problem) => composer.tree.problems.push(tab_near(text, &problem).unwrap_or(problem)),
     }
     composer.tree
 }
@@ -363,7 +363,7 @@ impl<'t> Composer<'t, '_> {
                 position: Position { line: mark.line().max(1), column: mark.col() + 1 },
                 path: String::new(),
                 message: format!("not valid YAML: {}", syntax(error.kind())),
-                remedy: None,
+                remedy: indentation(error.kind()).map(str::to_owned),
             }
         })
     }
@@ -376,6 +376,37 @@ fn syntax(kind: &ErrorKind) -> String {
     } else {
         kind.to_string()
     }
+}
+
+/// What to do where the structure is not what the indentation says.
+fn indentation(kind: &ErrorKind) -> Option<&'static str> {
+    let message = kind.to_string();
+    if message.contains("mapping values are not allowed") {
+        Some(
+            "check the indentation: the keys of one mapping start in the same column; \
+             a value that holds `: ` needs quotes",
+        )
+    } else if message.contains("did not find expected") {
+        Some("check the indentation: the keys of one mapping start in the same column")
+    } else {
+        None
+    }
+}
+
+/// The tab in an indentation that a problem comes from: in its line, or in the next.
+fn tab_near(text: &str, problem: &YamlProblem) -> Option<YamlProblem> {
+    let lines = text.lines().enumerate().skip(problem.position.line - 1).take(2);
+    let mut tabs = lines.filter_map(|(index, line)| {
+        let indentation = line.len() - line.trim_start_matches([' ', '\t']).len();
+        Some((index, line[..indentation].find('\t')?))
+    });
+    let (index, column) = tabs.next()?;
+    Some(YamlProblem {
+        position: Position { line: index + 1, column: column + 1 },
+        path: String::new(),
+        message: "not valid YAML: a tab in the indentation".to_owned(),
+        remedy: Some("indent with blanks".to_owned()),
+    })
 }
 
 /// The path of a key below another.

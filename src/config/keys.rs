@@ -223,6 +223,11 @@ impl Key {
         if let Kind::Sections(keys) = self.kind { keys } else { &[] }
     }
 
+    /// Whether it is a mapping with a key that can be written so.
+    pub(super) fn has_below(&self, name: &str) -> bool {
+        matches!(self.kind, Kind::Section(keys) if keys.iter().any(|key| key.is_named(name)))
+    }
+
     /// Whether it can be written so.
     pub(super) fn is_named(&self, name: &str) -> bool {
         self.names().iter().any(|known| known == name)

@@ -11,11 +11,13 @@ use std::{
 
 use rustls::crypto::aws_lc_rs::default_provider;
 use rustls_platform_verifier::Verifier;
+use zeroize::Zeroizing;
 
 use super::{
     LoadError, Loaded, Problem, Profile,
     error::{self, printable},
-    file::{Position, YamlProblem},
+    file::{Position, Value, YamlProblem},
+    section::Place,
 };
 
 /// What reading one file needs all the way down: where to report problems, and where relative paths and
@@ -107,6 +109,32 @@ impl<'a> Report<'a> {
     /// Notes a secret written in the file itself.
     pub(super) fn literal_secret(&self, at: Position, path: &str) {
         self.literals.borrow_mut().insert(at, path.to_owned());
+    }
+
+    /// Warns of a secret without quotes that a `#` behind a blank may have cut: a comment has a blank
+    /// behind it as well.
+    pub(super) fn warn_of_cut(&self, place: &Place<'_>) {
+        // A longer line is not written by hand; with many secrets in it, it would be read as often.
+        const LONGEST: usize = 4096;
+        let Position { line, column } = place.node.position;
+        let (Some(line), Value::Scalar(scalar)) = (self.lines.get(line - 1), &place.node.value)
+        else {
+            return;
+        };
+        if line.len() > LONGEST {
+            return;
+        }
+        let behind = line.chars().skip(column - 1 + scalar.text.chars().count());
+        let behind: Zeroizing<String> = Zeroizing::new(behind.collect());
+        let is_cut = behind
+            .trim_start()
+            .strip_prefix('#')
+            .is_some_and(|rest| rest.starts_with(|c: char| !c.is_whitespace() && c != '#'));
+        if scalar.plain && is_cut {
+            let message = "the secret ends before the `#`, which starts a comment";
+            let remedy = Some("put the secret in quotes, or a blank behind the `#` of a comment");
+            self.warning(place.node.position, &place.path, message, remedy);
+        }
     }
 
     /// Warns once if the file holds secrets and others than its owner may read it.

@@ -3,7 +3,8 @@
 
 use std::{
     collections::BTreeMap,
-    fmt, io,
+    fmt, fs, io,
+    os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError, Weak},
 };
@@ -93,6 +94,18 @@ impl SecretSource {
             Self::File(path) => read_file(path),
         }
     }
+}
+
+/// Whether everybody on this machine may read the file. One that somebody else put into memory for
+/// the exporter is not meant: container runtimes do so, with modes that nobody chose.
+pub(super) fn is_open_to_all(path: &Path) -> bool {
+    const EVERYBODY: u32 = 0o004;
+    const TMPFS: u64 = 0x0102_1994;
+    let Ok(file) = fs::metadata(path) else { return false };
+    let is_others = file.uid() != rustix::process::geteuid().as_raw();
+    let is_in_memory =
+        || rustix::fs::statfs(path).is_ok_and(|system| u64::try_from(system.f_type) == Ok(TMPFS));
+    file.mode() & EVERYBODY != 0 && !(is_others && is_in_memory())
 }
 
 /// The files that are being read.

@@ -9,14 +9,14 @@ use std::{
     time::Duration,
 };
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{
     duration::{format_duration, format_size, parse_duration, parse_size},
     file::{Meaning, Node, Position, Scalar, Value, join},
     keys::{Key, Kind, secret_names},
     report::Report,
-    secret::{SecretError, SecretSource},
+    secret::{SecretError, SecretSource, is_open_to_all},
 };
 
 /// What to do about a file that is not where it was looked for.
@@ -112,7 +112,9 @@ impl<'t> Section<'t> {
                 continue;
             }
             let near = nearest(name, &known);
-            let remedy = match (hint(name), near) {
+            let section = keys.iter().find(|key| key.has_below(name));
+            let below = section.map(|key| format!("it belongs below `{}:`, indented", key.name));
+            let remedy = match (hint(name).or(below), near) {
                 (Some(hint), _) => hint,
                 (None, Some(near)) => {
                     self.meant.borrow_mut().push(near.to_owned());
@@ -426,18 +428,30 @@ impl<'t> Section<'t> {
             let secret =
                 read(self.report, &place, |scalar| text_of(scalar).map(SecretString::from))?;
             self.report.literal_secret(place.node.position, &place.path);
+            self.doubt(key, &place, secret.expose_secret());
+            self.report.warn_of_cut(&place);
             return Some(SecretSource::Literal(secret));
         }
         if given.first() == Some(&file) {
             let path = read(self.report, &place, |scalar| text_of(scalar).map(str::to_owned))?;
             let source = SecretSource::File(self.report.resolve(&path));
-            if let Err(error) = source.read_now() {
-                let (message, remedy) = explain(&error, &path);
-                self.report.unready(place.node.position, &place.path, &message, Some(remedy));
+            match source.read_now() {
+                Ok(secret) => {
+                    self.doubt(key, &place, secret.expose_secret());
+                    if is_open_to_all(&self.report.resolve(&path)) {
+                        let message = "everybody on this machine may read the file";
+                        let remedy = Some("`chmod 600` it, or 640 with a group of its own");
+                        self.report.warning(place.node.position, &place.path, message, remedy);
+                    }
+                }
+                Err(error) => {
+                    let (message, remedy) = explain(&error, &path);
+                    self.report.unready(place.node.position, &place.path, &message, Some(remedy));
+                }
             }
             return Some(source);
         }
-        read(self.report, &place, |scalar| {
+        let secret = read(self.report, &place, |scalar| {
             let name = text_of(scalar)?;
             let shown = if is_variable(name) { format!("`{name}` ") } else { String::new() };
             let value = self.report.env(name).ok_or_else(|| {
@@ -450,13 +464,36 @@ impl<'t> Section<'t> {
                     message: format!("the environment variable {shown}is empty"),
                     remedy: None,
                 }),
-                Some(value) => Ok(SecretSource::Literal(SecretString::from(value.to_owned()))),
+                Some(value) => Ok(SecretString::from(value.to_owned())),
                 None => Err(Wrong {
                     message: format!("the environment variable {shown}is not UTF-8 text"),
                     remedy: None,
                 }),
             }
-        })
+        })?;
+        self.doubt(key, &place, secret.expose_secret());
+        Some(SecretSource::Literal(secret))
+    }
+
+    /// Warns of a secret that is probably not what was meant. A wrong one counts towards the lock-out.
+    fn doubt(&self, key: &Key, place: &Place<'_>, secret: &str) {
+        let warn = |message: &str, remedy: &str| {
+            self.report.warning(place.node.position, &place.path, message, Some(remedy));
+        };
+        if secret.trim() != secret {
+            let message = "blanks or line breaks around the secret are a part of it";
+            warn(message, "remove them, unless the system has them too");
+        }
+        let is_between = |start: &str, end: &str| {
+            secret.split_once(start).is_some_and(|(_, rest)| rest.contains(end))
+        };
+        if is_between("${", "}") || is_between("{{", "}}") {
+            let message = "a placeholder, which is not filled in here, and is sent as it is";
+            warn(
+                message,
+                &format!("name the variable with `{0}_env`, or a file with `{0}_file`", key.name),
+            );
+        }
     }
 
     fn scalar<T>(&self, key: &Key, parse: impl Fn(&Scalar) -> Result<T, Wrong>) -> Option<T> {

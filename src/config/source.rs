@@ -139,12 +139,14 @@ impl Common {
         };
         let tls = tls::read(section);
         warn_of_clear_text(section, base_url.as_ref());
+        let api_path = api_path(section)
+            .or_else(|| default(&keys::API_PATH).map(str::to_owned))
+            .unwrap_or_default();
+        check_no_api_path(section, base_url.as_ref(), &api_path);
         let proxy_url = proxy_url(section, &tls, profile);
         check_roots(section, base_url.as_ref(), proxy_url.as_ref(), &tls);
         Self {
-            api_path: api_path(section)
-                .or_else(|| default(&keys::API_PATH).map(str::to_owned))
-                .unwrap_or_default(),
+            api_path,
             labels: labels_of(section),
             timeout: section.duration(&keys::TIMEOUT),
             min_interval: section.duration_or(&keys::MIN_INTERVAL, default(&keys::MIN_INTERVAL)),
@@ -244,6 +246,24 @@ fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
     }
 }
 
+/// The address is often copied with the path of the API: BigBlueButton's own tool prints
+/// `https://HOST/bigbluebutton/`.
+fn check_no_api_path(section: &Section<'_>, url: Option<&Url>, api_path: &str) {
+    let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else { return };
+    let segments = |path: &str| -> Vec<String> {
+        path.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect()
+    };
+    let (path, api) = (segments(url.path()), segments(api_path));
+    let doubled = (1..=api.len()).rev().find(|length| path.ends_with(&api[..*length]));
+    if let Some(length) = doubled {
+        let part = api[..length].join("/");
+        let which = if length == api.len() { "is" } else { "is the beginning of" };
+        let message = format!("ends in `/{part}`, which {which} `api_path`");
+        let remedy = format!("end it before that: `{api_path}` is added to it");
+        section.error(&keys::BASE_URL, &message, Some(&remedy));
+    }
+}
+
 /// Without `ca_file` the machine's own root certificates must be there.
 fn check_roots(section: &Section<'_>, url: Option<&Url>, proxy: Option<&ProxyUrl>, tls: &Tls) {
     let is_tls = url.is_some_and(|url| matches!(url.scheme(), "https" | "tls"))
@@ -323,6 +343,10 @@ fn label_fault(name: &str) -> Option<(&'static str, String)> {
     if name.starts_with("__") {
         let remedy = "names starting with `__` belong to Prometheus".to_owned();
         return Some(("a reserved label name", remedy));
+    }
+    if metrics::LABELS_OF_TARGETS.contains(&name) {
+        let remedy = "Prometheus sets `job` and `instance` itself: choose another name".to_owned();
+        return Some(("a label of every target", remedy));
     }
     let taken = metrics::label_names();
     if taken.contains(&name) {

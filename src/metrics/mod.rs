@@ -113,6 +113,9 @@ pub fn measured() -> impl Iterator<Item = (&'static Family, &'static [Measure])>
     FAMILIES.iter().zip(model::MEASURED.iter().map(|measured| measured.series))
 }
 
+/// Labels that Prometheus sets on everything it scrapes.
+pub const LABELS_OF_TARGETS: [&str; 2] = ["instance", "job"];
+
 /// Every label a series of the exporter may carry, each once, besides those configured for a source.
 pub fn label_names() -> Vec<&'static str> {
     // The last two belong to the types histogram and summary.

@@ -483,7 +483,14 @@ fn a_secret_in_a_file_others_may_read_is_a_warning() {
         assert!(!format!("{warning} {warning:?}").contains("hunter2"));
     }
     std::fs::write(&path, pbx("").replace("password: hunter2", "password_file: secret")).unwrap();
-    assert!(warnings(0o644).is_empty());
+    let secret = directory.path().join("secret");
+    for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true)] {
+        std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
+        let warnings = warnings(0o644);
+        let open = warnings.iter().filter(|warning| warning.message.contains("everybody"));
+        assert_eq!(open.count(), usize::from(is_open), "{mode:o}: {warnings:?}");
+        assert_eq!(warnings.len(), usize::from(is_open), "{mode:o}: {warnings:?}");
+    }
 }
 
 /// A key of a curve that TLS knows nothing of, made for this test.
