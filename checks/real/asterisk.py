@@ -1,0 +1,337 @@
+#!/usr/bin/env python3
+"""The exporter beside a real Asterisk: Debian's package, unpacked into a folder, with people in its conferences.
+
+    checks/real/asterisk.py fetch                   downloads and unpacks it, of sid or else of bullseye; once is enough
+    checks/real/asterisk.py run EXPORTER            the check; in a network of its own, it takes fixed ports of the loopback
+
+Everybody comes by a Local channel, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are
+compared with what was done, and with what Asterisk's own console says. At the end a wrong password is tried for a while, and
+Asterisk's log is read: how often it refused.
+
+Exit status 77: NOT RUN, because the package cannot be had on this machine today.
+"""
+
+import contextlib
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+FOLDER = ROOT / "target/real/asterisk"
+NOT_RUN = 77
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
+EXPORTER_PORT = 19690
+
+SETTINGS = {
+    "asterisk.conf": """
+[directories]
+astetcdir => /work/etc
+astmoddir => /MODULES
+astvarlibdir => /var/lib/asterisk
+astdatadir => /usr/share/asterisk
+astdbdir => /work
+astkeydir => /work
+astspooldir => /work
+astrundir => /work
+astlogdir => /work
+""",
+    "logger.conf": "[general]\n[logfiles]\nmessages => notice,warning,error\n",
+    "manager.conf": """
+[general]
+enabled = yes
+port = 5038
+bindaddr = 127.0.0.1
+[exporter]
+secret = right
+deny = 0.0.0.0/0.0.0.0
+permit = 127.0.0.1/255.255.255.255
+write = reporting
+[narrow]
+secret = right
+write = call
+""",
+    "confbridge.conf": """
+[general]
+[bridge]
+type = bridge
+[plain]
+type = user
+quiet = yes
+[muted]
+type = user
+quiet = yes
+startmuted = yes
+[admin]
+type = user
+quiet = yes
+admin = yes
+marked = yes
+[waiting]
+type = user
+quiet = yes
+wait_marked = yes
+music_on_hold_when_empty = no
+""",
+    "extensions.conf": """
+[people]
+exten => _1XXX,1,Answer()
+ same => n,ConfBridge(${EXTEN},bridge,plain)
+exten => _2XXX,1,Answer()
+ same => n,ConfBridge(1${EXTEN:1},bridge,muted)
+exten => _3XXX,1,Answer()
+ same => n,ConfBridge(1${EXTEN:1},bridge,waiting)
+exten => _4XXX,1,Answer()
+ same => n,ConfBridge(1${EXTEN:1},bridge,admin)
+exten => phone,1,Answer()
+ same => n,Echo()
+""",
+}
+EMPTY = ("acl", "ccss", "cdr", "cel", "codecs", "features", "indications", "musiconhold", "sorcery", "stasis", "udptl")
+MODULES = (
+    "app_confbridge app_echo app_originate bridge_builtin_features bridge_builtin_interval_features bridge_holding "
+    "bridge_simple bridge_softmix chan_bridge_media codec_resample codec_ulaw format_pcm func_callerid pbx_config res_clioriginate "
+    "res_musiconhold res_sorcery_config res_sorcery_memory res_timing_timerfd"
+)
+
+
+class NotRun(Exception):
+    """The package cannot be had: nothing is known about the exporter."""
+
+
+class Failed(Exception):
+    """The exporter, or Asterisk, is not as expected."""
+
+
+def fetch():
+    """Unpacks Asterisk and all it needs, as the newest of two releases of Debian has them."""
+    if (FOLDER / "usr/sbin/asterisk").exists():
+        return
+    problems = []
+    for suite in ("sid", "bullseye"):
+        try:
+            return fetch_from(suite)
+        except (NotRun, OSError, subprocess.SubprocessError) as problem:
+            problems.append(f"{suite}: {problem}")
+    raise NotRun("; ".join(problems))
+
+
+def fetch_from(suite):
+    policy = subprocess.run(["apt-cache", "policy"], capture_output=True, text=True, check=True).stdout
+    mirror = re.search(r"(https?://\S+/debian)/? \S+/main", policy)
+    if mirror is None:
+        raise NotRun("this machine has no mirror of Debian")
+    with tempfile.TemporaryDirectory() as folder:
+        work = pathlib.Path(folder)
+        work.chmod(0o755)
+        for name in ("state/lists/partial", "cache/archives/partial", "none", "debs"):
+            (work / name).mkdir(parents=True)
+        (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror[1]} {suite} main\n")
+        (work / "apt.conf").write_text(
+            f'Dir::State "{work}/state"; Dir::State::status "/dev/null"; Dir::Cache "{work}/cache";\n'
+            f'Dir::Etc::sourcelist "{work}/sources.list"; Dir::Etc::sourceparts "{work}/none";\n'
+            f'Dir::Etc::preferences "{work}/none"; Dir::Etc::preferencesparts "{work}/none"; Acquire::Languages "none";\n'
+        )
+        apt(work, "update")
+        plan = apt(work, "install", "--simulate", "--no-install-recommends", "asterisk")
+        packages = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
+        apt(work, "download", *packages)
+        unpacked = FOLDER.with_name("asterisk.part")
+        shutil.rmtree(unpacked, ignore_errors=True)
+        for name in ("bin", "sbin", "lib", "lib64"):
+            (unpacked / "usr" / name).mkdir(parents=True)
+            (unpacked / name).symlink_to(f"usr/{name}")
+        for archive in sorted((work / "debs").glob("*.deb")):
+            tar = subprocess.run(["dpkg-deb", "--fsys-tarfile", archive], capture_output=True, check=True).stdout
+            extract = ["tar", "-x", "-C", unpacked, "--keep-directory-symlink", "--no-same-owner", "--exclude=./dev/*"]
+            subprocess.run(extract, input=tar, check=True)
+    shutil.rmtree(FOLDER, ignore_errors=True)
+    unpacked.rename(FOLDER)
+
+
+def apt(work, *arguments):
+    done = subprocess.run(
+        ["apt-get", "-qq", *arguments], cwd=work / "debs", env={"APT_CONFIG": f"{work}/apt.conf", "PATH": "/usr/bin:/usr/sbin:/bin"},
+        capture_output=True, text=True, timeout=180,
+    )
+    if done.returncode != 0:
+        raise NotRun(f"apt-get {arguments[0]}: {done.stderr.strip()[-200:]}")
+    return done.stdout
+
+
+def wait_until(what, look, seconds=20):
+    """What `look` finds, as soon as it finds something."""
+    end = time.monotonic() + seconds
+    while True:
+        found = None
+        with contextlib.suppress(OSError, subprocess.SubprocessError):
+            found = look()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise Failed(f"waited in vain for {what}")
+        time.sleep(0.1)
+
+
+class Asterisk:
+    """A running server, and its console."""
+
+    def __init__(self, work):
+        self.work = work
+        (work / "etc").mkdir()
+        modules = next(FOLDER.glob("usr/lib/**/asterisk/modules"))
+        for name, text in SETTINGS.items():
+            (work / "etc" / name).write_text(text.replace("MODULES", str(modules.relative_to(FOLDER))))
+        for name in EMPTY:
+            (work / "etc" / f"{name}.conf").write_text("")
+        there = [name for name in MODULES.split() if (modules / f"{name}.so").exists()]
+        loads = "".join(f"load = {name}.so\n" for name in there)
+        (work / "etc/modules.conf").write_text(f"[modules]\nautoload = no\n{loads}")
+        self.process = subprocess.Popen(
+            self.inside("-f", "-n"), stdout=(work / "asterisk.out").open("w"), stderr=subprocess.STDOUT
+        )
+        wait_until("Asterisk", lambda: "fully booted" in self.console("core waitfullybooted").lower())
+
+    def inside(self, *arguments):
+        """A command of Asterisk with its own folder as the root."""
+        return [
+            "bwrap", "--bind", FOLDER, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", self.work, "/work",
+            "--die-with-parent", "/usr/sbin/asterisk", "-C", "/work/etc/asterisk.conf", *arguments,
+        ]
+
+    def console(self, command):
+        done = subprocess.run(self.inside("-r", "-x", command), capture_output=True, text=True, timeout=20)
+        return done.stdout
+
+    def join(self, extension):
+        self.console(f"channel originate Local/{extension}@people extension phone@people")
+
+    def parties(self):
+        """The conferences and how many are in each, waiting or not, as the console says."""
+        rows = [line.split() for line in self.console("confbridge list").splitlines()]
+        return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[0].isdigit() and row[1].isdigit()}
+
+    def first(self, room):
+        """Somebody plain in that room, by the channel."""
+        rows = self.console(f"confbridge list {room}").splitlines()
+        return next(row.split()[0] for row in rows if row.startswith("Local/") and " plain " in row)
+
+    def refusals(self):
+        return (self.work / "messages").read_text().count("failed to authenticate as 'exporter'")
+
+
+MEASURES = {
+    "conferences": 'conferencing_conferences{SOURCE,state="active"}',
+    "joined": 'conferencing_participants{SOURCE,state="joined"}',
+    "waiting": 'conferencing_participants{SOURCE,state="waiting"}',
+    "muted": "conferencing_participants_muted{SOURCE}",
+    "moderators": "conferencing_participants_moderators{SOURCE}",
+    "locked": "conferencing_conferences_locked{SOURCE}",
+    "largest": "conferencing_largest_conference_participants{SOURCE}",
+}
+
+
+def scrape(source):
+    with urllib.request.urlopen(f"http://127.0.0.1:{EXPORTER_PORT}/probe?source={source}", timeout=20) as answer:
+        lines = answer.read().decode().splitlines()
+    return dict(line.rsplit(" ", 1) for line in lines if not line.startswith("#"))
+
+
+def numbers():
+    found = scrape("real")
+    value = lambda name: found.get(name.replace("SOURCE", 'source="real",vendor="asterisk"'))
+    return {what: value(name) and int(value(name)) for what, name in MEASURES.items()}
+
+
+def step(asterisk, what, **expected):
+    """Compares the exporter's numbers with what was done, and with the console."""
+    end = time.monotonic() + 10
+    while (found := numbers()) != expected or asterisk_disagrees(asterisk, found):
+        if time.monotonic() > end:
+            raise Failed(f"{what}: {found}, not {expected}; the console says {asterisk.parties()}")
+        time.sleep(0.2)
+    print(f"  {what}: {found}", flush=True)
+
+
+def asterisk_disagrees(asterisk, found):
+    parties = asterisk.parties()
+    return (len(parties), sum(parties.values())) != (found["conferences"], found["joined"] + found["waiting"])
+
+
+def run(exporter):
+    if shutil.which("bwrap") is None:
+        raise Failed("bwrap is missing: see checks/packages.txt")
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        work = pathlib.Path(folder)
+        asterisk = Asterisk(work)
+        stack.callback(asterisk.process.wait)
+        stack.callback(asterisk.process.kill)
+        print(asterisk.console("core show version").split(" built")[0], flush=True)
+        source = "- {{ name: {}, vendor: asterisk, base_url: 'tcp://127.0.0.1:5038', username: {}, password: {} }}\n"
+        yaml = work / "exporter.yaml"
+        yaml.write_text(
+            "sources:\n" + source.format("real", "exporter", "right") + source.format("narrow", "narrow", "right")
+            + source.format("wrong", "exporter", "wrong")
+        )
+        yaml.chmod(0o600)
+        server = subprocess.Popen(
+            [exporter, "--config.file", yaml, "--web.listen-address", f"127.0.0.1:{EXPORTER_PORT}"],
+            stderr=(work / "exporter.log").open("w"),
+        )
+        stack.callback(server.wait)
+        stack.callback(server.kill)
+        wait_until("the exporter", lambda: scrape("real"))
+        nobody = dict.fromkeys(MEASURES, 0)
+        step(asterisk, "nobody", **nobody)
+        for extension in ("1000", "1000", "2000", "4000", "3001", "3001", "1002", "3002"):
+            asterisk.join(extension)
+        there = dict(conferences=3, joined=5, waiting=3, muted=1, moderators=1, locked=0, largest=4)
+        step(asterisk, "three conferences, in two of which people wait", **there)
+        asterisk.console(f"confbridge mute 1000 {asterisk.first('1000')}")
+        step(asterisk, "one muted by an administrator", **(there := {**there, "muted": 2}))
+        asterisk.join("4001")
+        there = {**there, "joined": 8, "waiting": 1, "moderators": 2}
+        step(asterisk, "the one whom two people waited for came", **there)
+        asterisk.console("confbridge lock 1000")
+        step(asterisk, "a conference locked", **(there := {**there, "locked": 1}))
+        for room in ("1000", "1001", "1002"):
+            asterisk.console(f"confbridge kick {room} all")
+        step(asterisk, "everybody gone", **nobody)
+        check_refusals(asterisk)
+
+
+def check_refusals(asterisk):
+    reason = 'conferencing_source_failure{{source="{}",vendor="asterisk",reason="{}"}}'
+    if reason.format("narrow", "forbidden") not in scrape("narrow"):
+        raise Failed("a user without the right is not told apart")
+    before = asterisk.refusals()
+    for _ in range(20):
+        if reason.format("wrong", "auth") not in scrape("wrong"):
+            raise Failed("a wrong password is not told apart")
+    refused = asterisk.refusals() - before
+    if refused != 1:
+        raise Failed(f"Asterisk's log has {refused} refused logins after 20 scrapes")
+    print("  a wrong password: 1 refused login in 20 scrapes", flush=True)
+
+
+def main():
+    try:
+        if sys.argv[1:] == ["fetch"]:
+            fetch()
+        elif sys.argv[1:2] == ["run"] and len(sys.argv) == 3:
+            run(sys.argv[2])
+        else:
+            sys.exit(__doc__)
+    except NotRun as problem:
+        print(f"NOT RUN: {problem}")
+        sys.exit(NOT_RUN)
+    except Failed as problem:
+        sys.exit(f"FAILED: {problem}")
+
+
+if __name__ == "__main__":
+    main()
