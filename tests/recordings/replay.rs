@@ -6,7 +6,7 @@
 
 use conferencing_exporter::recording::Outcome;
 use futures_util::future::join_all;
-use simulator::{Idle, Options, Population, Simulator, UnknownIds, Vendor};
+use simulator::{Fault, Idle, Options, Population, Simulator, UnknownIds, Vendor};
 
 use super::bench::{record, replay};
 use crate::common::{
@@ -180,4 +180,26 @@ fn calls(vendor: Vendor) -> Vec<&'static str> {
     let catalogue = conferencing_exporter::systems::catalogue();
     let profile = catalogue.profiles().iter().find(|profile| profile.name == vendor.as_str());
     profile.unwrap().calls.iter().map(|call| call.as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_refusal_in_words_is_the_same_refusal_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let unknown = "Invalid/unknown command: ConfbridgeListRooms. Use Action: ListCommands to show \
+                   available commands.";
+    for (vendor, call, message, reason) in [
+        (Vendor::Asterisk, "login", "Authentication failed", "auth"),
+        (Vendor::Asterisk, "confbridge_list_rooms", "Permission denied", "forbidden"),
+        (Vendor::Asterisk, "confbridge_list_rooms", unknown, "vendor"),
+        (Vendor::FreeSwitch, "auth", "-ERR invalid", "auth"),
+        (Vendor::FreeSwitch, "json_list", "-ERR permission denied", "forbidden"),
+        (Vendor::FreeSwitch, "json_list", "-ERR Conference json_list not found", "vendor"),
+    ] {
+        simulator.clear_faults();
+        let refusal = Fault::VendorError(message.to_owned());
+        simulator.inject(vendor, "", Some(call), refusal, None);
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let outcome = assert_replayed(message, &record(&yaml).await[0]).await;
+        assert_eq!(outcome, Outcome::Failed(reason.to_owned()), "{message}");
+    }
 }
