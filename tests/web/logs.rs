@@ -45,7 +45,8 @@ fn nothing_waits_for_a_log_that_nobody_reads() {
     let get = |path: &str| {
         Response::read(ask(&format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")))
     };
-    wait("the socket", || socket.exists(), |exists| *exists);
+    // It is there a moment before anybody listens on it.
+    wait("the socket", || UnixStream::connect(&socket).is_ok(), |connected| *connected);
     assert_eq!(get("/-/healthy").status, 200);
     let dropped = || {
         value(&get("/metrics").text(), "conferencing_exporter_log_lines_dropped_total")
