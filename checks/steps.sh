@@ -144,6 +144,8 @@ serving() {
 
 # Real servers with people in them.
 real() {
+    step "fetch a real Asterisk" checks/real/asterisk.py fetch \
+        && step "checks/real/asterisk.py" alone checks/real/asterisk.py run target/release/conferencing_exporter
     step "fetch a real Janus" checks/real/janus.py fetch \
         && step "checks/real/janus.py" alone checks/real/janus.py run target/release/conferencing_exporter
 }
