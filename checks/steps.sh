@@ -3,7 +3,8 @@
 # The steps of a run: each shown with its time, and counted at the end. Sourced by .ci/run and checks/all.sh.
 #
 #     step NAME COMMAND...    runs one; answers its status. A failure ends nothing: the others are of interest, too.
-#                             Status 77: it could not run; it is counted as skipped
+#                             Status 77: what it needs cannot be had today. It says NOT RUN and counts as skipped; it fails
+#                             nothing, because a package that Debian does not serve that day is no fault of a change
 #     skip NAME WHY           one that cannot run; it is counted, and the run fails
 #     lane FUNCTION           runs the steps of FUNCTION one after the other, beside everything else
 #     join                    waits for all lanes, and prints what their steps printed, each whole
@@ -41,7 +42,7 @@ step() {
         printf '\n== %s\n' "$name"
         "$@" 2>&1 || status=$?
     fi
-    case $status in 0) ;; 77) verdict=skipped ;; *) verdict=failed ;; esac
+    case $status in 0) ;; 77) verdict='NOT RUN' ;; *) verdict=failed ;; esac
     conclude "$name" "$verdict" $((SECONDS - begun)) "$output"
     return "$status"
 }
@@ -100,7 +101,7 @@ count_tests() {
 }
 
 summary() {
-    local tests=0 failed_tests=0 skipped_tests=0 passed failed skipped
+    local tests=0 failed_tests=0 skipped_tests=0 passed failed skipped absent
     [ ! -e "$run/tests" ] || read -r tests failed_tests skipped_tests <"$run/tests"
     printf '\n== times\n'
     sort --numeric-sort --reverse --key 2,2 --field-separator "$(printf '\t')" "$verdicts" \
@@ -109,7 +110,8 @@ summary() {
     passed=$((tests + $(grep -c '^passed' "$verdicts" || true)))
     failed=$((failed_tests + $(grep -c '^failed' "$verdicts" || true)))
     skipped=$((skipped_tests + $(grep -c '^skipped' "$verdicts" || true)))
-    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" "$skipped"
+    absent=$(grep -c '^NOT RUN' "$verdicts" || true)
+    printf '%d passed, %d failed, %d skipped\n' "$passed" "$failed" $((skipped + absent))
     [ "$passed" -gt 0 ] && [ "$failed" = 0 ] && [ "$skipped" = 0 ]
 }
 
