@@ -1,4 +1,5 @@
 #!/usr/bin/env python3
+# SPDX-License-Identifier: Apache-2.0
 """The exporter beside a real Asterisk: Debian's package, unpacked into a folder, with people in its conferences.
 
     checks/real/asterisk.py fetch                   downloads and unpacks it, of sid or else of bullseye; once is enough
@@ -30,15 +31,15 @@ EXPORTER_PORT = 19690
 SETTINGS = {
     "asterisk.conf": """
 [directories]
-astetcdir => /work/etc
+astetcdir => /scene/etc
 astmoddir => /MODULES
 astvarlibdir => /var/lib/asterisk
 astdatadir => /usr/share/asterisk
-astdbdir => /work
-astkeydir => /work
-astspooldir => /work
-astrundir => /work
-astlogdir => /work
+astdbdir => /scene
+astkeydir => /scene
+astspooldir => /scene
+astrundir => /scene
+astlogdir => /scene
 """,
     "logger.conf": "[general]\n[logfiles]\nmessages => notice,warning,error\n",
     "manager.conf": """
@@ -199,8 +200,8 @@ class Asterisk:
     def inside(self, *arguments):
         """A command of Asterisk with its own folder as the root."""
         return [
-            "bwrap", "--bind", FOLDER, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", self.work, "/work",
-            "--die-with-parent", "/usr/sbin/asterisk", "-C", "/work/etc/asterisk.conf", *arguments,
+            "bwrap", "--bind", FOLDER, "/", "--dev", "/dev", "--proc", "/proc", "--tmpfs", "/tmp", "--bind", self.work, "/scene",
+            "--die-with-parent", "/usr/sbin/asterisk", "-C", "/scene/etc/asterisk.conf", *arguments,
         ]
 
     def console(self, command):

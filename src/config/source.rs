@@ -246,8 +246,8 @@ fn warn_of_clear_text(section: &Section<'_>, url: Option<&Url>) {
     }
 }
 
-/// The address is often copied with the path of the API: BigBlueButton's own tool prints
-/// `https://HOST/bigbluebutton/`.
+/// The address is often copied with the path of the API, or with a part of it: some systems' own
+/// tools print it so.
 fn check_no_api_path(section: &Section<'_>, url: Option<&Url>, api_path: &str) {
     let Some(url) = url.filter(|url| matches!(url.scheme(), "http" | "https")) else { return };
     let segments = |path: &str| -> Vec<String> {

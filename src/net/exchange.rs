@@ -12,24 +12,20 @@ use std::{
 };
 
 use hyper_util::client::legacy::connect::HttpInfo;
-use jiff::Timestamp;
 use reqwest::{
-    Method, StatusCode,
-    header::{CONTENT_TYPE, HOST, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER, USER_AGENT},
+    StatusCode,
+    header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
-use serde::Deserialize;
 use tokio::{sync::Semaphore, time::Instant};
-use zeroize::Zeroizing;
 
 use super::{
-    ApiError, Consequence, Failure, Fault, Given, Observer, StandIn, body,
+    Answer, ApiError, Call, Consequence, Failure, Fault, Given, Observer, StandIn, body,
     broken::{Broken, Fate, Known, Stage},
     client::{ClientError, SharedClient},
     connections::Lease,
     host::Host,
     json,
     proxy::Route,
-    retry_after,
     wiped::Wiped,
 };
 use crate::{
@@ -102,164 +98,6 @@ struct Way {
     max_response_bytes: usize,
     timeout: Duration,
     in_flight: Semaphore,
-}
-
-/// One request to be sent.
-pub struct Call {
-    name: CallName,
-    about: String,
-    method: Method,
-    path: String,
-    query: Vec<(&'static str, String)>,
-    headers: HeaderMap,
-    body: Option<Zeroizing<Vec<u8>>>,
-}
-
-impl Call {
-    /// A GET of `path` below the source's API path.
-    pub fn get(name: CallName, path: impl Into<String>) -> Self {
-        Self::new(name, Method::GET, path)
-    }
-
-    /// A POST without a body.
-    pub fn post(name: CallName, path: impl Into<String>) -> Self {
-        Self::new(name, Method::POST, path)
-    }
-
-    /// A DELETE, only ever of the exporter's own token.
-    pub fn delete(name: CallName, path: impl Into<String>) -> Self {
-        Self::new(name, Method::DELETE, path)
-    }
-
-    fn new(name: CallName, method: Method, path: impl Into<String>) -> Self {
-        Self {
-            name,
-            about: String::new(),
-            method,
-            path: path.into(),
-            query: Vec::new(),
-            headers: HeaderMap::new(),
-            body: None,
-        }
-    }
-
-    /// Says which of several calls of this name it is, by the one meeting or room it is about:
-    /// their answers come in any order, and a recording must tell them apart.
-    #[must_use]
-    pub fn about(mut self, id: impl ToString) -> Self {
-        self.about = id.to_string();
-        self
-    }
-
-    /// Adds a query parameter.
-    #[must_use]
-    pub fn query(mut self, name: &'static str, value: impl ToString) -> Self {
-        self.query.push((name, value.to_string()));
-        self
-    }
-
-    /// Adds a header whose value is not shown by anything that prints requests. A value no header
-    /// can carry is left out: the vendor then says what is missing.
-    #[must_use]
-    pub fn secret_header(mut self, name: &'static str, value: &str) -> Self {
-        if let Ok(mut value) = HeaderValue::from_str(value) {
-            value.set_sensitive(true);
-            self.headers.insert(HeaderName::from_static(name), value);
-        }
-        self
-    }
-
-    /// Adds a header with a fixed value.
-    #[must_use]
-    pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
-        self
-    }
-
-    /// Sets a JSON body.
-    #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.headers
-            .entry(CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
-        self.body = Some(Zeroizing::new(body.to_string().into_bytes()));
-        self
-    }
-}
-
-/// A whole answer. Its text is wiped when it is dropped: logins answer with tokens.
-pub struct Answer {
-    /// HTTP status.
-    pub status: StatusCode,
-    content_type: Option<HeaderValue>,
-    retry_after: Option<String>,
-    body: Wiped,
-}
-
-impl Answer {
-    /// An answer that came without HTTP.
-    pub(super) fn of_text(body: Wiped) -> Self {
-        let body = json::readable(body);
-        Self { status: StatusCode::OK, content_type: None, retry_after: None, body }
-    }
-
-    /// Decodes the answer.
-    ///
-    /// # Errors
-    /// [`Reason::Decode`] for anything but a JSON object of the expected shape.
-    pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
-    }
-
-    /// The answer's `Content-Type`, if it is text.
-    pub fn content_type(&self) -> Option<&str> {
-        self.content_type.as_ref()?.to_str().ok()
-    }
-
-    /// The answer's raw bytes, for what is not JSON.
-    pub fn bytes(&self) -> &[u8] {
-        &self.body
-    }
-
-    /// What an HTTP status that is not a success means where the body has nothing documented to
-    /// say about it.
-    ///
-    /// # Errors
-    /// Any status but 2xx.
-    pub fn check_status(&self) -> Result<(), Fault> {
-        let status = self.status;
-        if status.is_success() {
-            return Ok(());
-        }
-        let reason = match status.as_u16() {
-            401 => return Err(Fault::new(Reason::Auth).then(Consequence::RenewToken)),
-            403 => {
-                let fault = Fault::new(Reason::Forbidden).with_code(status.as_str());
-                return Err(fault.then(Consequence::DoubtToken));
-            }
-            429 => {
-                return Err(Fault::new(Reason::RateLimited).then(self.pause()));
-            }
-            400..=499 => Reason::Http4xx,
-            500..=599 => Reason::Http5xx,
-            _ => Reason::Vendor,
-        };
-        Err(Fault::new(reason).with_code(status.as_str()))
-    }
-
-    /// Whether the fault of an answer's status says what the answer means, and not that of its
-    /// body: of the two, the reason that comes first in the documentation's table.
-    pub fn overrules(status: &Fault, body: &Fault) -> bool {
-        let says = |reasons: &[Reason]| reasons.contains(&status.reason);
-        (body.reason == Reason::Vendor
-            && says(&[Reason::Auth, Reason::RateLimited, Reason::Forbidden]))
-            || (body.reason == Reason::Forbidden && says(&[Reason::Auth, Reason::RateLimited]))
-    }
-
-    /// The pause this answer asks for.
-    pub fn pause(&self) -> Consequence {
-        Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), Timestamp::now()))
-    }
 }
 
 impl Api {

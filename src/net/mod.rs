@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-//! Bounded exchanges, JSON over HTTP or lines of text over TCP: size, time, no redirects; every failure has one [`Reason`](crate::model::Reason).
+//! Bounded exchanges, JSON over HTTP or lines of text over TCP: size, time, no redirects; every
+//! failure has one [`Reason`](crate::model::Reason).
 //!
 //! Nothing in this module ever prints a URL, a header value or a body: all three may carry tokens.
 
+mod answer;
 mod body;
 mod broken;
+mod call;
 pub mod client;
 mod connections;
 mod error;
@@ -23,8 +26,10 @@ mod trust;
 mod wiped;
 pub mod xml;
 
+pub use answer::Answer;
+pub use call::Call;
 pub use error::{ApiError, Consequence, Failure, Fault};
-pub use exchange::{Answer, Api, Call, Deadline};
+pub use exchange::{Api, Deadline};
 pub use observe::{Given, Observer, StandIn};
 pub use throttle::retry_after;
 pub use trace::{Trace, Traced};

@@ -1,3 +1,4 @@
+// SPDX-License-Identifier: Apache-2.0
 //! Secrets that are probably not what was meant: a wrong one counts towards a lock-out.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
