@@ -289,7 +289,7 @@ fn login(out: &mut String, Row { source, status, .. }: &Row) {
     let login = match (waits, token) {
         (Some(waits), _) => format!("<p class=\"wait\">{waits}</p>"),
         (None, Some(rest)) => format!("<p>token expires in {}</p>", Span(rest)),
-        (None, None) => "<p class=\"dim\">not logged in</p>".to_owned(),
+        (None, None) => "<p class=\"dim\">no token kept</p>".to_owned(),
     };
     let certificate = source.api.certificate_expiry().map(certificate).unwrap_or_default();
     cell(out, COLUMN, "", format_args!("<div>{login}{certificate}</div>"));
