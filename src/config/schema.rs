@@ -326,14 +326,17 @@ fn kind(key: &Key, profile: Option<&Profile>, profiles: Profiles<'_>) -> Value {
         Kind::ApiPath => {
             json!({ "type": "string", "pattern": "^(?!.*(//|\\.\\.))[A-Za-z0-9_.~/-]*$" })
         }
-        Kind::Labels => json!({
-            "type": "object",
-            "propertyNames": {
-                "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]*$",
-                "not": { "enum": metrics::label_names() },
-            },
-            "additionalProperties": { "type": "string", "pattern": "\\S" },
-        }),
+        Kind::Labels => {
+            let taken = [&metrics::label_names()[..], &metrics::LABELS_OF_TARGETS].concat();
+            json!({
+                "type": "object",
+                "propertyNames": {
+                    "pattern": "^(?!__)[A-Za-z_][A-Za-z0-9_]*$",
+                    "not": { "enum": taken },
+                },
+                "additionalProperties": { "type": "string", "pattern": "\\S" },
+            })
+        }
         Kind::Duration(min, _) => {
             let some = if min.is_zero() { "(?=.)" } else { "(?=.*[1-9])" };
             let units = "([0-9]+h)?([0-9]+m)?([0-9]+s)?([0-9]+ms)?";
