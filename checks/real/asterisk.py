@@ -5,17 +5,22 @@
     checks/real/asterisk.py fetch                   downloads and unpacks it, of sid or else of bullseye; once is enough
     checks/real/asterisk.py run EXPORTER            the check; in a network of its own, it takes fixed ports of the loopback
 
-Everybody comes by a Local channel, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are
-compared with what was done, and with what Asterisk's own console says. At the end a wrong password is tried for a while, and
-Asterisk's log is read: how often it refused.
+The variable DEBIAN_RELEASE chooses one release, for both commands: bullseye has Asterisk 16.
+
+First people call by SIP, each of them one `sipp`; one mutes itself by a key of ConfBridge's menu. Then people come by Local
+channels, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are compared with what was
+done, and with what Asterisk's own console says. At the end a wrong password is tried for a while, and Asterisk's log is read:
+how often it refused.
 
 Exit status 77: NOT RUN, because the package cannot be had on this machine today.
 """
 
 import contextlib
+import os
 import pathlib
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -23,10 +28,12 @@ import time
 import urllib.request
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "target/real/asterisk"
+CHOSEN = os.environ.get("DEBIAN_RELEASE")
+RELEASES = [CHOSEN] if CHOSEN else ["sid", "bullseye"]
+FOLDER = ROOT / "target/real" / (f"asterisk-{CHOSEN}" if CHOSEN else "asterisk")
 NOT_RUN = 77
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
-EXPORTER_PORT = 19690
+EXPORTER_PORT, SIP_PORT, FIRST_PHONE_PORT = 19690, 15060, 15100
 
 SETTINGS = {
     "asterisk.conf": """
@@ -77,11 +84,31 @@ type = user
 quiet = yes
 wait_marked = yes
 music_on_hold_when_empty = no
+[menu]
+type = menu
+1 = toggle_mute
+""",
+    "pjsip.conf": f"""
+[loopback]
+type = transport
+protocol = udp
+bind = 127.0.0.1:{SIP_PORT}
+[phone]
+type = endpoint
+transport = loopback
+context = people
+disallow = all
+allow = ulaw
+dtmf_mode = info
+[phone]
+type = identify
+endpoint = phone
+match = 127.0.0.1
 """,
     "extensions.conf": """
 [people]
 exten => _1XXX,1,Answer()
- same => n,ConfBridge(${EXTEN},bridge,plain)
+ same => n,ConfBridge(${EXTEN},bridge,plain,menu)
 exten => _2XXX,1,Answer()
  same => n,ConfBridge(1${EXTEN:1},bridge,muted)
 exten => _3XXX,1,Answer()
@@ -92,12 +119,49 @@ exten => phone,1,Answer()
  same => n,Echo()
 """,
 }
-EMPTY = ("acl", "ccss", "cdr", "cel", "codecs", "features", "indications", "musiconhold", "sorcery", "stasis", "udptl")
+EMPTY = (
+    "acl", "ccss", "cdr", "cel", "codecs", "features", "indications", "musiconhold", "pjproject", "rtp", "sorcery", "stasis", "udptl",
+)
 MODULES = (
     "app_confbridge app_echo app_originate bridge_builtin_features bridge_builtin_interval_features bridge_holding "
-    "bridge_simple bridge_softmix chan_bridge_media codec_resample codec_ulaw format_pcm func_callerid pbx_config res_clioriginate "
-    "res_musiconhold res_sorcery_config res_sorcery_memory res_timing_timerfd"
+    "bridge_simple bridge_softmix chan_bridge_media chan_pjsip codec_resample codec_ulaw format_pcm func_callerid "
+    "pbx_config res_clioriginate res_musiconhold res_pjproject res_pjsip res_pjsip_caller_id res_pjsip_dtmf_info "
+    "res_pjsip_endpoint_identifier_ip res_pjsip_pubsub res_pjsip_sdp_rtp res_pjsip_session res_rtp_asterisk "
+    "res_sorcery_astdb res_sorcery_config res_sorcery_memory res_timing_timerfd"
 )
+
+REQUEST = """
+<send{again}><![CDATA[
+
+{method} sip:[service]@[remote_ip]:[remote_port] SIP/2.0
+Via: SIP/2.0/UDP [local_ip]:[local_port];branch=[branch]
+From: <sip:phone@[local_ip]:[local_port]>;tag=[call_id]
+To: <sip:[service]@[remote_ip]:[remote_port]>[peer_tag_param]
+Call-ID: [call_id]
+CSeq: {number} {method}
+Contact: <sip:phone@[local_ip]:[local_port]>
+Max-Forwards: 70
+{content}
+]]></send>
+"""
+NOTHING = "Content-Length: 0\n"
+VOICE = """Content-Type: application/sdp
+Content-Length: [len]
+
+v=0
+o=phone 1 1 IN IP4 [local_ip]
+s=-
+c=IN IP4 [media_ip]
+t=0 0
+m=audio [media_port] RTP/AVP 0
+a=rtpmap:0 PCMU/8000
+"""
+KEY = """Content-Type: application/dtmf-relay
+Content-Length: [len]
+
+Signal=1
+Duration=160
+"""
 
 
 class NotRun(Exception):
@@ -109,11 +173,11 @@ class Failed(Exception):
 
 
 def fetch():
-    """Unpacks Asterisk and all it needs, as the newest of two releases of Debian has them."""
+    """Unpacks Asterisk and all it needs, as the first release of Debian that can be had has them."""
     if (FOLDER / "usr/sbin/asterisk").exists():
         return
     problems = []
-    for suite in ("sid", "bullseye"):
+    for suite in RELEASES:
         try:
             return fetch_from(suite)
         except (NotRun, OSError, subprocess.SubprocessError) as problem:
@@ -141,7 +205,7 @@ def fetch_from(suite):
         plan = apt(work, "install", "--simulate", "--no-install-recommends", "asterisk")
         packages = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
         apt(work, "download", *packages)
-        unpacked = FOLDER.with_name("asterisk.part")
+        unpacked = FOLDER.with_name(f"{FOLDER.name}.part")
         shutil.rmtree(unpacked, ignore_errors=True)
         for name in ("bin", "sbin", "lib", "lib64"):
             (unpacked / "usr" / name).mkdir(parents=True)
@@ -211,10 +275,27 @@ class Asterisk:
     def join(self, extension):
         self.console(f"channel originate Local/{extension}@people extension phone@people")
 
-    def parties(self):
-        """The conferences and how many are in each, waiting or not, as the console says."""
+    def numbers(self):
+        """What the console says of the conferences, and of the people in them."""
         rows = [line.split() for line in self.console("confbridge list").splitlines()]
-        return {row[0]: int(row[1]) for row in rows if len(row) > 1 and row[0].isdigit() and row[1].isdigit()}
+        rooms = [row for row in rows if row and row[0].isdigit()]
+        everybody = [self.flags(row[0]) for row in rooms]
+        joined = [[flags for flags in people if "w" not in flags] for people in everybody]
+        having = lambda flag: sum(flag in flags for people in joined for flags in people)
+        return {
+            "conferences": len(rooms),
+            "joined": having(""),
+            "waiting": sum(map(len, everybody)) - having(""),
+            "muted": having("m"),
+            "moderators": having("A"),
+            "locked": sum(row[3] == "Yes" for row in rooms),
+            "largest": max(map(len, joined), default=0),
+        }
+
+    def flags(self, room):
+        """Of each who is in that room, its flags: A is an administrator, m is muted, w waits."""
+        lines = self.console(f"confbridge list {room}").splitlines()
+        return [line[31:37].strip() for line in lines if "/" in line[:30]]
 
     def first(self, room):
         """Somebody plain in that room, by the channel."""
@@ -223,6 +304,69 @@ class Asterisk:
 
     def refusals(self):
         return (self.work / "messages").read_text().count("failed to authenticate as 'exporter'")
+
+
+def request(method, number, content):
+    """One element of a scenario. Every request but ACK is sent again until it is answered."""
+    again = "" if method == "ACK" else ' retrans="500"'
+    return REQUEST.format(again=again, method=method, number=number, content=content)
+
+
+class Phone:
+    """A call by SIP, played by `sipp`, which waits for a word before each key and before it hangs up.
+
+    The word is a request with the call's own Call-ID. Everything that Asterisk sent before it is read before it.
+    """
+
+    calls = 0
+
+    def __init__(self, work, stack, extension, keys=0):
+        Phone.calls += 1
+        self.name, self.port, self.words = f"call-{Phone.calls}", FIRST_PHONE_PORT + 10 * Phone.calls, 0
+        scenario = work / f"{self.name}.xml"
+        scenario.write_text(self.scenario(keys))
+        self.errors = work / f"{self.name}.errors"
+        self.process = subprocess.Popen(
+            [
+                "sipp", f"127.0.0.1:{SIP_PORT}", "-sf", scenario, "-s", extension, "-m", "1", "-cid_str", self.name,
+                "-i", "127.0.0.1", "-p", str(self.port), "-mp", str(self.port + 2), "-nostdin",
+                "-timeout", "60", "-timeout_error", "-trace_err", "-error_file", self.errors,
+            ],
+            cwd=work, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )
+        stack.callback(self.process.wait)
+        stack.callback(self.process.kill)
+
+    def scenario(self, keys):
+        """Calls, presses key 1 so many times, and hangs up."""
+        provisional = "".join(f'<recv response="{status}" optional="true"/>' for status in (100, 180, 183))
+        word, done = '<recv request="MESSAGE"/>', '<recv response="200"/>'
+        parts = [request("INVITE", 1, VOICE), provisional, done, request("ACK", 1, NOTHING)]
+        for number in range(2, keys + 2):
+            parts += [word, request("INFO", number, KEY), done]
+        parts += [word, request("BYE", keys + 2, NOTHING), done]
+        return f"<?xml version='1.0'?>\n<scenario name='{self.name}'>{''.join(parts)}</scenario>\n"
+
+    def go_on(self):
+        self.words += 1
+        lines = (
+            "MESSAGE sip:phone@127.0.0.1 SIP/2.0", "To: <sip:phone@127.0.0.1>", f"Call-ID: {self.name}",
+            f"CSeq: {self.words} MESSAGE", "Content-Length: 0", "", "",
+        )
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as out:
+            out.sendto("\r\n".join(lines).encode(), ("127.0.0.1", self.port))
+
+    press_key = go_on
+
+    def hang_up(self):
+        self.go_on()
+        try:
+            status = self.process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            status = "no end"
+        if status != 0:
+            said = self.errors.read_text()[-500:] if self.errors.exists() else ""
+            raise Failed(f"{self.name} did not go as its scenario says ({status}): {said}")
 
 
 MEASURES = {
@@ -251,27 +395,23 @@ def numbers():
 def step(asterisk, what, **expected):
     """Compares the exporter's numbers with what was done, and with the console."""
     end = time.monotonic() + 10
-    while (found := numbers()) != expected or asterisk_disagrees(asterisk, found):
+    while (found := numbers()) != expected or asterisk.numbers() != expected:
         if time.monotonic() > end:
-            raise Failed(f"{what}: {found}, not {expected}; the console says {asterisk.parties()}")
+            raise Failed(f"{what}: {found}, not {expected}; the console says {asterisk.numbers()}")
         time.sleep(0.2)
     print(f"  {what}: {found}", flush=True)
 
 
-def asterisk_disagrees(asterisk, found):
-    parties = asterisk.parties()
-    return (len(parties), sum(parties.values())) != (found["conferences"], found["joined"] + found["waiting"])
-
-
 def run(exporter):
-    if shutil.which("bwrap") is None:
-        raise Failed("bwrap is missing: see checks/packages.txt")
+    for tool in ("bwrap", "sipp"):
+        if shutil.which(tool) is None:
+            raise Failed(f"{tool} is missing: see checks/packages.txt")
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         work = pathlib.Path(folder)
         asterisk = Asterisk(work)
         stack.callback(asterisk.process.wait)
         stack.callback(asterisk.process.kill)
-        print(asterisk.console("core show version").split(" built")[0], flush=True)
+        print(re.search(r"^Asterisk \S+", asterisk.console("core show version"), re.MULTILINE)[0], flush=True)
         source = "- {{ name: {}, vendor: asterisk, base_url: 'tcp://127.0.0.1:5038', username: {}, password: {} }}\n"
         yaml = work / "exporter.yaml"
         yaml.write_text(
@@ -288,6 +428,8 @@ def run(exporter):
         wait_until("the exporter", lambda: scrape("real"))
         nobody = dict.fromkeys(MEASURES, 0)
         step(asterisk, "nobody", **nobody)
+        people_call(asterisk, work, stack)
+        step(asterisk, "all of them hung up", **nobody)
         for extension in ("1000", "1000", "2000", "4000", "3001", "3001", "1002", "3002"):
             asterisk.join(extension)
         there = dict(conferences=3, joined=5, waiting=3, muted=1, moderators=1, locked=0, largest=4)
@@ -303,6 +445,24 @@ def run(exporter):
             asterisk.console(f"confbridge kick {room} all")
         step(asterisk, "everybody gone", **nobody)
         check_refusals(asterisk)
+
+
+def people_call(asterisk, work, stack):
+    """Calls by SIP, from the first to the last."""
+    talks, mutes, waits = (Phone(work, stack, *call) for call in (("1000",), ("1000", 2), ("3001",)))
+    there = dict(conferences=2, joined=2, waiting=1, muted=0, moderators=0, locked=0, largest=2)
+    step(asterisk, "three called by SIP, one of them waits", **there)
+    mutes.press_key()
+    step(asterisk, "one muted itself by a key", **{**there, "muted": 1})
+    mutes.press_key()
+    step(asterisk, "and is heard again", **there)
+    marked = Phone(work, stack, "4001")
+    step(asterisk, "the one who was waited for called", **{**there, "joined": 4, "waiting": 0, "moderators": 1})
+    talks.hang_up()
+    there = {**there, "joined": 3, "waiting": 0, "moderators": 1}
+    step(asterisk, "one hung up", **there)
+    for phone in (mutes, waits, marked):
+        phone.hang_up()
 
 
 def check_refusals(asterisk):
