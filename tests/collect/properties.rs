@@ -31,7 +31,12 @@ use serde_json::{Map, Value, json};
 use simulator::{Fault, Options, Simulator, Vendor};
 use tokio::time::Instant;
 
-use crate::common::{Bench, config, entry, exposition::Exposition, hosts, source};
+use crate::common::{
+    Bench, config, entry,
+    exposition::Exposition,
+    genuine::{everything_on, pointers, right_answers},
+    source,
+};
 
 /// Reproducible, and without files of past failures: what fails becomes a test of its own.
 fn settings(cases: u32) -> Config {
@@ -419,25 +424,6 @@ fn instead(keys: Vec<String>) -> impl Strategy<Value = Instead> {
     ]
 }
 
-/// The paths of all values in `value`, as JSON pointers.
-fn pointers(value: &Value, at: &str, into: &mut Vec<String>) {
-    into.push(at.to_owned());
-    match value {
-        Value::Array(items) => {
-            for (index, item) in items.iter().enumerate() {
-                pointers(item, &format!("{at}/{index}"), into);
-            }
-        }
-        Value::Object(object) => {
-            for (key, item) in object {
-                let key = key.replace('~', "~0").replace('/', "~1");
-                pointers(item, &format!("{at}/{key}"), into);
-            }
-        }
-        _ => {}
-    }
-}
-
 fn mutate(value: &mut Value, mutation: &Mutation) {
     let mut all = Vec::new();
     pointers(value, "", &mut all);
@@ -468,28 +454,6 @@ fn mutate(value: &mut Value, mutation: &Mutation) {
     }
 }
 
-/// The right answer of each call, found by asking once more what the exporter asked.
-async fn right_answers(simulator: &Simulator, vendor: Vendor) -> Vec<(&'static str, Value)> {
-    let client = reqwest::Client::builder().no_proxy().build().unwrap();
-    let mut answers: Vec<(&'static str, Value)> = Vec::new();
-    for seen in simulator.requests(vendor, "") {
-        if answers.iter().any(|(call, _)| *call == seen.call) {
-            continue;
-        }
-        let method = reqwest::Method::from_bytes(seen.method.as_bytes()).unwrap();
-        let url = format!("{}{}", simulator.base_url(vendor), seen.path);
-        let mut request = client.request(method, url).query(&seen.query).body(seen.body.clone());
-        for (name, value) in &seen.headers {
-            if !matches!(name.as_str(), "host" | "content-length" | "accept-encoding") {
-                request = request.header(name, value);
-            }
-        }
-        let answer = request.send().await.unwrap().bytes().await.unwrap();
-        answers.push((seen.call, serde_json::from_slice(&answer).unwrap_or_default()));
-    }
-    answers
-}
-
 fn keys_of(value: &Value, into: &mut HashSet<String>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| keys_of(item, into)),
@@ -503,24 +467,6 @@ fn keys_of(value: &Value, into: &mut HashSet<String>) {
     }
 }
 
-/// Everything on.
-fn lines(simulator: &Simulator, vendor: Vendor, instance: &str) -> Vec<String> {
-    let mut lines = vec![
-        "conferences: { enabled: true, identify: name, limit: 50 }".to_owned(),
-        "timeout: 60s".to_owned(),
-    ];
-    match vendor {
-        Vendor::YeastarP => lines.push("room_details: true".to_owned()),
-        Vendor::Dingtalk => lines.push("conference_ids: [\"known-1\"]".to_owned()),
-        Vendor::HuaweiMeeting => {
-            lines.extend(["attendees: true".to_owned(), "details: true".to_owned()]);
-            lines.push(hosts(&simulator.host_passwords(instance)));
-        }
-        _ => {}
-    }
-    lines
-}
-
 /// Sources asked at once: one scrape tries as many answers.
 const AT_ONCE: usize = 12;
 
@@ -528,14 +474,16 @@ const AT_ONCE: usize = 12;
 fn whatever_is_sent(vendor: Vendor, cases: u32) {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let simulator = runtime.block_on(async { Simulator::start(Options::default()).await.unwrap() });
-    let own_lines = lines(&simulator, vendor, "");
+    let own_lines = everything_on(&simulator, vendor, "");
     let own_lines: Vec<_> = own_lines.iter().map(String::as_str).collect();
     let answers = runtime.block_on(async {
         let url = simulator.base_url(vendor);
         let bench = Bench::new(&config(&[source(vendor, &url, &own_lines)])).await;
         let up = bench.scrape().await.value("conferencing_up", &[]);
         assert_eq!(up, Some(1.0), "the right answers are");
-        right_answers(&simulator, vendor).await
+        let answers = right_answers(&simulator, vendor).await.into_iter();
+        let json = |bytes: Vec<u8>| serde_json::from_slice(&bytes).unwrap_or_default();
+        answers.map(|(call, answer)| (call, json(answer))).collect::<Vec<(_, Value)>>()
     });
     assert!(answers.len() >= 3, "{answers:?}");
     let mut keys = HashSet::new();
@@ -549,7 +497,7 @@ fn whatever_is_sent(vendor: Vendor, cases: u32) {
             let template = source(vendor, &simulator.instance_url(vendor, &instance), &[]);
             let credentials: Vec<_> =
                 template.lines().skip(3).map(str::trim).map(str::to_owned).collect();
-            let mut all = lines(&simulator, vendor, &instance);
+            let mut all = everything_on(&simulator, vendor, &instance);
             all.extend(credentials);
             let all: Vec<_> = all.iter().map(String::as_str).collect();
             entry(&format!("s{instance}"), vendor, &simulator.instance_url(vendor, &instance), &all)

@@ -8,6 +8,7 @@
 pub mod binary;
 pub mod exposition;
 pub mod faults;
+pub mod genuine;
 pub mod real_asterisk;
 pub mod refusing;
 pub mod relay;
