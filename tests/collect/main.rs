@@ -8,6 +8,7 @@ mod absent;
 mod back_off;
 mod certificates;
 mod deadlines;
+mod nothing;
 mod properties;
 mod transport;
 mod vocabulary;
