@@ -10,5 +10,6 @@ mod certificates;
 mod deadlines;
 mod nothing;
 mod properties;
+mod texts;
 mod transport;
 mod vocabulary;
