@@ -5,6 +5,7 @@
 mod common;
 
 mod absent;
+mod apart;
 mod back_off;
 mod certificates;
 mod deadlines;
