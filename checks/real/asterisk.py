@@ -18,7 +18,6 @@ Exit status 77: NOT RUN, because the package cannot be had on this machine today
 import contextlib
 import os
 import pathlib
-import re
 import shutil
 import socket
 import subprocess
@@ -27,12 +26,11 @@ import tempfile
 import time
 import urllib.request
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from common import NOT_RUN, ROOT, Failed, NotRun, apt, release, wait_until
+
 CHOSEN = os.environ.get("DEBIAN_RELEASE")
 RELEASES = [CHOSEN] if CHOSEN else ["sid", "bullseye"]
 FOLDER = ROOT / "target/real" / (f"asterisk-{CHOSEN}" if CHOSEN else "asterisk")
-NOT_RUN = 77
-KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 EXPORTER_PORT, SIP_PORT, FIRST_PHONE_PORT = 19690, 15060, 15100
 
 SETTINGS = {
@@ -164,14 +162,6 @@ Duration=160
 """
 
 
-class NotRun(Exception):
-    """The package cannot be had: nothing is known about the exporter."""
-
-
-class Failed(Exception):
-    """The exporter, or Asterisk, is not as expected."""
-
-
 def fetch():
     """Unpacks Asterisk and all it needs, as the first release of Debian that can be had has them."""
     if (FOLDER / "usr/sbin/asterisk").exists():
@@ -186,22 +176,7 @@ def fetch():
 
 
 def fetch_from(suite):
-    policy = subprocess.run(["apt-cache", "policy"], capture_output=True, text=True, check=True).stdout
-    mirror = re.search(r"(https?://\S+/debian)/? \S+/main", policy)
-    if mirror is None:
-        raise NotRun("this machine has no mirror of Debian")
-    with tempfile.TemporaryDirectory() as folder:
-        work = pathlib.Path(folder)
-        work.chmod(0o755)
-        for name in ("state/lists/partial", "cache/archives/partial", "none", "debs"):
-            (work / name).mkdir(parents=True)
-        (work / "sources.list").write_text(f"deb [signed-by={KEYRING}] {mirror[1]} {suite} main\n")
-        (work / "apt.conf").write_text(
-            f'Dir::State "{work}/state"; Dir::State::status "/dev/null"; Dir::Cache "{work}/cache";\n'
-            f'Dir::Etc::sourcelist "{work}/sources.list"; Dir::Etc::sourceparts "{work}/none";\n'
-            f'Dir::Etc::preferences "{work}/none"; Dir::Etc::preferencesparts "{work}/none"; Acquire::Languages "none";\n'
-        )
-        apt(work, "update")
+    with release(suite) as work:
         plan = apt(work, "install", "--simulate", "--no-install-recommends", "asterisk")
         packages = [line.split()[1] for line in plan.splitlines() if line.startswith("Inst ")]
         apt(work, "download", *packages)
@@ -216,30 +191,6 @@ def fetch_from(suite):
             subprocess.run(extract, input=tar, check=True)
     shutil.rmtree(FOLDER, ignore_errors=True)
     unpacked.rename(FOLDER)
-
-
-def apt(work, *arguments):
-    done = subprocess.run(
-        ["apt-get", "-qq", *arguments], cwd=work / "debs", env={"APT_CONFIG": f"{work}/apt.conf", "PATH": "/usr/bin:/usr/sbin:/bin"},
-        capture_output=True, text=True, timeout=180,
-    )
-    if done.returncode != 0:
-        raise NotRun(f"apt-get {arguments[0]}: {done.stderr.strip()[-200:]}")
-    return done.stdout
-
-
-def wait_until(what, look, seconds=20):
-    """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + seconds
-    while True:
-        found = None
-        with contextlib.suppress(OSError, subprocess.SubprocessError):
-            found = look()
-        if found:
-            return found
-        if time.monotonic() > end:
-            raise Failed(f"waited in vain for {what}")
-        time.sleep(0.1)
 
 
 class Asterisk:
