@@ -144,12 +144,14 @@ serving() {
     step checks/sdk.sh alone checks/sdk.sh
 }
 
-# Real servers with people in them.
+# Real servers: systems with people in them, and Prometheus 3.
 real() {
     step "fetch a real Asterisk" checks/real/asterisk.py fetch \
         && step "checks/real/asterisk.py" alone checks/real/asterisk.py run target/release/conferencing_exporter
     step "fetch a real Janus" checks/real/janus.py fetch \
         && step "checks/real/janus.py" alone checks/real/janus.py run target/release/conferencing_exporter
+    step "fetch Prometheus 3" checks/real/prometheus.py fetch \
+        && step "checks/real/prometheus.py" alone checks/real/prometheus.py run target/release/conferencing_exporter target/demo/simulator
 }
 
 watching() { step "checks/monitoring.sh live" alone checks/monitoring.sh live; }

@@ -18,6 +18,7 @@ Exit status 77: NOT RUN, because the package cannot be had on this machine today
 import contextlib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
