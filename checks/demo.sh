@@ -18,8 +18,8 @@ target/demo/demo check --live --config.file "$tell" >"$work/live" || { cat "$wor
 faults=$(curl -sS -X POST "$control/fault?vendor=yeastar_s&fault=nothing")
 [[ "$faults" = *"must be one that yeastar_s can have: hang, "* ]] || fail "no list of faults: $faults"
 curl -fsS -X POST "$control/fault?vendor=yeastar_s&fault=close" >/dev/null
-curl -fsS "$exporter/metrics?source=yeastar-s" | grep -q '^conferencing_source_failure{source="yeastar-s".*reason="connect"} 1' \
-    || fail "the fault is not seen"
+curl -fsS "$exporter/metrics?source=yeastar-s" >"$work/failing"
+grep -q '^conferencing_source_failure{source="yeastar-s".*reason="connect"} 1' "$work/failing" || fail "the fault is not seen"
 curl -fsS -X POST "$control/clear" >/dev/null
 curl -fsS "$exporter/metrics?source=yeastar-s" >/dev/null
 for logged in 'level=warn msg="source failed" source=yeastar-s' 'msg="source is back" source=yeastar-s'; do
