@@ -8,7 +8,6 @@ work=$(mktemp -d)
 pids=()
 exporter=http://127.0.0.1:19680
 prometheus=
-
 finish() {
     for pid in "${pids[@]}"; do kill "$pid" 2>/dev/null || true; done
     for pid in "${pids[@]}"; do wait "$pid" 2>/dev/null || true; done
@@ -17,6 +16,9 @@ finish() {
 trap finish EXIT
 
 fail() { echo "FAILED: $*" >&2; exit 1; }
+
+# How many systems the shipped configuration watches: one of each kind.
+watched() { grep -c '^  - name: ' exporter.yaml; }
 
 need() {
     for tool in "$@"; do

@@ -79,8 +79,9 @@ scrape_configs:
 YAML
 promtool check config "$work/prometheus.yml" >/dev/null
 start_prometheus "$work/prometheus.yml"
-wait_for "five targets up" '[ "$(query "count(up{job=\"conferencing-source\"} == 1)")" = 5 ]'
-wait_for "five sources up" '[ "$(query "count(conferencing_up == 1)")" = 5 ]'
+sources=$(watched)
+wait_for "$sources targets up" "[ \"\$(query 'count(up{job=\"conferencing-source\"} == 1)')\" = $sources ]"
+wait_for "$sources sources up" "[ \"\$(query 'count(conferencing_up == 1)')\" = $sources ]"
 [ "$(query 'count(conferencing_rooms{instance="yeastar-p"})')" = 1 ] || fail "the relabelling does not name the source"
 
 echo "a source added by a reload becomes a target"
@@ -93,7 +94,7 @@ cat >>"$work/exporter.yaml" <<'YAML'
     password: demo-password-not-secret
 YAML
 curl -fsS "${tls[@]}" -u prometheus:correct-horse -X POST "$secured/-/reload" >/dev/null
-wait_for "the sixth target" '[ "$(query "up{instance=\"added\"}")" = 1 ]'
+wait_for "the new target" '[ "$(query "up{instance=\"added\"}")" = 1 ]'
 
 echo "chromium: the status page"
 start_exporter 19781

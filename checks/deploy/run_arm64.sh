@@ -23,7 +23,7 @@ pids+=("$running")
 wait_for "the exporter" "curl -fsS $exporter/-/ready" "$work/log"
 emulated healthcheck || fail "it is not healthy"
 curl -fsS "$exporter/metrics" >"$work/metrics"
-[ "$(grep -c '^conferencing_up{.*} 1$' "$work/metrics")" = 5 ] || { grep '^conferencing_up' "$work/metrics"; cat "$work/log"; fail "not all five are up"; }
+[ "$(grep -c '^conferencing_up{.*} 1$' "$work/metrics")" = "$(watched)" ] || { grep '^conferencing_up' "$work/metrics"; cat "$work/log"; fail "not all sources are up"; }
 echo "$(grep -vc '^#' "$work/metrics") samples"
 kill -TERM "$running"
 wait "$running" || { cat "$work/log"; fail "it did not stop cleanly"; }

@@ -56,7 +56,7 @@ wait_for "the exporter" "curl -fsS $exporter/-/ready" "$work/log"
 "${inside[@]}" healthcheck || fail "it is not healthy"
 "${inside[@]}" check --live >"$work/check" 2>&1 || { cat "$work/check"; fail "check --live"; }
 curl -fsS "$exporter/metrics" >"$work/metrics"
-[ "$(grep -c '^conferencing_up{.*} 1$' "$work/metrics")" = 5 ] || { grep '^conferencing_up' "$work/metrics"; cat "$work/log"; fail "not all five are up"; }
+[ "$(grep -c '^conferencing_up{.*} 1$' "$work/metrics")" = "$(watched)" ] || { grep '^conferencing_up' "$work/metrics"; cat "$work/log"; fail "not all sources are up"; }
 grep '^process_resident_memory_bytes' "$work/metrics"
 kill -TERM "$running"
 wait "$running" || { cat "$work/log"; fail "it did not stop cleanly"; }
