@@ -13,7 +13,7 @@ need cargo jq valgrind
 budgets=checks/performance.txt
 tolerance=5 # per cent, for other versions of the C library and of valgrind
 
-counted=$(cargo build --locked --quiet --profile bench --features fuzzing --bench counted \
+counted=$(cargo build --locked --quiet --profile counted --features fuzzing --bench counted \
     --message-format json | jq -r 'select(.target.name? == "counted") | .executable // empty')
 [ -x "$counted" ] || fail "the benchmark was not built"
 
