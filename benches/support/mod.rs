@@ -16,7 +16,7 @@ use std::{
 
 use conferencing_exporter::{
     collect::{Engine, Report, Row, Rows, Snapshot},
-    config::Config,
+    config::{Config, Transport},
     metrics::{
         own::{Own, SourceMeters},
         text::Writer,
@@ -211,10 +211,14 @@ pub(crate) fn yaml(sources: usize) -> String {
         let login: Vec<_> =
             vendor.logins[0].required.iter().map(|key| format!("{}: secret", key.name)).collect();
         let login = login.join("\n    ");
+        let scheme = match vendor.transport {
+            Transport::Http { .. } => "http",
+            Transport::Lines { .. } => "tcp",
+        };
         // Writing to a String cannot fail.
         let _ = write!(
             yaml,
-            "  - name: source-{index}\n    vendor: {vendor}\n    base_url: http://192.0.2.{}:8088\n    \
+            "  - name: source-{index}\n    vendor: {vendor}\n    base_url: {scheme}://192.0.2.{}:8088\n    \
              {login}\n    labels: {{ site: site-{} }}\n    conferences: {{ enabled: true }}\n",
             index % 250,
             index % 100
