@@ -10,7 +10,10 @@ use std::{borrow::Cow, fmt, marker::PhantomData};
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, MapAccess, SeqAccess, Visitor, value::MapAccessDeserializer},
+    de::{
+        DeserializeSeed, Error, IgnoredAny, IntoDeserializer, MapAccess, SeqAccess, Visitor,
+        value::MapAccessDeserializer,
+    },
 };
 
 /// Largest count accepted: what a float renders exactly.
@@ -297,7 +300,8 @@ impl<'de, T: Deserialize<'de>> FromItems<'de> for Vec<T> {
 }
 
 /// What is made of a list. The list may be missing, `null` or `""` where there is nothing in it, and a
-/// single object where there is one item in it.
+/// single object where there is one item in it. An object whose keys are numbers is a list as well: so
+/// PHP writes one from which items were removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Items<T>(pub T);
 
@@ -323,8 +327,22 @@ impl<'de, T: FromItems<'de>> Deserialize<'de> for Items<T> {
                 }
             }
 
-            fn visit_map<A: MapAccess<'de>>(mut self, map: A) -> Result<Items<T>, A::Error> {
-                let item = T::Item::deserialize(MapAccessDeserializer::new(map))?;
+            fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Items<T>, A::Error> {
+                let first = map.next_key()?;
+                if first.as_deref().is_some_and(is_index) {
+                    loop {
+                        self.0.add(map.next_value()?).map_err(A::Error::custom)?;
+                        match map.next_key::<Cow<'de, str>>()? {
+                            None => return Ok(Items(self.0)),
+                            Some(key) if is_index(&key) => {}
+                            Some(_) => {
+                                return Err(A::Error::custom("neither a list nor an object"));
+                            }
+                        }
+                    }
+                }
+                let map = MapAccessDeserializer::new(Begun { first, rest: map });
+                let item = T::Item::deserialize(map)?;
                 self.0.add_the_only_one(item).map_err(A::Error::custom)?;
                 Ok(Items(self.0))
             }
@@ -337,6 +355,34 @@ impl<'de, T: FromItems<'de>> Deserialize<'de> for Items<T> {
             }
         }
         deserializer.deserialize_any(ItemsVisitor(T::default()))
+    }
+}
+
+fn is_index(key: &str) -> bool {
+    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// An object of which the first key was read already.
+struct Begun<'de, A> {
+    first: Option<Cow<'de, str>>,
+    rest: A,
+}
+
+impl<'de, A: MapAccess<'de>> MapAccess<'de> for Begun<'de, A> {
+    type Error = A::Error;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, A::Error> {
+        match self.first.take() {
+            Some(key) => seed.deserialize(key.into_deserializer()).map(Some),
+            None => self.rest.next_key_seed(seed),
+        }
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, A::Error> {
+        self.rest.next_value_seed(seed)
     }
 }
 
@@ -449,6 +495,12 @@ mod tests {
         assert_eq!(decode::<List<Member>>("{\"a\":1}"), Some(List(vec![Member { a: 1 }])));
         assert_eq!(decode::<List<Member>>("[{\"a\":1}]"), Some(List(vec![Member { a: 1 }])));
         assert_eq!(decode::<List<Member>>("5"), None);
+        let numbered = r#"{"0":{"a":1},"07":{"a":2}}"#;
+        let both = List(vec![Member { a: 1 }, Member { a: 2 }]);
+        assert_eq!(decode::<List<Member>>(numbered), Some(both));
+        for json in [r#"{"0":{"a":1},"a":2}"#, r#"{"a":1,"0":{"a":1},"a":1}"#, r#"{"":{"a":1}}"#] {
+            assert_eq!(decode::<List<Member>>(json), None, "{json}");
+        }
     }
 
     #[test]

@@ -321,6 +321,73 @@ async fn one_object_stands_for_a_list_of_one() {
     }
 }
 
+/// What PHP makes of a list from which items were removed.
+#[tokio::test]
+async fn an_object_with_numbers_as_keys_stands_for_a_list() {
+    let joined = [("state", "joined")];
+    let pbx = [
+        r#"{"status":"Success","conferences":{"0":{"number":"6400"},"2":{"number":"6401"}}}"#,
+        r#"{"status":"Success","conference":{"1":{"conferencenumber":"6401","members":
+            {"0":{"channelid":"a","memberstatus":"Up"},"2":{"channelid":"b","memberstatus":"Up"}}}}}"#,
+    ];
+    let p_series = [
+        r#"{"errcode":0,"data":{"0":{"id":7},"2":{"id":8}}}"#,
+        r#"{"errcode":0,"data":{"1":{"conference_number":"6401","members":
+            {"0":{"channel_id":"a","member_status":"ANSWERED"},
+             "2":{"channel_id":"b","member_status":"ANSWERED"}}}}}"#,
+    ];
+    for (vendor, [rooms, live]) in
+        [(Vendor::OpenvoxUc, pbx), (Vendor::YeastarS, pbx), (Vendor::YeastarP, p_series)]
+    {
+        let (failure, scraped) = lists(vendor, rooms, live).await;
+        assert_eq!(failure, None, "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_rooms", &[]), Some(2.0), "{vendor:?}");
+        assert_eq!(scraped.value("conferencing_participants", &joined), Some(2.0), "{vendor:?}");
+    }
+}
+
+/// Such a member may be in the conference or not: neither can be counted.
+#[tokio::test]
+async fn a_member_of_whom_nothing_is_said_is_no_number() {
+    let statuses = ["", r#","STATUS":null"#, r#","STATUS":"""#, r#","STATUS":" ""#];
+    for status in statuses {
+        let pbx = |member: &str| {
+            let status = status.replace("STATUS", "memberstatus");
+            let member = member.replace("MORE", &format!(r#""channelid":"a"{status}"#));
+            format!(
+                r#"{{"status":"Success","conference":[{{"conferencenumber":"6401","members":[{member}]}}]}}"#
+            )
+        };
+        let p_series = format!(
+            r#"{{"errcode":0,"data":[{{"conference_number":"6401","members":[{{"channel_id":"a"{}}}]}}]}}"#,
+            status.replace("STATUS", "member_status")
+        );
+        let rooms = r#"{"status":"Success","conferences":[{"number":"6401"}]}"#;
+        for (vendor, rooms, live) in [
+            (Vendor::OpenvoxUc, rooms, pbx("{MORE}")),
+            (Vendor::YeastarS, rooms, pbx(r#"{"ext":{MORE}}"#)),
+            (Vendor::YeastarS, rooms, pbx(r#"{"inbound":[{MORE}]}"#)),
+            (Vendor::YeastarP, r#"{"errcode":0,"data":[{"id":7}]}"#, p_series),
+        ] {
+            assert_eq!(lists(vendor, rooms, &live).await.0, Some("decode"), "{live}");
+        }
+    }
+}
+
+/// Nobody could ask who is in it.
+#[tokio::test]
+async fn a_room_without_a_number_is_no_number() {
+    for vendor in [Vendor::OpenvoxUc, Vendor::YeastarS] {
+        for number in ["", r#""number":null,"#, r#""number":"","#, r#""number":" ","#] {
+            let rooms = format!(
+                r#"{{"status":"Success","conferences":[{{"number":"6401"}},{{{number}"name":"A"}}]}}"#
+            );
+            let live = r#"{"status":"Success","conference":[]}"#;
+            assert_eq!(lists(vendor, &rooms, live).await.0, Some("decode"), "{vendor:?} {rooms}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn an_empty_room_does_not_hide_the_others() {
     // OpenVox is asked for a list of rooms, the S-Series for all.

@@ -148,6 +148,10 @@ pub(super) fn rooms(
     let mut found = [Setting::default(); SETTINGS.len()];
     for room in &rooms {
         let number = room.number.as_str();
+        if number.is_empty() {
+            // It could not be told from another one, nor be asked who is in it.
+            return Err(Fault::new(Reason::Decode));
+        }
         if !seen.insert(number) {
             continue;
         }
@@ -189,9 +193,9 @@ pub(super) fn in_session<'a>(
         };
         let Some(members) = live.entry(call, Cow::clone(&number), name)? else { continue };
         for member in entry.members.0 {
-            members.add(member.channelid.0, member.memberstatus);
+            members.add(member.channelid.0, member.memberstatus)?;
             for leg in [member.ext.0, member.inbound.0, member.outbound.0].into_iter().flatten() {
-                members.add(leg.channelid.0, leg.memberstatus);
+                members.add(leg.channelid.0, leg.memberstatus)?;
             }
         }
     }

@@ -22,9 +22,11 @@ pub(in crate::systems) enum Presence {
     Joined,
     /// Held until a moderator comes: `HOLD`.
     Waiting,
-    /// Neither, or not said: not counted.
-    #[default]
+    /// Neither: not counted.
     Elsewhere,
+    /// Not said.
+    #[default]
+    Unknown,
 }
 
 impl<'de> Deserialize<'de> for Presence {
@@ -47,13 +49,15 @@ impl<'de> Deserialize<'de> for Presence {
                     Presence::Joined
                 } else if is("HOLD") {
                     Presence::Waiting
+                } else if is("") {
+                    Presence::Unknown
                 } else {
                     Presence::Elsewhere
                 })
             }
 
             fn visit_unit<E: de::Error>(self) -> Result<Presence, E> {
-                Ok(Presence::Elsewhere)
+                Ok(Presence::Unknown)
             }
         }
         deserializer.deserialize_any(Visitor)
@@ -69,16 +73,30 @@ pub(in crate::systems) struct Members<'a> {
 }
 
 impl<'a> Members<'a> {
-    /// Adds a member; `channel` may be empty where the system does not name it.
-    pub(in crate::systems) fn add(&mut self, channel: Cow<'a, str>, presence: Presence) {
-        if !channel.is_empty() && !self.channels.insert(channel) {
-            return;
+    /// Adds a member; `channel` may be empty where the system does not name it. What names neither a
+    /// channel nor a status is a wrapper, or nothing.
+    ///
+    /// # Errors
+    /// A member without a status: whether it is to be counted is not known.
+    pub(in crate::systems) fn add(
+        &mut self,
+        channel: Cow<'a, str>,
+        presence: Presence,
+    ) -> Result<(), Fault> {
+        if !channel.is_empty() {
+            if presence == Presence::Unknown {
+                return Err(Fault::new(Reason::Decode));
+            }
+            if !self.channels.insert(channel) {
+                return Ok(());
+            }
         }
         match presence {
             Presence::Joined => self.joined += 1,
             Presence::Waiting => self.waiting += 1,
-            Presence::Elsewhere => {}
+            Presence::Elsewhere | Presence::Unknown => {}
         }
+        Ok(())
     }
 }
 

@@ -164,7 +164,7 @@ pub(super) fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live
             continue;
         };
         for member in entry.members.0 {
-            members.add(member.channel_id.0, member.member_status);
+            members.add(member.channel_id.0, member.member_status)?;
         }
     }
     Ok(live)
