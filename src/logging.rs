@@ -88,14 +88,15 @@ enum Message {
 }
 
 impl Log {
-    /// Says why the process cannot go on: as it is, or as one message for each problem where the log
-    /// is read by programs. Lines that begin with a blank only illustrate a problem.
+    /// Reports why the process ends: the text as it is, or, where the log is JSON for programs, one
+    /// message for each problem. Lines that begin with a blank are excerpts that only illustrate a
+    /// problem, and are left out of such messages.
     pub fn fail(&self, problems: &str) {
         if !self.is_json {
             return self.send(format!("{problems}\n").into_bytes());
         }
         for problem in problems.lines().filter(|line| !line.starts_with(' ')) {
-            error!(problem, "cannot go on");
+            error!(problem, "fatal error");
         }
     }
 

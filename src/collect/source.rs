@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 
 use super::{Budget, Rows};
 use crate::{
-    config::{self, Profile},
+    config::{self, Profile, duration::format_duration},
     metrics::{own::SourceMeters, text::Labels},
     model::{MeasureSet, Observation, Reason},
     net::{Api, Deadline, Failure, Observer},
@@ -43,7 +43,7 @@ pub struct Snapshot {
     pub rows: Option<Rows>,
     /// When they were fetched.
     pub fetched_at: SystemTime,
-    /// The same on the clock that cannot be set.
+    /// The same on the monotonic clock, which ages are measured with.
     pub fetched: Instant,
     /// How long that took.
     pub duration: Duration,
@@ -217,8 +217,8 @@ impl Source {
     }
 
     /// Why the source is not asked at present, and for how much longer; `None` also after a change of
-    /// the certificate files. This source's own `min_interval` counts, because the collection that failed may have been made before a reload
-    /// that changed it.
+    /// the certificate files. This source's own `min_interval` counts, because the collection that
+    /// failed may have been made before a reload that changed it.
     fn backing_off<'a>(&self, memory: &'a Memory) -> Option<(&'a Arc<Failure>, Duration)> {
         let back_off = memory.back_off.as_ref()?;
         if back_off.certificates != self.api.client_fingerprint() {
@@ -355,8 +355,9 @@ impl Source {
             self.note_failed(memory, &Failure::Timeout);
         } else {
             drop(memory);
-            let (source, lasted) = (self.name(), lasted.as_secs_f64());
-            debug!(source, lasted, "no scrape waits for this collection any more");
+            let (source, vendor) = (self.name(), self.profile().name);
+            let lasted = format_duration(lasted);
+            debug!(source, vendor, lasted, "collection cancelled: no scrape waits for it any more");
         }
     }
 

@@ -196,7 +196,7 @@ async fn reload_on_change(
         let paths = configuration.paths.clone();
         let now = spawn_blocking(move || fingerprint(&paths)).await;
         if now.is_ok_and(|now| now != *configuration.loaded()) {
-            info!("the configuration has changed");
+            info!("configuration files have changed, reloading");
             let (reply, done) = oneshot::channel();
             if reload.send(reply).await.is_err() {
                 return;
@@ -220,9 +220,11 @@ async fn answer_watchdog(here: Option<Here>, options: Options, collector: Handle
         match answered {
             Ok(200) if is_collecting => tell_systemd(&[NotifyState::Watchdog]),
             Ok(status) => {
-                warn!(status, is_collecting, "not healthy, systemd is not told otherwise")
+                warn!(status, is_collecting, "not healthy: systemd's watchdog is not notified")
             }
-            Err(error) => warn!(%error, "no answer from myself, systemd is not told otherwise"),
+            Err(error) => {
+                warn!(%error, "own health check failed: systemd's watchdog is not notified");
+            }
         }
     }
 }
@@ -272,11 +274,11 @@ impl Configuration {
         };
         for mut warning in warnings {
             warning.excerpt = None;
-            warn!(%warning, "configuration");
+            warn!(%warning, "configuration warning");
         }
         for mut problem in unready {
             problem.excerpt = None;
-            warn!(%problem, "a source fails until this is there");
+            warn!(%problem, "the source is down until this can be read");
         }
         self.engine.apply(config).map_err(|error| error.to_string())
     }

@@ -33,7 +33,7 @@ impl Missing {
             warn!(
                 source,
                 call = call.as_str(),
-                "this firmware has no such call: what it would tell is absent"
+                "this firmware has no such call: the metrics that need it are absent"
             );
         }
     }

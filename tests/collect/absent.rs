@@ -123,7 +123,8 @@ async fn a_file_that_is_not_there_is_a_failure_of_its_source_until_it_is() {
         let yaml = config(&[broken, healthy]);
         let exporter = Exporter::start(&yaml, &["--web.enable-lifecycle"]);
         let log = exporter.log();
-        let warned = log.lines().find(|line| line.contains("a source fails until this is there"));
+        let warned =
+            log.lines().find(|line| line.contains("the source is down until this can be read"));
         let is_whole = |line: &str| line.contains("level=warn") && line.contains("no such file");
         assert!(warned.is_some_and(is_whole), "{log}");
         assert_eq!(reason(&exporter).await.as_deref(), Some(case.reason), "{name}");

@@ -603,7 +603,7 @@ async fn an_ordinary_user_is_warned_about_once_and_nothing_else_is_said() {
     }
     bench.engine.shutdown().await;
     let log = log.text();
-    assert_eq!(log.matches("no administrator").count(), 1, "{log}");
+    assert_eq!(log.matches("not an administrator").count(), 1, "{log}");
     let canaries = simulator.canaries();
     assert!(canaries.iter().any(|canary| canary == "Somebody Canary"));
     for canary in canaries {

@@ -337,8 +337,8 @@ impl HuaweiMeeting {
         if too_wide && !self.warned.swap(true, Ordering::Relaxed) {
             warn!(
                 source = self.source.as_str(),
-                "scope is enterprise, but the login is no administrator's: \
-                 only meetings of its own user are counted"
+                "scope is enterprise, but the account is not an administrator's: \
+                 only its own meetings are counted"
             );
         }
     }
