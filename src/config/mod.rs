@@ -7,11 +7,13 @@
 //! keys     every key: name, kind, default, meaning; drives the reader and the schema
 //! profile  what a kind of system has of its own; a list of them is given to the reader
 //! section  typed reading of one mapping; reports problems and goes on
+//! choices, credentials  keys that take several words, or a secret
 //! source, login, tls    sections -> the types below
 //! error    the problems found, and excerpts that show no secret
 //! ```
 
 mod choices;
+mod credentials;
 pub mod duration;
 mod error;
 pub(crate) mod file;

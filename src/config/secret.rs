@@ -68,7 +68,7 @@ impl SecretSource {
         match self {
             Self::Literal(secret) => Ok(secret.clone()),
             Self::File(path) => {
-                let turn = turn_of(path).lock_owned().await;
+                let turn = read_lock_of(path).lock_owned().await;
                 let file = path.clone();
                 let read = spawn_blocking(move || {
                     let secret = read_file(&file);
@@ -96,9 +96,10 @@ impl SecretSource {
     }
 }
 
-/// Whether everybody on this machine may read the file. One that somebody else put into memory for
-/// the exporter is not meant: container runtimes do so, with modes that nobody chose.
-pub(super) fn is_open_to_all(path: &Path) -> bool {
+/// Whether every user of this machine may read the file. A file that another user put into memory
+/// (tmpfs) does not count: container runtimes provide secrets so, with modes that the operator did
+/// not choose.
+pub(super) fn is_world_readable(path: &Path) -> bool {
     const EVERYBODY: u32 = 0o004;
     const TMPFS: u64 = 0x0102_1994;
     let Ok(file) = fs::metadata(path) else { return false };
@@ -108,12 +109,13 @@ pub(super) fn is_open_to_all(path: &Path) -> bool {
     file.mode() & EVERYBODY != 0 && !(is_others && is_in_memory())
 }
 
-/// The files that are being read.
-static READ: Mutex<BTreeMap<PathBuf, Weak<sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
+/// A lock for each file that is being read.
+static BEING_READ: Mutex<BTreeMap<PathBuf, Weak<sync::Mutex<()>>>> = Mutex::new(BTreeMap::new());
 
-/// What keeps a file from being read twice at the same time.
-fn turn_of(path: &Path) -> Arc<sync::Mutex<()>> {
-    let mut read = READ.lock().unwrap_or_else(PoisonError::into_inner);
+/// The lock that keeps a file from being read twice at the same time. A file on a network share that
+/// does not answer then blocks one thread, and not one for each login that needs it.
+fn read_lock_of(path: &Path) -> Arc<sync::Mutex<()>> {
+    let mut read = BEING_READ.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(turn) = read.get(path).and_then(Weak::upgrade) {
         return turn;
     }

@@ -487,7 +487,7 @@ fn a_secret_in_a_file_others_may_read_is_a_warning() {
     for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true)] {
         std::fs::set_permissions(&secret, std::fs::Permissions::from_mode(mode)).unwrap();
         let warnings = warnings(0o644);
-        let open = warnings.iter().filter(|warning| warning.message.contains("everybody"));
+        let open = warnings.iter().filter(|warning| warning.message.contains("every user"));
         assert_eq!(open.count(), usize::from(is_open), "{mode:o}: {warnings:?}");
         assert_eq!(warnings.len(), usize::from(is_open), "{mode:o}: {warnings:?}");
     }
