@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/wait.rs"]
+mod wait;
 
 use common::{Dingtalk, Huawei, Md5Pbx, P};
 use serde_json::{Value, json};
@@ -13,6 +15,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wait::{soon, until};
 
 /// What came, and how it ended.
 struct Raw {
@@ -34,7 +37,7 @@ async fn raw(simulator: &Simulator, pbx: &P, limit: usize) -> Raw {
     let mut all = Vec::new();
     let mut block = vec![0; 65_536];
     let end = loop {
-        match stream.read(&mut block).await {
+        match soon(stream.read(&mut block)).await {
             Ok(0) => break Ok(()),
             Ok(_) if all.len() > limit => break Ok(()),
             Ok(count) => all.extend_from_slice(&block[..count]),
@@ -108,8 +111,7 @@ async fn slowness() {
     assert!(raw(&simulator, &pbx, 1_000_000).await.body.starts_with(b"{"));
     assert!(before.elapsed() >= Duration::from_millis(200));
     // What the clients have given up is gone here as well.
-    tokio::time::sleep(Duration::from_millis(100)).await;
-    assert_eq!(simulator.open_connections(), 0);
+    until("the end of the connections", || simulator.open_connections(), |open| *open == 0).await;
     let statuses: Vec<_> =
         simulator.requests(Vendor::YeastarP, "").iter().map(|r| r.status).collect();
     assert_eq!(statuses, [200, 0, 200, 200]);
@@ -194,8 +196,8 @@ async fn ports_are_free_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let address = simulator.base_url(Vendor::Dingtalk).replace("http://", "");
     drop(simulator);
-    tokio::time::sleep(Duration::from_millis(50)).await;
-    assert!(TcpStream::connect(address).await.is_err());
+    let refused = async { while TcpStream::connect(&address).await.is_ok() {} };
+    soon(refused).await;
 }
 
 #[tokio::test]

@@ -4,6 +4,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "common/wait.rs"]
+mod wait;
+
 use simulator::{
     Answer, Codes, Conference, Conversation, Description, Fault, Instance, Message, Options,
     Population, Presence, Protocol, Registry, Rng, SimulatedSystem, Simulator, TextSystem,
@@ -14,6 +17,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+use wait::{soon, until};
 
 const SECRET: &str = "invented-secret";
 const BANNER: &str = "INVENTED/1\n";
@@ -130,11 +134,6 @@ async fn start() -> Simulator {
     Simulator::start(Options { registry, ..Options::default() }).await.unwrap()
 }
 
-/// Nothing here takes longer, or the test fails.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), what).await.unwrap()
-}
-
 struct Client(BufReader<TcpStream>);
 
 impl Client {
@@ -191,17 +190,10 @@ impl Client {
     }
 }
 
-/// Waits until the simulator counts so many live tokens; fails with what it counts instead.
+/// Waits until the simulator counts so many live tokens.
 async fn tokens(simulator: &Simulator, instance: &str, wanted: usize) {
-    let begun = Instant::now();
-    loop {
-        let live = simulator.live_tokens(INVENTED, instance);
-        if live == wanted {
-            return;
-        }
-        assert!(begun.elapsed() < Duration::from_secs(20), "{live} tokens, not {wanted}");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let look = || simulator.live_tokens(INVENTED, instance);
+    until(&format!("{wanted} live tokens"), look, |live| *live == wanted).await;
 }
 
 #[tokio::test]

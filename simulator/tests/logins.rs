@@ -4,6 +4,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod common;
+#[path = "common/wait.rs"]
+mod wait;
 
 use common::{Dingtalk, Huawei, Md5Pbx, P, nonce, now, post};
 use reqwest::Client;
@@ -11,6 +13,7 @@ use serde_json::{Value, json};
 use simulator::{Fault, Options, Request, Simulator, Vendor};
 use std::time::{Duration, Instant};
 use tokio::time::timeout;
+use wait::until;
 
 const SECRET: &str = "demo-client-secret-not-secret";
 
@@ -155,17 +158,12 @@ async fn leave_early(simulator: &Simulator, judged: bool) {
         .header("content-type", "application/json")
         .body(body)
         .send();
-    let arrived = async {
-        let begun = Instant::now();
-        let has_come = |request: &Request| !judged || request.status != 0;
-        while !simulator.requests(Vendor::YeastarP, "").first().is_some_and(has_come) {
-            assert!(begun.elapsed() < Duration::from_secs(20), "no request arrived");
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-    };
+    let has_come = |request: &Request| !judged || request.status != 0;
+    let look = || simulator.requests(Vendor::YeastarP, "");
+    let arrived = until("the request", look, |seen| seen.first().is_some_and(has_come));
     tokio::select! {
         answer = login => panic!("answered too early: {answer:?}"),
-        () = arrived => {}
+        _ = arrived => {}
     }
 }
 
@@ -186,11 +184,7 @@ async fn a_login_is_judged_late_though_its_sender_has_left() {
     leave_early(&simulator, false).await;
     let seen = || simulator.requests(Vendor::YeastarP, "")[0].status;
     assert_eq!((seen(), simulator.live_tokens(Vendor::YeastarP, "")), (0, 0));
-    let begun = Instant::now();
-    while seen() == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(20), "not judged");
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the judgement", seen, |status| *status != 0).await;
     assert_eq!((seen(), simulator.live_tokens(Vendor::YeastarP, "")), (200, 1));
     // Whoever stays gets the answer.
     simulator.inject(Vendor::YeastarP, "", None, Fault::JudgeLater(LATER), Some(1));

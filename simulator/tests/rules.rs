@@ -57,15 +57,15 @@ async fn a_pbx_wants_json_by_post_and_all_parameters() {
 
 #[tokio::test]
 async fn a_token_of_a_pbx_lives_as_long_as_it_is_used() {
-    let options = Options { token_life: Some(Duration::from_millis(400)), ..Options::default() };
+    let options = Options { token_life: Some(Duration::from_millis(1_500)), ..Options::default() };
     let simulator = Simulator::start(options).await.unwrap();
     let pbx = Md5Pbx::login(&simulator, Vendor::YeastarS, "").await;
     let all = json!({ "number": "all" });
-    for _ in 0..4 {
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    for _ in 0..3 {
+        tokio::time::sleep(Duration::from_millis(600)).await;
         assert_eq!(pbx.call("conference/query", all.clone()).await["status"], "Success");
     }
-    tokio::time::sleep(Duration::from_millis(500)).await;
+    tokio::time::sleep(Duration::from_millis(1_600)).await;
     assert_eq!(pbx.call("conference/query", all.clone()).await["errno"], "20006");
     let pbx = Md5Pbx::login(&simulator, Vendor::YeastarS, "").await;
     simulator.expire_tokens(Vendor::YeastarS, "");

@@ -3,22 +3,19 @@
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "common/wait.rs"]
+mod wait;
+
 use md5::{Digest, Md5};
 use simulator::{ASTERISK_PASSWORD, Options, Simulator, Vendor};
 use std::collections::BTreeMap;
-use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
-use tokio::time::timeout;
+use wait::soon;
 
 type Block = BTreeMap<String, String>;
 
 struct Client(BufReader<TcpStream>);
-
-/// Nothing here takes longer, or the test fails.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(20), what).await.unwrap()
-}
 
 impl Client {
     async fn connect(simulator: &Simulator, vendor: Vendor) -> Self {
@@ -33,7 +30,8 @@ impl Client {
 
     async fn line(&mut self) -> String {
         let mut line = String::new();
-        soon(self.0.read_line(&mut line)).await.unwrap();
+        let length = soon(self.0.read_line(&mut line)).await.unwrap();
+        assert!(length > 0, "the connection has ended");
         line.trim_end().to_owned()
     }
 

@@ -232,6 +232,7 @@ async fn dingtalk() {
         loop {
             let page = cloud.list(&format!("maxResults=4&nextToken={next}")).await.body;
             listed.extend(page["onGoingConfList"].as_array().unwrap().clone());
+            assert!(listed.len() < 1_000, "the list does not end: {page}");
             if page["hasMore"] == false {
                 break;
             }
