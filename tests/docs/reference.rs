@@ -217,17 +217,16 @@ fn is_measured(family: &Family) -> bool {
     measured().any(|(measured, _)| measured == family)
 }
 
-/// Compares the file with what it should be, or writes it.
-fn follows(file: &Path, text: &str, expected: &str) {
-    if std::env::var_os("UPDATE_README").is_some() {
-        fs::write(file, expected).unwrap();
-    } else {
-        let file = file.display();
-        assert!(
-            text == expected,
-            "{file} is out of step; run UPDATE_README=1 cargo test --test docs"
-        );
+/// Compares the file with what it should be, or writes it. A file that is right already is not written, because other
+/// tests may be reading it.
+pub(crate) fn follows(file: &Path, text: &str, expected: &str) {
+    if text == expected {
+        return;
     }
+    let is_update = std::env::var_os("UPDATE_README").is_some();
+    let file_name = file.display();
+    assert!(is_update, "{file_name} is out of step; run UPDATE_README=1 cargo test --test docs");
+    fs::write(file, expected).unwrap();
 }
 
 #[test]
@@ -294,14 +293,7 @@ fn the_list_of_metrics_follows_the_code() {
         .collect();
     lines.sort();
     let expected: String = head.chain(lines).map(|line| line + "\n").collect();
-    if std::env::var_os("UPDATE_README").is_some() {
-        fs::write(METRICS, &expected).unwrap();
-    } else {
-        assert!(
-            text == expected,
-            "{METRICS} is out of step; run UPDATE_README=1 cargo test --test docs"
-        );
-    }
+    follows(Path::new(METRICS), &text, &expected);
 }
 
 #[test]
