@@ -73,20 +73,20 @@ pub enum Command {
 /// What to check.
 #[derive(Args, Clone, Debug, Default)]
 pub struct Check {
-    /// Sources to ask; all without one
+    /// Names of the sources to check; without any, all
     #[arg(value_name = "NAME", conflicts_with = "replay")]
     pub names: Vec<String>,
 
-    /// Also log in to each source, query it once, print what came of it, and log out
+    /// Also log in to each source, query it once, print the result, and log out
     #[arg(long)]
     pub live: bool,
 
-    /// Write what the systems answer, made anonymous, into this folder: a file a source, which may be
-    /// attached to a bug report
+    /// Write what the systems answer, made anonymous, into this folder: one file for each source, which
+    /// may be attached to a bug report
     #[arg(long, value_name = "DIR", requires = "live")]
     pub record: Option<PathBuf>,
 
-    /// Ask nobody: make the numbers of such files again, and show what differs
+    /// Make the numbers of such files again, without asking any system, and show what differs
     #[arg(long, value_name = "FILE", num_args = 1.., conflicts_with = "live")]
     pub replay: Vec<PathBuf>,
 }

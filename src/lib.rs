@@ -17,7 +17,7 @@
 //! | [`metrics`] | the table of metrics, the text writer, the exporter's own registry |
 //! | [`config`] | from the file to the configuration, once; no other module parses or validates it |
 //! | `pem` | certificates and keys, for both sides of TLS |
-//! | `files` | reading files that may be anything |
+//! | `files` | reading the files that a configuration names: bounded, without waiting for a pipe or a device |
 //! | [`model`] | the vendor-neutral vocabulary; imports no other module |
 
 pub mod cli;

@@ -81,7 +81,8 @@ struct Changing {
 /// An account: the kind of system, its address, and the user of the login.
 type AccountKey = (&'static str, Url, String);
 
-/// Makes another handle of the handle of a source.
+/// Wraps the handle through which a source is asked, to record its answers or to replace them by
+/// recorded ones.
 pub type Adapter = dyn Fn(&config::Source, Api) -> Api + Send + Sync;
 
 /// All sources.
@@ -91,7 +92,7 @@ pub struct Engine {
     catalogue: Catalogue,
     /// Where sources are collected; `None`: on the runtime of the caller.
     runtime: Option<Handle>,
-    /// What is done to the handle of each source; `None`: nothing.
+    /// How the handle of each source is wrapped; `None`: not at all.
     adapter: Option<Box<Adapter>>,
     /// One change at a time.
     changing: Mutex<Changing>,

@@ -49,7 +49,7 @@ const SIGNALS: &[(&str, &str)] = &[
 ];
 
 const EXAMPLES: &[(&str, &str)] = &[
-    ("conferencing_exporter check", "Validates exporter.yaml, without asking anybody."),
+    ("conferencing_exporter check", "Validates exporter.yaml, without asking any system."),
     (
         "conferencing_exporter check --live hq-pbx",
         "Logs in to one source, asks it once, and says what it reports.",

@@ -30,8 +30,8 @@ pub trait Protocol: Send {
     /// A request, without what tells it from the others of its connection.
     type Request: Send + Sync;
 
-    /// Reads what the server says first, and fails where that is another service: nothing is sent to
-    /// such a one.
+    /// Reads what the server says first, and fails where that is another service, so that no
+    /// credentials are sent to it.
     fn greeted(&mut self, wire: &mut Wire) -> impl Future<Output = Result<(), Problem>> + Send;
 
     /// Sends `request`, and returns the whole answer as a JSON object.
@@ -132,7 +132,7 @@ impl From<Fault> for Problem {
 /// The settings for TLS, and the name that the certificate is to be for.
 type Tls = (ClientConfig, ServerName<'static>);
 
-/// Something that answers, whatever it runs over.
+/// A stream of bytes in both directions: TCP, or TLS over it.
 trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}

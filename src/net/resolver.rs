@@ -65,8 +65,8 @@ impl Resolve for Resolver {
 
 /// `addresses` in the order in which they are to be tried, `peer` first.
 ///
-/// The client tries one after the other, and divides `connect_timeout` evenly among them. So that one
-/// that swallows packets does not take half of it, each is there several times where time allows.
+/// The client tries one after the other, and divides `connect_timeout` evenly among them. So that an
+/// address that does not answer does not take half of it, each is listed several times where time allows.
 fn in_turn(
     mut addresses: Vec<SocketAddr>,
     peer: Option<SocketAddr>,

@@ -20,19 +20,20 @@ use x509_parser::{certificate::X509Certificate, prelude::FromDer};
 
 use super::trust::{Distrust, Trust, is_old, unverifiable};
 
-/// Tickets kept for a host. Each resumes one connection: TLS 1.3 spends them. The room rustls makes
-/// for a host.
+/// Session tickets kept for a host, as many as rustls itself keeps by default. Each resumes one
+/// connection: a ticket of TLS 1.3 is used once.
 const TICKETS_PER_HOST: usize = 8;
 
-/// Whose certificates are accepted.
+/// Which certificates are accepted.
 pub(super) enum Accept {
-    /// Anyone's.
+    /// Any certificate, unverified: `insecure_skip_verify`.
     Anyone,
-    /// Nobody's: there is no TLS.
+    /// None. For sources that are reached without TLS, so that their client needs no root
+    /// certificates; should a connection use TLS all the same, it fails.
     Nobody,
-    /// Those of a `ca_file`.
+    /// Those in a `ca_file`, and those issued by a certificate in it.
     Only(Trust),
-    /// Those the system trusts.
+    /// Those issued by a root certificate of this machine.
     System(Verifier),
 }
 
@@ -77,7 +78,7 @@ impl Settings {
     pub(super) fn new(accept: Accept, identity: Option<Identity>) -> Result<Self, Error> {
         let verifier: Arc<dyn ServerCertVerifier> = match accept {
             Accept::Nobody => Arc::new(Trust::none(&provider())),
-            Accept::Anyone => Arc::new(Trusting),
+            Accept::Anyone => Arc::new(AcceptAnyCertificate),
             Accept::Only(trust) => Arc::new(trust),
             Accept::System(verifier) => Arc::new(verifier),
         };
@@ -97,7 +98,11 @@ impl Settings {
     pub(crate) fn for_host(&self, name: ServerName<'static>, shown: &Arc<Shown>) -> ClientConfig {
         let (verifier, shown) = (Arc::clone(&self.verifier), Arc::clone(shown));
         let mut config = self.config.clone();
-        config.dangerous().set_certificate_verifier(Arc::new(Noting { verifier, name, shown }));
+        config.dangerous().set_certificate_verifier(Arc::new(NotingVerifier {
+            verifier,
+            name,
+            shown,
+        }));
         // The library's own store remembers many hosts for each of these settings.
         config.resumption = Resumption::in_memory_sessions(2 * TICKETS_PER_HOST);
         config
@@ -134,14 +139,14 @@ impl Shown {
 
 /// Notes the certificate of a host, then verifies it.
 #[derive(Debug)]
-struct Noting {
+struct NotingVerifier {
     verifier: Arc<dyn ServerCertVerifier>,
     /// Whose certificate it is: a proxy on the way shows another one.
     name: ServerName<'static>,
     shown: Arc<Shown>,
 }
 
-impl ServerCertVerifier for Noting {
+impl ServerCertVerifier for NotingVerifier {
     fn verify_server_cert(
         &self,
         end_entity: &CertificateDer<'_>,
@@ -192,11 +197,12 @@ impl ServerCertVerifier for Noting {
     }
 }
 
-/// Accepts every certificate: `insecure_skip_verify`, and a health check of ourselves.
+/// Accepts every certificate: for `insecure_skip_verify`, and for `healthcheck`, whose connection does
+/// not leave this machine.
 #[derive(Debug)]
-pub(crate) struct Trusting;
+pub(crate) struct AcceptAnyCertificate;
 
-impl ServerCertVerifier for Trusting {
+impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(
         &self,
         _: &CertificateDer<'_>,

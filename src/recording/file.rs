@@ -104,12 +104,12 @@ pub(super) struct Exchange {
     pub(super) call: String,
     /// Which of several calls of that name: the placeholder of an id.
     pub(super) about: Option<String>,
-    pub(super) came: Came,
+    pub(super) came: CallOutcome,
 }
 
-/// What came of a call.
+/// How a call ended.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) enum Came {
+pub(super) enum CallOutcome {
     Answer {
         status: u16,
         content_type: Option<String>,
@@ -184,7 +184,7 @@ impl From<Exchange> for Written {
             failed: None,
         };
         match came {
-            Came::Answer { status, content_type, body } => {
+            CallOutcome::Answer { status, content_type, body } => {
                 written.status = Some(status);
                 written.content_type = content_type;
                 written.body_is = Some(match body {
@@ -203,8 +203,8 @@ impl From<Exchange> for Written {
                     }
                 });
             }
-            Came::Failure(reason) => written.failed = Some(reason),
-            Came::Nothing => {}
+            CallOutcome::Failure(reason) => written.failed = Some(reason),
+            CallOutcome::Nothing => {}
         }
         written
     }
@@ -229,10 +229,10 @@ impl TryFrom<Written> for Exchange {
                     }
                     _ => return Err("`body` and `body_is` do not fit"),
                 };
-                Came::Answer { status, content_type, body }
+                CallOutcome::Answer { status, content_type, body }
             }
-            (None, None, None, Some(reason)) => Came::Failure(reason),
-            (None, None, None, None) => Came::Nothing,
+            (None, None, None, Some(reason)) => CallOutcome::Failure(reason),
+            (None, None, None, None) => CallOutcome::Nothing,
             _ => return Err("an answer has a `status` and `body_is`, a failure has neither"),
         };
         Ok(Self { call, about, came })

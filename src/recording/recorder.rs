@@ -12,7 +12,7 @@ use jiff::Timestamp;
 
 use super::{
     Outcome, Recording, Replaced, Shown,
-    file::{Body, Came, Exchange, FORMAT, Setting},
+    file::{Body, CallOutcome, Exchange, FORMAT, Setting},
     node::Node,
     pseudonym::Pseudonyms,
     xml,
@@ -116,7 +116,7 @@ impl Observer for Recorder {
         let mut state = self.state();
         let about = (!about.is_empty()).then(|| state.pseudonyms.id(about));
         let call_name = call.as_str().to_owned();
-        state.exchanges.push(Exchange { call: call_name, about, came: Came::Nothing });
+        state.exchanges.push(Exchange { call: call_name, about, came: CallOutcome::Nothing });
         state.calls.push(call);
         state.exchanges.len() - 1
     }
@@ -128,8 +128,8 @@ impl Observer for Recorder {
             return;
         }
         let came = match outcome {
-            Err(error) => Came::Failure(error.fault.reason.as_str().to_owned()),
-            Ok(answer) => Came::Answer {
+            Err(error) => CallOutcome::Failure(error.fault.reason.as_str().to_owned()),
+            Ok(answer) => CallOutcome::Answer {
                 status: answer.status.as_u16(),
                 content_type: answer.content_type().map(content_type),
                 body: match answer.decode::<Node>() {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::{
     Invalid, Outcome, Recording,
-    file::{Body, Came, Setting},
+    file::{Body, CallOutcome, Setting},
     pseudonym::{expanded, id},
     xml,
 };
@@ -62,13 +62,13 @@ impl Replay {
             let about = exchange.about.as_deref().map_or_else(|| Ok(String::new()), id);
             let about = about.map_err(|error| damaged(&error))?;
             let given = match &exchange.came {
-                Came::Answer { status, body, .. } => answered(*status, body, now)?,
-                Came::Failure(reason) => {
+                CallOutcome::Answer { status, body, .. } => answered(*status, body, now)?,
+                CallOutcome::Failure(reason) => {
                     let known = Reason::ALL.into_iter().find(|known| known.as_str() == reason);
                     let unknown = || damaged(&format!("unknown reason {reason:?}"));
                     Given::Failure(known.ok_or_else(unknown)?)
                 }
-                Came::Nothing => Given::Nothing,
+                CallOutcome::Nothing => Given::Nothing,
             };
             state.answers.entry((exchange.call.clone(), about)).or_default().push_back(given);
         }

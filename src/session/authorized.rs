@@ -25,7 +25,7 @@ use crate::{
 const NEXT_RENEWAL: Duration = Duration::from_secs(60);
 
 /// The longest pause between two logins because of doubtful answers.
-const LONGEST_DOUBT: Duration = Duration::from_secs(15 * 60);
+const LONGEST_PAUSE_AFTER_DOUBT: Duration = Duration::from_secs(15 * 60);
 
 /// One collection's use of the session: at most one refused token is replaced in it.
 pub struct Authorized<'a, L: Login> {
@@ -45,7 +45,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         self.session
     }
 
-    /// The way to the source.
+    /// The handle for requests to the source.
     pub const fn api(&self) -> &'a Api {
         self.api
     }
@@ -142,7 +142,7 @@ impl<'a, L: Login> Authorized<'a, L> {
             Err(failure) => failure,
         };
         match &mut session.lock().held {
-            // What was to be renewed early is still good; after a lock-out there is nothing.
+            // The renewal was early, so the old token is still good. (After a lock-out none is held.)
             Some(held) if Instant::now() < held.expires_at => {
                 held.outlasts_hold_off = true;
                 Ok(held.current())
@@ -237,8 +237,8 @@ impl<'a, L: Login> Authorized<'a, L> {
             return;
         }
         if !is_refused {
-            let pause = doubled(state.doubts.in_vain, LONGEST_DOUBT);
-            state.doubts.in_vain = state.doubts.in_vain.saturating_add(1);
+            let pause = doubled(state.doubts.unhelpful, LONGEST_PAUSE_AFTER_DOUBT);
+            state.doubts.unhelpful = state.doubts.unhelpful.saturating_add(1);
             state.doubts.next = Some(Instant::now() + pause);
         } else if held.has_worked {
             // Prolonged, and refused all the same: the next collection logs in.

@@ -306,7 +306,8 @@ impl<L: Login> Session<L> {
         let secrets = self.login.secrets().await?;
         let mut state = self.lock();
         if let Some(held) = &mut state.held {
-            // It would only allow the next call of that kind.
+            // While logins are held back, a token that outlasts the hold-off would let the next
+            // collection make the same call with the same wrong credentials.
             held.outlasts_hold_off = false;
         }
         state.note_refusal(Some(fingerprint(&secrets)), &error.fault);
@@ -314,14 +315,14 @@ impl<L: Login> Session<L> {
     }
 
     /// Makes `calls` with other credentials of this login's configuration, which count towards a
-    /// lock-out as a login does: as a task that ends by itself within the source's `timeout`, so
-    /// that their outcome is noted even if the collection that asked for it was dropped, and not at the same time
-    /// as a login with this account.
+    /// lock-out as a login does. They run as a task that ends by itself within the source's `timeout`,
+    /// so that their outcome is noted even if the collection that needed it was dropped, and never at
+    /// the same time as a login with this account.
     ///
     /// # Errors
     /// [`Failure::HeldBack`] while logins are held back, those of `calls`, [`Failure::Timeout`], or
     /// a secret file that cannot be read.
-    pub async fn to_the_end<T, F>(
+    pub async fn run_to_completion<T, F>(
         self: &Arc<Self>,
         api: &Api,
         calls: impl FnOnce(Api) -> F + Send + 'static,
@@ -367,7 +368,7 @@ impl<L: Login> Session<L> {
         api: &Api,
         old: Option<(Arc<L::Token>, Renewal)>,
     ) -> Option<Change<L::Token>> {
-        // One that panicked has left itself behind.
+        // A task that panicked did not clear `state.change`: its finished future is not joined.
         if let Some(under_way) = state.change.as_ref().filter(|change| change.peek().is_none()) {
             return Some(under_way.clone());
         }
@@ -383,7 +384,8 @@ impl<L: Login> Session<L> {
                 state.change = None;
                 state.take_discarded()
             };
-            // Only when no collection uses the session: otherwise the last one does it.
+            // `take_discarded` yields them only when no collection uses the session; otherwise the
+            // last collection gives them back.
             session.give_back(&api, unused).await;
             outcome
         });
@@ -428,7 +430,8 @@ impl<L: Login> Session<L> {
             state.note_lock_out(&error.fault);
         }
         if let (Ok(None), Some(held)) = (&outcome, &mut state.held) {
-            // Not to be asked a second time, should the login fail.
+            // The system refused to prolong it: should the login that follows fail, the next
+            // collection must not try to prolong it again.
             held.renewable_until = Instant::now();
         }
         outcome
@@ -456,7 +459,8 @@ impl<L: Login> Session<L> {
         let grant = self.granted(api).await?;
         let now = Instant::now();
         let mut state = self.lock();
-        // Still good for the system: it would hold a place until it expires.
+        // The system still knows the old token, and would count it among those in use until it
+        // expires.
         if let Some(old) = state.held.take().filter(|held| now < held.expires_at) {
             state.discarded.push(old.token);
         }

@@ -71,8 +71,8 @@ pub(super) struct State<T> {
 /// New logins because of answers that may or may not mean that the token was refused.
 #[derive(Default)]
 pub(super) struct Doubts {
-    /// How many did not help, since one did or none was needed.
-    pub(super) in_vain: u32,
+    /// How many in a row did not help.
+    pub(super) unhelpful: u32,
     /// No further one before then.
     pub(super) next: Option<Instant>,
 }

@@ -35,8 +35,8 @@ use super::{
 /// Connections open at once.
 const MOST_CONNECTIONS: usize = 1024;
 
-/// With fewer free places than that, idle connections are closed.
-const CROWDED: usize = 128;
+/// Idle connections are closed while fewer than this many further ones could be accepted.
+const IDLE_NEEDS_FREE: usize = 128;
 
 /// From the first byte of a request's head to its last; also for the first byte of a connection.
 const HEAD_TIME: Duration = Duration::from_secs(10);
@@ -146,7 +146,7 @@ fn is_about_one_connection(error: &io::Error) -> bool {
     use io::ErrorKind::{
         ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut,
     };
-    // The list of clippy's complaint about `_` is too long to be read: this asks for equality.
+    // Not a `match`: clippy refuses `_`, and the enum has some forty variants.
     [ConnectionAborted, ConnectionRefused, ConnectionReset, Interrupted, TimedOut]
         .contains(&error.kind())
 }
@@ -351,7 +351,7 @@ impl<'a> Busy<'a> {
 
 impl Drop for Busy<'_> {
     fn drop(&mut self) {
-        let crowded = self.0.connections.available_permits() < CROWDED;
+        let crowded = self.0.connections.available_permits() < IDLE_NEEDS_FREE;
         let mut doing = self.0.doing();
         doing.requests -= 1;
         doing.idle_until = Instant::now() + if crowded { HEAD_TIME } else { IDLE_TIME };

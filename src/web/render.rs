@@ -28,7 +28,7 @@ type Compute<T> = fn(&T) -> Option<Value>;
 /// The same, from a source and what is known about its login.
 type ComputeOwn = fn(&Source, &LoginState) -> Option<Value>;
 
-/// The families with one series a report.
+/// The families with one series for each report.
 const OF_REPORT: [(Family, Compute<Report>); 9] = [
     (CAPACITY_CONFERENCES, |report| report.source.config.capacity.conferences.map(Value::Whole)),
     (CAPACITY_PARTICIPANTS, |report| report.source.config.capacity.participants.map(Value::Whole)),
@@ -45,14 +45,14 @@ const OF_REPORT: [(Family, Compute<Report>); 9] = [
     }),
 ];
 
-/// The families with one series a conference.
+/// The families with one series for each conference.
 const OF_CONFERENCE: [(Family, Compute<Row>); 3] = [
     (CONFERENCE_PARTICIPANTS, |row| row.participants.map(Value::Whole)),
     (CONFERENCE_PARTICIPANTS_MUTED, |row| row.muted.map(Value::Whole)),
     (CONFERENCE_START_TIMESTAMP, |row| row.started_at.map(|at| Value::Float(at as f64))),
 ];
 
-/// The families with one series a source among the exporter's own.
+/// The families with one series for each source among the exporter's own.
 const OF_SOURCE: [(Family, ComputeOwn); 6] = [
     (LOGINS, |source, _| Some(source.meters.logins.get().into())),
     (LOGIN_FAILURES, |source, _| Some(source.meters.login_failures.get().into())),

@@ -9,7 +9,7 @@ use super::{
     respond::{Answer, encoded, text},
 };
 
-/// One target group a source; the target is this exporter as the client knows it.
+/// One target group for each source; the target is this exporter as the client knows it.
 pub(super) async fn sd(site: &Site, headers: &HeaderMap, uri: &Uri, over_tls: bool) -> Answer {
     let Some(target) = target(site, headers, uri) else {
         return text(

@@ -96,7 +96,7 @@ async fn replay(items: &[Item]) -> Result<bool, String> {
         let outcome = report.outcome.as_deref().map(|snapshot| &snapshot.observation);
         let compared = item.compared(&Outcome::of(outcome));
         all_same &= compared.is_empty();
-        lines.push(item.said(compared));
+        lines.push(item.details(compared));
         reports.push(report);
     }
     if !reports.is_empty() {
@@ -138,14 +138,14 @@ impl Item {
     }
 
     /// The lines below the row.
-    fn said(&self, compared: Vec<String>) -> Vec<String> {
-        let mut said =
+    fn details(&self, compared: Vec<String>) -> Vec<String> {
+        let mut lines =
             vec![if compared.is_empty() { "as recorded" } else { "not as recorded:" }.to_owned()];
-        said.extend(compared.into_iter().map(|line| format!("  {line}")));
+        lines.extend(compared.into_iter().map(|line| format!("  {line}")));
         let (before, now) = (&self.recording.exporter, env!("CARGO_PKG_VERSION"));
         if before != now {
-            said.push(format!("recorded by version {before}, replayed by {now}"));
+            lines.push(format!("recorded by version {before}, replayed by {now}"));
         }
-        said
+        lines
     }
 }

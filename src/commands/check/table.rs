@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! The table of `check --live` and `check --replay`: a row a source.
+//! The table of `check --live` and `check --replay`: one row for each source.
 
 use std::{
     env,
@@ -16,7 +16,7 @@ use crate::{
 
 const HEADINGS: [&str; 6] = ["SOURCE", "VENDOR", "RESULT", "TIME", "REQUESTS", "NUMBERS"];
 
-/// The table: a row a source, below it what the source can report, or what to look at, and the lines
+/// The table: a row for each source, below it what the source can report, or what to look at, and the lines
 /// that `more` has of it.
 pub(super) fn table(reports: &[Report], more: impl Fn(usize) -> Vec<String>) -> String {
     let colour = is_coloured();

@@ -49,8 +49,9 @@ struct Memory {
     refused: HashMap<String, Instant>,
     /// Most ids in one query: a query with more was refused as too long.
     largest_batch: Option<usize>,
-    /// Every meeting was refused, and asking in halves did not help. Until then it is not tried again.
-    in_vain_until: Option<Instant>,
+    /// Every meeting was refused, and asking in halves did not help. Until then halves are not asked
+    /// for again.
+    all_refused_until: Option<Instant>,
 }
 
 impl Learnt {
@@ -114,12 +115,12 @@ impl Queries<'_> {
     /// so that the next collection gets further. Or nothing but refusals of meetings that were
     /// listed a moment ago: then it is not the ids that are wrong.
     pub(super) async fn meetings(&self, mut ids: Vec<&str>) -> Result<Vec<Meeting>, Failure> {
-        let (size, in_vain) = {
+        let (size, was_refused) = {
             let mut memory = self.learnt.memory();
             memory.leave_out_refused(&mut ids);
             let largest = memory.largest_batch.unwrap_or(usize::MAX);
-            let in_vain = memory.in_vain_until.is_some_and(|until| Instant::now() < until);
-            (self.batch_size.min(largest).max(1), in_vain)
+            let was_refused = memory.all_refused_until.is_some_and(|until| Instant::now() < until);
+            (self.batch_size.min(largest).max(1), was_refused)
         };
         let mut found = Found::default();
         // Unordered: the first failure ends all of them, whichever it is.
@@ -131,7 +132,7 @@ impl Queries<'_> {
         let mut extra = 0;
         // Depth first: a span that ends before all is found out has at least found something.
         while let Some((batch, code, fault)) = found.to_halve.pop() {
-            if in_vain && !found.answered && code.is_unknown_meeting() {
+            if was_refused && !found.answered && code.is_unknown_meeting() {
                 // Each half would be refused as it was not long ago, and calls are metered.
                 return Err(self.give_up(fault, ALL_REFUSED));
             }
@@ -139,7 +140,7 @@ impl Queries<'_> {
                 if found.answered {
                     self.learn(&found.doubtful);
                 } else if !found.left_out {
-                    return Err(self.looked_in_vain(fault));
+                    return Err(self.all_refused(fault));
                 }
                 let fault = Fault { reason: Reason::Vendor, ..fault };
                 return Err(self.give_up(fault, "too many ids were refused"));
@@ -156,7 +157,7 @@ impl Queries<'_> {
         {
             let was_halved = extra > 0;
             return Err(if was_halved {
-                self.looked_in_vain(fault)
+                self.all_refused(fault)
             } else {
                 self.give_up(fault, ALL_REFUSED)
             });
@@ -198,7 +199,7 @@ impl Queries<'_> {
         let (code, fault) = match outcome {
             Outcome::Meetings(more) => {
                 found.answered = true;
-                memory.in_vain_until = None;
+                memory.all_refused_until = None;
                 return found.meetings.extend(more);
             }
             Outcome::Refused(code, fault) => (code, fault),
@@ -226,8 +227,8 @@ impl Queries<'_> {
     }
 
     /// Nothing was answered, however small the batches became.
-    fn looked_in_vain(&self, fault: Fault) -> Failure {
-        self.learnt.memory().in_vain_until = Some(Instant::now() + self.pause);
+    fn all_refused(&self, fault: Fault) -> Failure {
+        self.learnt.memory().all_refused_until = Some(Instant::now() + self.pause);
         self.give_up(fault, ALL_REFUSED)
     }
 

@@ -166,7 +166,7 @@ impl Hosts {
                 Err(failure) => Err(failure),
             }
         };
-        session.to_the_end(api, calls).await
+        session.run_to_completion(api, calls).await
     }
 }
 

@@ -43,8 +43,8 @@ pub struct Pbx<V> {
     variant: PhantomData<V>,
 }
 
-/// What came of a live query.
-enum Asked {
+/// How a live query was answered.
+enum LiveAnswer {
     /// It was answered.
     Live(Live<'static>),
     /// "Conference number does not exist".
@@ -127,9 +127,9 @@ impl<V: Variant> Pbx<V> {
             return Ok(None);
         }
         match self.ask(authorized, &numbers, "", known).await? {
-            Asked::Live(live) => return Ok(Some(live)),
-            Asked::NoSuchConference => {}
-            Asked::NoSuchCall => {
+            LiveAnswer::Live(live) => return Ok(Some(live)),
+            LiveAnswer::NoSuchConference => {}
+            LiveAnswer::NoSuchCall => {
                 self.no_live.note(&self.source, IN_SESSION);
                 return Ok(None);
             }
@@ -139,10 +139,10 @@ impl<V: Variant> Pbx<V> {
         let mut all = Live::new(self.conferences);
         for room in try_join_all(asked).await? {
             match room {
-                Asked::Live(live) => all.absorb(live),
+                LiveAnswer::Live(live) => all.absorb(live),
                 // Nobody is in it.
-                Asked::NoSuchConference => {}
-                Asked::NoSuchCall => return Ok(None),
+                LiveAnswer::NoSuchConference => {}
+                LiveAnswer::NoSuchCall => return Ok(None),
             }
         }
         Ok(Some(all))
@@ -155,19 +155,19 @@ impl<V: Variant> Pbx<V> {
         numbers: &str,
         about: &str,
         known: &Known,
-    ) -> Result<Asked, Failure> {
+    ) -> Result<LiveAnswer, Failure> {
         let body = json!({ "number": numbers });
         authorized
             .send(
                 |token| V::FLAVOUR.call(IN_SESSION, token).about(about).json(&body),
                 |answer| match unwrap(answer, Code::on_query) {
-                    Ok(answer) => {
-                        Ok(Asked::Live(in_session(answer, known, self.conferences)?.into_owned()))
-                    }
+                    Ok(answer) => Ok(LiveAnswer::Live(
+                        in_session(answer, known, self.conferences)?.into_owned(),
+                    )),
                     Err(Refusal { code: Some(Code::NoSuchConference), .. }) => {
-                        Ok(Asked::NoSuchConference)
+                        Ok(LiveAnswer::NoSuchConference)
                     }
-                    Err(Refusal { code: Some(Code::NoSuchCall), .. }) => Ok(Asked::NoSuchCall),
+                    Err(Refusal { code: Some(Code::NoSuchCall), .. }) => Ok(LiveAnswer::NoSuchCall),
                     Err(refusal) => Err(refusal.into()),
                 },
             )

@@ -32,9 +32,9 @@ const REFRESH_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause after the second refused login: after five, the PBX blocks our address.
 const REFUSED: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Whether a refresh that failed says nothing about a login: the PBX answered, and did not send us
-/// away. A refresh token outlives its access token by a day, so that without a login the same
-/// failure could last as long.
+/// Whether a refresh that failed says nothing about a login: the PBX answered, and asked neither for a
+/// pause nor for us to stay away. Then a login follows. Without one the same failure could last for a
+/// day, because a refresh token outlives its access token by that much.
 const fn is_only_about_the_refresh(reason: Reason) -> bool {
     match reason {
         Reason::Auth
