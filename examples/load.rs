@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The exporter under load, beside a bare client that sends the same requests with the same
-//! concurrency and throws the bodies away. Everything runs on the loopback of this machine.
+//! concurrency and throws the bodies away, and beside a program that does the same work with
+//! aiohttp. Everything runs on the loopback of this machine.
 //!
-//! Three processes, so that CPU time and memory are each one's own: this one simulates the
+//! Each is a process of its own, and so are its CPU time and memory: this one simulates the
 //! systems and scrapes, one is the exporter's release binary, one (this program again) is the bare
-//! client. At the end stands each target of `docs/performance.md` with what was found.
+//! client, one is Python. At the end stands each target of `docs/performance.md` with what was found.
 //!
 //! ```sh
 //! cargo build --release && cargo run --release --example load
 //! ```
 
 mod support {
+    pub(crate) mod aiohttp;
     pub(crate) mod bare;
+    pub(crate) mod beside;
+    pub(crate) mod client;
+    pub(crate) mod plan;
     pub(crate) mod process;
     pub(crate) mod sources;
     pub(crate) mod tls;
@@ -20,6 +25,7 @@ mod support {
 use std::{
     env,
     io::{self, Write as _},
+    net::Ipv4Addr,
     path::{Path, PathBuf},
     process::ExitCode,
     time::{Duration, Instant},
@@ -28,10 +34,12 @@ use std::{
 use flate2::{Compression, write::GzEncoder};
 use simulator::{KeepAlive, Options, Simulator, Vendor};
 use support::{
-    bare::{self, Bare},
-    process::{Exporter, Usage},
+    aiohttp, bare,
+    beside::{Aiohttp, Beside, median, milliseconds, series, ups},
+    plan,
+    process::Exporter,
     sources,
-    tls::Front,
+    tls::Fronts,
 };
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
@@ -39,21 +47,25 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 /// The latency of the simulated systems, where they have one.
 const LATENCY: Duration = Duration::from_millis(50);
 
-/// Sources that are reached by TLS.
-const TLS_SOURCES: usize = 250;
+/// The sources for which there are targets.
+const JUDGED: usize = 1_000;
+
+/// PBXs that close their connections.
+const CLOSING: usize = 250;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        ["bare", plan] => bare::run(Path::new(plan)),
+        ["bare", plan] => bare::run(Path::new(plan), None),
+        ["bare", plan, ca_file] => bare::run(Path::new(plan), Some(Path::new(ca_file))),
         ["quick"] => load(&[10, 100, 1_000], 20),
-        ["tls"] => only_tls(20),
+        ["hosts"] => only_hosts(20),
         ["one", size, scrapes] => match (size.parse(), scrapes.parse()) {
             (Ok(size), Ok(scrapes)) => one(size, scrapes),
             _ => Err("load one SOURCES SCRAPES: two numbers".into()),
         },
         [] => load(&[10, 100, 1_000, 10_000], 100),
-        _ => Err("usage: load [quick | tls | one SOURCES SCRAPES]".into()),
+        _ => Err("usage: load [quick | hosts | one SOURCES SCRAPES]".into()),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -66,7 +78,7 @@ fn main() -> ExitCode {
 
 #[tokio::main]
 async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
-    process_limits();
+    conferencing_exporter::limits::raise_open_files();
     let exporter = binary()?;
     println!("exporter: {}", exporter.display());
     head();
@@ -75,7 +87,8 @@ async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
         rows.push(row(&exporter, size, scrapes).await?);
     }
     println!();
-    tls(&exporter, scrapes).await?;
+    all_systems(&exporter, scrapes).await?;
+    hosts(&exporter, scrapes).await?;
     println!();
     let size = mib(exporter.metadata()?.len());
     verdict("release binary, stripped", format!("{size:.1} MiB"), size <= 12.0, "12 MiB");
@@ -85,24 +98,30 @@ async fn load(sizes: &[usize], scrapes: usize) -> Outcome<()> {
 }
 
 #[tokio::main]
-async fn only_tls(scrapes: usize) -> Outcome<()> {
-    process_limits();
-    tls(&binary()?, scrapes).await
+async fn only_hosts(scrapes: usize) -> Outcome<()> {
+    conferencing_exporter::limits::raise_open_files();
+    hosts(&binary()?, scrapes).await
 }
 
 /// One line of the table, to look at one size or to let a profiler look.
 #[tokio::main]
 async fn one(size: usize, scrapes: usize) -> Outcome<()> {
-    process_limits();
+    conferencing_exporter::limits::raise_open_files();
     head();
-    row(&binary()?, size, scrapes).await?;
+    let row = row(&binary()?, size, scrapes).await?;
+    judge(&[row], scrapes);
     Ok(())
 }
 
 fn head() {
     println!(
-        "{:>7} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9} {:>8} {:>8}",
+        "http, the systems in turn: {}; they keep their connections",
+        sources::names(&sources::speaking_http())
+    );
+    println!(
+        "{:>7} {:>8} {:>9} {:>9} {:>6} {:>10} {:>10} {:>6} {:>10} {:>9} {:>9} {:>8} {:>8}",
         "sources",
+        "requests",
         "wall ms",
         "bare ms",
         "ratio",
@@ -117,38 +136,26 @@ fn head() {
     );
 }
 
-/// What a line of the table says.
+/// A line of the table.
 struct Row {
     size: usize,
-    /// Wall time of a scrape, in times of the bare client's: median of the scrapes.
-    wall_ratio: f64,
-    /// CPU time of a scrape, in milliseconds.
-    cpu: f64,
-    /// The bare client's.
-    bare_cpu: f64,
-    /// Resident memory after the last scrape, in MiB.
-    resident: f64,
-    /// From the start to the first answer of `/-/ready`, in milliseconds.
-    ready: f64,
+    found: Beside,
 }
 
 /// The targets of the table.
 fn judge(rows: &[Row], scrapes: usize) {
-    if let Some(row) = rows.iter().find(|row| row.size == 1_000) {
-        let wall = row.wall_ratio;
+    if let Some(Row { found, .. }) = rows.iter().find(|row| row.size == JUDGED) {
+        let wall = found.wall_ratio;
         verdict("1,000 sources, wall time", format!("{wall:.2} x bare"), wall <= 1.5, "1.5");
-        let cpu = row.cpu / row.bare_cpu;
+        let cpu = found.cpu_ratio();
         verdict("1,000 sources, CPU time", format!("{cpu:.2} x bare"), cpu <= 2.0, "2.0");
-        verdict(
-            &format!("1,000 sources, resident after {scrapes} scrapes"),
-            format!("{:.1} MiB", row.resident),
-            row.resident <= 64.0,
-            "64 MiB",
-        );
+        beside_aiohttp(found);
+        resident("1,000 sources", found.resident, scrapes, 64);
+        let ready = milliseconds(found.ready_after);
         verdict(
             "1,000 sources, start to /-/ready",
-            format!("{:.0} ms", row.ready),
-            row.ready <= 150.0,
+            format!("{ready:.0} ms"),
+            ready <= 150.0,
             "150 ms",
         );
     }
@@ -156,13 +163,13 @@ fn judge(rows: &[Row], scrapes: usize) {
     for (first, less, more) in
         rows.windows(3).filter_map(|rows| Some((rows.first()?, rows.get(1)?, rows.get(2)?)))
     {
-        let growth = |value: fn(&Row) -> f64| {
+        let growth = |value: fn(&Beside) -> f64| {
             let slope = |less: &Row, more: &Row| {
-                (value(more) - value(less)) / (more.size - less.size) as f64
+                (value(&more.found) - value(&less.found)) / (more.size - less.size) as f64
             };
             (slope(less, more) / slope(first, less) - 1.0) * 100.0
         };
-        let (cpu, bare) = (growth(|row| row.cpu), growth(|row| row.bare_cpu));
+        let (cpu, bare) = (growth(|found| found.scrape.cpu), growth(|found| found.bare.cpu));
         let what = format!("a source more, {} to {} beside before", less.size, more.size);
         verdict(
             &format!("{what}: CPU time"),
@@ -170,71 +177,146 @@ fn judge(rows: &[Row], scrapes: usize) {
             cpu <= 20.0,
             "+20 %",
         );
-        let memory = growth(|row| row.resident);
+        let memory = growth(|found| found.resident as f64);
         verdict(&format!("{what}: memory"), format!("{memory:+.0} %"), memory <= 20.0, "+20 %");
     }
 }
 
-/// Systems behind TLS: that keep their connections, that close them after each answer, and that do
-/// so and never resume a session.
-async fn tls(exporter: &Path, scrapes: usize) -> Outcome<()> {
-    for (keep_alive, resumes) in
-        [(KeepAlive::Always, true), (KeepAlive::AsVendor, true), (KeepAlive::AsVendor, false)]
-    {
-        let options = Options { latency: LATENCY, record: false, keep_alive, ..Options::default() };
-        let simulator = Simulator::start(options).await?;
-        let front =
-            Front::start(simulator.base_url(Vendor::YeastarS), TLS_SOURCES, resumes).await?;
-        let yaml = front.yaml(TLS_SOURCES);
-        let running = Exporter::start(exporter, &yaml).await?;
-        running.warm_up().await?;
-        let (full, resumed) = front.full_and_resumed();
-        let before = running.usage()?;
-        for _ in 0..scrapes {
-            ups(&running.scrape().await?, TLS_SOURCES)?;
-        }
-        let after = running.usage()?;
-        let (all_full, all_resumed) = front.full_and_resumed();
-        let a_scrape = |count: usize| count as f64 / scrapes as f64;
-        println!(
-            "TLS, {TLS_SOURCES} hosts that {}: {:.1} full handshakes and {:.1} resumed sessions a scrape, \
-             CPU {:.1} ms a scrape, {:.1} MiB",
-            match (keep_alive, resumes) {
-                (KeepAlive::Always, _) => "keep connections",
-                (_, true) => "resume",
-                (_, false) => "do not resume",
-            },
-            a_scrape(all_full - full),
-            a_scrape(all_resumed - resumed),
-            (after.cpu - before.cpu).as_secs_f64() * 1e3 / scrapes as f64,
-            mib(after.resident),
-        );
-        if resumes {
-            let hosts = full as f64 / TLS_SOURCES as f64;
-            verdict(
-                "TLS, full handshakes a host, ever",
-                format!("{hosts:.2}"),
-                full == TLS_SOURCES && all_full == full,
-                "1",
+fn beside_aiohttp(found: &Beside) {
+    match &found.aiohttp {
+        Ok(Aiohttp { versions, all, no_text }) => {
+            println!(
+                "{versions}: a pass takes {:.0} ms and CPU {:.0} ms; without a text {:.0} ms and CPU {:.0} ms \
+                 (the exporter's scrape {:.3} x that)",
+                all.wall,
+                all.cpu,
+                no_text.wall,
+                no_text.cpu,
+                found.scrape.cpu / no_text.cpu
             );
+            let cpu = found.scrape.cpu / all.cpu;
+            verdict("1,000 sources, CPU time", format!("{cpu:.3} x aiohttp"), cpu <= 0.12, "0.12");
         }
+        Err(why) => println!("1,000 sources, CPU time beside aiohttp: not measured: {why}"),
+    }
+}
+
+/// As many sources of all systems, those with a text protocol among them. There is no bare client
+/// for these: each collection is a conversation over a connection of its own.
+async fn all_systems(exporter: &Path, scrapes: usize) -> Outcome<()> {
+    let simulator =
+        Simulator::start(Options { record: false, ..options(KeepAlive::Always) }).await?;
+    let sources = sources::in_turn(&simulator, &Vendor::ALL, JUDGED);
+    let running = Exporter::start(exporter, &sources::yaml(&sources, None)).await?;
+    running.warm_up().await?;
+    let (mut walls, before) = (Vec::new(), running.usage()?);
+    for _ in 0..scrapes {
+        let started = Instant::now();
+        let text = running.scrape().await?;
+        walls.push(milliseconds(started.elapsed()));
+        ups(&text, JUDGED)?;
+    }
+    let after = running.usage()?;
+    println!(
+        "1,000 sources, the systems in turn: {}: {:.1} ms and CPU {:.1} ms a scrape",
+        sources::names(&Vendor::ALL),
+        median(&mut walls),
+        milliseconds(after.cpu - before.cpu) / scrapes as f64
+    );
+    resident("1,000 sources of these", after.resident, scrapes, 64);
+    Ok(())
+}
+
+/// Sources with a host each: that keep their connections, by http and by https, and PBXs that close
+/// them after each answer, with sessions of TLS that are resumed and without.
+async fn hosts(exporter: &Path, scrapes: usize) -> Outcome<()> {
+    // A connection has a longest life, and these are to live.
+    let scrapes = scrapes.min(20);
+    for https in [false, true] {
+        keeping(exporter, scrapes, https).await?;
+    }
+    for resumes in [true, false] {
+        closing(exporter, scrapes, resumes).await?;
     }
     Ok(())
 }
 
-/// All sources are up, or the scrape does not count.
-fn ups(text: &str, size: usize) -> Outcome<()> {
-    let up = text
-        .lines()
-        .filter(|line| line.starts_with("conferencing_up{") && line.ends_with(" 1"))
-        .count();
-    if up == size { Ok(()) } else { Err(format!("{up} of {size} sources are up").into()) }
+async fn keeping(exporter: &Path, scrapes: usize, https: bool) -> Outcome<()> {
+    let listen = Ipv4Addr::UNSPECIFIED.into();
+    let simulator = Simulator::start(Options { listen, ..options(KeepAlive::Always) }).await?;
+    let vendors = sources::speaking_http();
+    let (sources, fronts) = if https {
+        let fronts = Fronts::start(&simulator, &vendors, JUDGED, true).await?;
+        (fronts.sources(&simulator, &vendors), Some(fronts))
+    } else {
+        (sources::with_own_hosts(&simulator, &vendors, JUDGED), None)
+    };
+    let aiohttp = Err("one comparison is enough".to_owned());
+    let found =
+        Beside::measure(exporter, &simulator, &sources, fronts.as_ref(), aiohttp, scrapes).await?;
+    let what = format!("{}, 1,000 sources with a host each", if https { "https" } else { "http" });
+    println!(
+        "{what}, HTTP/1.1, connections kept: {:.1} ms and CPU {:.1} ms a scrape of {} requests, \
+         bare client {:.1} ms and CPU {:.1} ms",
+        found.scrape.wall, found.scrape.cpu, found.requests, found.bare.wall, found.bare.cpu,
+    );
+    let cpu = found.cpu_ratio();
+    verdict(&format!("{what}, CPU time"), format!("{cpu:.2} x bare"), cpu <= 2.0, "2.0");
+    if https {
+        let (full, resumed) = found.handshakes;
+        verdict(
+            &format!("{what}, handshakes from the second scrape on"),
+            format!("{full} full, {resumed} resumed"),
+            full + resumed == 0,
+            "0",
+        );
+    }
+    resident(&what, found.resident, scrapes, 64);
+    Ok(())
+}
+
+async fn closing(exporter: &Path, scrapes: usize, resumes: bool) -> Outcome<()> {
+    let simulator =
+        Simulator::start(Options { record: false, ..options(KeepAlive::AsVendor) }).await?;
+    let vendors = [Vendor::YeastarS];
+    let fronts = Fronts::start(&simulator, &vendors, CLOSING, resumes).await?;
+    let yaml = sources::yaml(&fronts.sources(&simulator, &vendors), Some(&fronts.ca_file()));
+    let running = Exporter::start(exporter, &yaml).await?;
+    running.warm_up().await?;
+    let (full, resumed) = fronts.full_and_resumed();
+    let before = running.usage()?;
+    for _ in 0..scrapes {
+        ups(&running.scrape().await?, CLOSING)?;
+    }
+    let after = running.usage()?;
+    let (all_full, all_resumed) = fronts.full_and_resumed();
+    let a_scrape = |count: usize| count as f64 / scrapes as f64;
+    println!(
+        "https, {CLOSING} PBXs that close connections and {}resume sessions: {:.1} full handshakes and \
+         {:.1} resumed sessions a scrape, CPU {:.1} ms a scrape, {:.1} MiB",
+        if resumes { "" } else { "do not " },
+        a_scrape(all_full - full),
+        a_scrape(all_resumed - resumed),
+        milliseconds(after.cpu - before.cpu) / scrapes as f64,
+        mib(after.resident),
+    );
+    if resumes {
+        let hosts = full as f64 / CLOSING as f64;
+        verdict(
+            "https, full handshakes a host that resumes, ever",
+            format!("{hosts:.2}"),
+            full == CLOSING && all_full == full,
+            "1",
+        );
+    }
+    Ok(())
 }
 
 /// Ten sources without latency, and five for a long time.
 async fn small(exporter: &Path, scrapes: usize) -> Outcome<()> {
     let simulator = Simulator::start(Options { record: false, ..Options::default() }).await?;
-    let running = Exporter::start(exporter, &sources::yaml(&simulator, 10)).await?;
+    let yaml = |size| sources::yaml(&sources::in_turn(&simulator, &Vendor::ALL, size), None);
+    let running = Exporter::start(exporter, &yaml(10)).await?;
     running.warm_up().await?;
     let mut above = Vec::new();
     for _ in 0..scrapes.min(200) {
@@ -250,76 +332,59 @@ async fn small(exporter: &Path, scrapes: usize) -> Outcome<()> {
         "3 ms",
     );
     drop(running);
-    let running = Exporter::start(exporter, &sources::yaml(&simulator, 5)).await?;
+    let running = Exporter::start(exporter, &yaml(5)).await?;
     for _ in 0..scrapes {
         running.scrape().await?;
     }
-    let resident = mib(running.usage()?.resident);
-    verdict(
-        &format!("5 sources, resident after {scrapes} scrapes"),
-        format!("{resident:.1} MiB"),
-        resident <= 16.0,
-        "16 MiB",
-    );
+    resident("5 sources", running.usage()?.resident, scrapes, 16);
     Ok(())
 }
 
 /// One line of the table.
 async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
-    // Few sources are scraped more often: CPU time in /proc has a resolution of 10 ms.
     let scrapes = if size >= 10_000 { scrapes.min(20) } else { scrapes };
-    let options = Options {
-        latency: LATENCY,
-        record_limit: 16,
-        keep_alive: KeepAlive::Always,
-        ..Options::default()
-    };
-    let simulator = Simulator::start(options).await?;
-    let running = Exporter::start(exporter, &sources::yaml(&simulator, size)).await?;
-    running.warm_up().await?;
-    simulator.clear_requests();
-    running.scrape().await?;
-    let mut bare = Bare::start(&simulator, size).await?;
-    bare.pass().await?;
-    let (mut walls, mut bare_walls, mut ratios) = (Vec::new(), Vec::new(), Vec::new());
-    let mut last = String::new();
-    let before = (running.usage()?, bare.usage()?);
-    for _ in 0..scrapes {
-        let started = Instant::now();
-        let text = running.scrape().await?;
-        let wall = started.elapsed().as_secs_f64();
-        ups(&text, size)?;
-        let bare_wall = bare.pass().await?.as_secs_f64();
-        walls.push(wall * 1e3);
-        bare_walls.push(bare_wall * 1e3);
-        ratios.push(wall / bare_wall);
-        last = text;
-    }
-    let after = (running.usage()?, bare.usage()?);
-    let cpu =
-        |before: Usage, after: Usage| (after.cpu - before.cpu).as_secs_f64() * 1e3 / scrapes as f64;
-    let (cpu, bare_cpu) = (cpu(before.0, after.0), cpu(before.1, after.1));
-    let row = Row {
-        size,
-        wall_ratio: median(&mut ratios),
-        cpu,
-        bare_cpu,
-        resident: mib(after.0.resident),
-        ready: running.ready_after.as_secs_f64() * 1e3,
-    };
+    let simulator = Simulator::start(options(KeepAlive::Always)).await?;
+    let sources = sources::in_turn(&simulator, &sources::speaking_http(), size);
+    let aiohttp =
+        if size == JUDGED { aiohttp::versions() } else { Err("no target at this size".to_owned()) };
+    let found = Beside::measure(exporter, &simulator, &sources, None, aiohttp, scrapes).await?;
     println!(
-        "{size:>7} {:>9.1} {:>9.1} {:>6.2} {cpu:>10.2} {bare_cpu:>10.2} {:>6.2} {:>10.1} {:>9.1} {:>9.1} {:>8} {:>8.0}",
-        median(&mut walls),
-        median(&mut bare_walls),
-        row.wall_ratio,
-        cpu / bare_cpu,
-        cpu * 1e3 / size as f64,
-        row.resident,
-        row.ready,
-        last.lines().filter(|line| !line.starts_with('#')).count(),
-        gzipped(&last)? as f64 / 1e3,
+        "{size:>7} {:>8} {:>9.1} {:>9.1} {:>6.2} {:>10.2} {:>10.2} {:>6.2} {:>10.1} {:>9.1} {:>9.1} {:>8} {:>8.0}",
+        found.requests,
+        found.scrape.wall,
+        found.bare.wall,
+        found.wall_ratio,
+        found.scrape.cpu,
+        found.bare.cpu,
+        found.cpu_ratio(),
+        found.scrape.cpu * 1e3 / size as f64,
+        mib(found.resident),
+        milliseconds(found.ready_after),
+        series(&found.text),
+        gzipped(&found.text)? as f64 / 1e3,
     );
-    Ok(row)
+    Ok(Row { size, found })
+}
+
+/// Systems that answer after some time.
+fn options(keep_alive: KeepAlive) -> Options {
+    Options {
+        latency: LATENCY,
+        record_limit: plan::MOST_RECORDED,
+        keep_alive,
+        ..Options::default()
+    }
+}
+
+/// The target of the memory that the exporter keeps.
+fn resident(what: &str, bytes: u64, scrapes: usize, most: u32) {
+    let found = mib(bytes);
+    verdict(
+        &format!("{what}, resident after {scrapes} scrapes"),
+        format!("{found:.1} MiB"),
+        found <= f64::from(most),
+        &format!("{most} MiB"),
+    );
 }
 
 fn verdict(what: &str, found: String, met: bool, target: &str) {
@@ -342,11 +407,6 @@ fn gzipped(text: &str) -> io::Result<usize> {
     Ok(encoder.finish()?.len())
 }
 
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
-}
-
 fn mib(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
@@ -361,9 +421,4 @@ fn binary() -> io::Result<PathBuf> {
     path.pop();
     path.push("conferencing_exporter");
     Ok(path)
-}
-
-/// Simulating thousands of systems takes a descriptor a connection.
-fn process_limits() {
-    conferencing_exporter::limits::raise_open_files();
 }

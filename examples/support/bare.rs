@@ -2,20 +2,13 @@
 //! The bare client: the exporter's own requests, sent again, and their answers thrown away.
 
 use std::{
-    cell::RefCell,
-    collections::HashMap,
-    env, fs, io,
-    io::{BufRead, Write},
-    net::SocketAddr,
-    path::Path,
-    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
-    str::FromStr,
-    time::{Duration, Instant},
+    cell::RefCell, collections::HashMap, env, fs, io, net::SocketAddr, path::Path,
+    process::Command, str::FromStr, sync::Arc, time::Instant,
 };
 
 use bytes::Bytes;
 use conferencing_exporter::limits;
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, future::try_join_all, stream};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     Method, Request, Uri,
@@ -23,99 +16,26 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderName, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use serde::{Deserialize, Serialize};
-use simulator::Simulator;
-use tokio::net::TcpStream;
+use rustls::{
+    ClientConfig, RootCertStore,
+    pki_types::{CertificateDer, ServerName, pem::PemObject},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+};
+use tokio_rustls::TlsConnector;
 use url::Position;
 
 use super::{
-    process::{Usage, usage},
-    sources,
+    client::Client,
+    plan::{Planned, Together},
 };
 use crate::Outcome;
 
-/// One request as it was recorded.
-#[derive(Serialize, Deserialize)]
-struct Planned {
-    method: String,
-    url: String,
-    headers: Vec<(String, String)>,
-    body: String,
-}
-
-/// The bare client as a process of its own; killed when dropped.
-pub(crate) struct Bare {
-    child: Child,
-    go: ChildStdin,
-    took: io::BufReader<ChildStdout>,
-    _directory: tempfile::TempDir,
-}
-
-impl Bare {
-    /// Starts it with what `simulator` has recorded of the first `size` systems.
-    pub(crate) async fn start(simulator: &Simulator, size: usize) -> Outcome<Self> {
-        let plan =
-            (0..size).map(|index| recorded(simulator, index)).collect::<Outcome<Vec<_>>>()?;
-        let directory = tempfile::tempdir()?;
-        let file = directory.path().join("plan.json");
-        fs::write(&file, serde_json::to_vec(&plan)?)?;
-        let mut child = Command::new(env::current_exe()?)
-            .arg("bare")
-            .arg(&file)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let go = child.stdin.take().ok_or("no pipe")?;
-        let took = io::BufReader::new(child.stdout.take().ok_or("no pipe")?);
-        Ok(Self { child, go, took, _directory: directory })
-    }
-
-    /// Lets it send everything once; how long that took.
-    pub(crate) async fn pass(&mut self) -> Outcome<Duration> {
-        self.go.write_all(b"\n")?;
-        let mut line = String::new();
-        // The simulator's threads go on while this one waits.
-        tokio::task::block_in_place(|| self.took.read_line(&mut line))?;
-        match line.trim().split_once(' ') {
-            Some(("took", microseconds)) => Ok(Duration::from_micros(microseconds.parse()?)),
-            _ => Err(format!("the bare client failed: {line}").into()),
-        }
-    }
-
-    /// What it has used so far.
-    pub(crate) fn usage(&self) -> Outcome<Usage> {
-        usage(self.child.id())
-    }
-}
-
-impl Drop for Bare {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-fn recorded(simulator: &Simulator, index: usize) -> Outcome<Vec<Planned>> {
-    let (vendor, instance) = sources::instance(index);
-    let root = simulator.instance_url(vendor, &instance);
-    let requests = simulator.requests(vendor, &instance);
-    requests
-        .into_iter()
-        .map(|request| {
-            let mut url = reqwest::Url::parse(&format!("{root}{}", request.path))?;
-            if !request.query.is_empty() {
-                url.query_pairs_mut().extend_pairs(&request.query);
-            }
-            // What the client sets itself.
-            let own = ["host", "content-length", "accept", "accept-encoding", "connection"];
-            let headers = request
-                .headers
-                .into_iter()
-                .filter(|(name, _)| !own.contains(&name.as_str()))
-                .collect();
-            Ok(Planned { method: request.method, url: url.into(), headers, body: request.body })
-        })
-        .collect()
+/// Starts it with the requests of `plan`, sent by TLS if there is a `ca_file`.
+pub(crate) fn start(plan: &Path, ca_file: Option<&Path>) -> Outcome<Client> {
+    Client::start(Command::new(env::current_exe()?).args(["bare".as_ref(), plan]).args(ca_file))
 }
 
 /// One request, ready to be sent.
@@ -127,8 +47,11 @@ struct Ready {
     body: Bytes,
 }
 
-/// Connections that wait for a request, by where they lead.
-type Kept = RefCell<HashMap<SocketAddr, Vec<SendRequest<Full<Bytes>>>>>;
+/// How to connect, and the connections that wait for a request, by where they lead.
+struct Connections {
+    tls: Option<TlsConnector>,
+    kept: RefCell<HashMap<SocketAddr, Vec<SendRequest<Full<Bytes>>>>>,
+}
 
 /// Sources asked at once. With more, the client would only become slower.
 const MOST_SOURCES: usize = 1024;
@@ -136,25 +59,40 @@ const MOST_SOURCES: usize = 1024;
 /// The process: sends all of `plan` each time a line comes in. As bare as can be: one thread, the
 /// protocol alone, prepared requests, connections that are kept, answers that are thrown away.
 #[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run(plan: &Path) -> Outcome<()> {
+pub(crate) async fn run(plan: &Path, ca_file: Option<&Path>) -> Outcome<()> {
     limits::raise_open_files();
-    let plan: Vec<Vec<Planned>> = serde_json::from_slice(&fs::read(plan)?)?;
+    let plan: Vec<Vec<Together>> = serde_json::from_slice(&fs::read(plan)?)?;
     let plan = plan
         .into_iter()
-        .map(|source| source.into_iter().map(ready).collect::<Outcome<Vec<_>>>())
+        .map(|source| source.into_iter().map(all_ready).collect::<Outcome<Vec<_>>>())
         .collect::<Outcome<Vec<_>>>()?;
-    let kept = Kept::default();
+    let connections =
+        Connections { tls: ca_file.map(connector).transpose()?, kept: RefCell::default() };
     for line in io::stdin().lines() {
         line?;
         let started = Instant::now();
-        let mut under_way =
-            stream::iter(&plan).map(|source| send(&kept, source)).buffer_unordered(MOST_SOURCES);
+        let mut under_way = stream::iter(&plan)
+            .map(|source| connections.send(source))
+            .buffer_unordered(MOST_SOURCES);
         while let Some(sent) = under_way.next().await {
             sent?;
         }
         println!("took {}", started.elapsed().as_micros());
     }
     Ok(())
+}
+
+/// TLS as the exporter begins it, with the same library; the simulated systems have no HTTP/2.
+fn connector(ca_file: &Path) -> Outcome<TlsConnector> {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(ca_file)?)?;
+    let mut config = ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
+    config.alpn_protocols = vec![b"http/1.1".to_vec()];
+    Ok(TlsConnector::from(Arc::new(config)))
+}
+
+fn all_ready(together: Together) -> Outcome<Vec<Ready>> {
+    together.into_iter().map(ready).collect()
 }
 
 fn ready(planned: Planned) -> Outcome<Ready> {
@@ -170,13 +108,25 @@ fn ready(planned: Planned) -> Outcome<Ready> {
     Ok(Ready { to, method: planned.method.parse()?, path, headers, body })
 }
 
-/// One source's requests, one after the other, as the exporter sends them.
-async fn send(kept: &Kept, source: &[Ready]) -> Outcome<()> {
-    for ready in source {
-        let waiting = kept.borrow_mut().get_mut(&ready.to).and_then(Vec::pop);
+impl Connections {
+    /// One source's requests, at once or one after the other as the exporter sent them.
+    async fn send(&self, source: &[Vec<Ready>]) -> Outcome<()> {
+        for together in source {
+            match &together[..] {
+                [alone] => self.ask(alone).await?,
+                together => {
+                    try_join_all(together.iter().map(|ready| self.ask(ready))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn ask(&self, ready: &Ready) -> Outcome<()> {
+        let waiting = self.kept.borrow_mut().get_mut(&ready.to).and_then(Vec::pop);
         let mut connection = match waiting {
             Some(connection) => connection,
-            None => connect(ready.to).await?,
+            None => self.connect(ready.to).await?,
         };
         let mut request = Request::new(Full::new(ready.body.clone()));
         *request.method_mut() = ready.method.clone();
@@ -190,15 +140,25 @@ async fn send(kept: &Kept, source: &[Ready]) -> Outcome<()> {
             frame?;
         }
         if connection.ready().await.is_ok() {
-            kept.borrow_mut().entry(ready.to).or_default().push(connection);
+            self.kept.borrow_mut().entry(ready.to).or_default().push(connection);
+        }
+        Ok(())
+    }
+
+    async fn connect(&self, to: SocketAddr) -> Outcome<SendRequest<Full<Bytes>>> {
+        let stream = TcpStream::connect(to).await?;
+        stream.set_nodelay(true)?;
+        match &self.tls {
+            Some(tls) => begin(tls.connect(ServerName::from(to.ip()), stream).await?).await,
+            None => begin(stream).await,
         }
     }
-    Ok(())
 }
 
-async fn connect(to: SocketAddr) -> Outcome<SendRequest<Full<Bytes>>> {
-    let stream = TcpStream::connect(to).await?;
-    stream.set_nodelay(true)?;
+async fn begin<S>(stream: S) -> Outcome<SendRequest<Full<Bytes>>>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
     let (sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     // How it ends is seen by whoever uses it.
     tokio::spawn(async move { connection.await.unwrap_or_default() });

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! TLS before the simulated systems, on one loopback address a source.
 
-use std::sync::Arc;
+use std::{collections::HashMap, path::PathBuf, sync::Arc};
 
 use rustls::server::{NoServerSessionStorage, ServerSessionMemoryCache};
-use simulator::Vendor;
+use simulator::{Simulator, Vendor};
 
-use super::sources;
+use super::sources::{Source, in_turn, own_host};
 use crate::Outcome;
 use front::Authority;
 
@@ -15,52 +15,71 @@ use front::Authority;
 #[path = "../../tests/common/tls.rs"]
 mod front;
 
-/// A server that passes on what it decrypts.
-pub(crate) struct Front {
-    front: front::Front,
+/// Servers that pass on what they decrypt, one for each system. They speak HTTP/1.1, as the systems
+/// behind them do.
+pub(crate) struct Fronts {
+    fronts: HashMap<Vendor, front::Front>,
     authority: Authority,
+    hosts: usize,
 }
 
-impl Front {
-    /// Before `url`, for `hosts` sources; `resumes`: sessions may be resumed.
-    pub(crate) async fn start(url: String, hosts: usize, resumes: bool) -> Outcome<Self> {
+impl Fronts {
+    /// Before the systems `vendors`, for `hosts` sources; `resumes`: sessions may be resumed.
+    pub(crate) async fn start(
+        simulator: &Simulator,
+        vendors: &[Vendor],
+        hosts: usize,
+        resumes: bool,
+    ) -> Outcome<Self> {
         let authority = Authority::new();
-        let mut server = authority.server(&authority.issue_for((0..hosts).map(host)), false);
-        if resumes {
-            server.session_storage = ServerSessionMemoryCache::new(hosts * 16);
-        } else {
-            server.session_storage = Arc::new(NoServerSessionStorage {});
-            server.send_tls13_tickets = 0;
+        let certificate = authority.issue_for((0..hosts).map(own_host));
+        let mut fronts = HashMap::new();
+        for &vendor in vendors {
+            let mut server = authority.server(&certificate, false);
+            if resumes {
+                server.session_storage = ServerSessionMemoryCache::new(hosts * 16);
+            } else {
+                server.session_storage = Arc::new(NoServerSessionStorage {});
+                server.send_tls13_tickets = 0;
+            }
+            let url = simulator.base_url(vendor);
+            let to = url.strip_prefix("http://").ok_or("not an http URL")?.parse()?;
+            fronts.insert(vendor, front::Front::start(server, to).await);
         }
-        let to = url.strip_prefix("http://").ok_or("not an http URL")?.parse()?;
-        Ok(Self { front: front::Front::start(server, to).await, authority })
+        Ok(Self { fronts, authority, hosts })
     }
 
-    /// A configuration of `hosts` sources, each with a host and a system of its own.
-    pub(crate) fn yaml(&self, hosts: usize) -> String {
-        let mut yaml = format!(
-            "defaults: {{ min_interval: 0s, timeout: 60s, tls: {{ ca_file: {} }} }}\nsources:\n",
-            self.authority.ca_file().display()
-        );
-        for index in 0..hosts {
-            let url = format!("https://{}:{}/i/tls{index}", host(index), self.front.address.port());
-            sources::source(&mut yaml, Vendor::YeastarS, &format!("tls{index}"), &url, index);
+    /// As many sources as there are hosts, the systems in turn, each with a host of its own.
+    pub(crate) fn sources(&self, simulator: &Simulator, vendors: &[Vendor]) -> Vec<Source> {
+        let mut sources = in_turn(simulator, vendors, self.hosts);
+        for (index, source) in sources.iter_mut().enumerate() {
+            let port = self.fronts[&source.vendor].address.port();
+            let front = format!("https://{}:{port}", own_host(index));
+            source.url = source.url.replacen(&simulator.base_url(source.vendor), &front, 1);
         }
-        yaml
+        sources
+    }
+
+    /// The certificate of the authority that vouches for them.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.authority.ca_file()
     }
 
     /// Handshakes so far: in full, and sessions resumed.
     pub(crate) fn full_and_resumed(&self) -> (usize, usize) {
-        self.front.handshakes.full_and_resumed()
+        self.fronts
+            .values()
+            .map(|front| front.handshakes.full_and_resumed())
+            .fold((0, 0), |(all_full, all_resumed), (full, resumed)| {
+                (all_full + full, all_resumed + resumed)
+            })
     }
 }
 
-impl Drop for Front {
+impl Drop for Fronts {
     fn drop(&mut self) {
-        self.front.accepting.abort();
+        for front in self.fronts.values() {
+            front.accepting.abort();
+        }
     }
-}
-
-fn host(index: usize) -> String {
-    format!("127.0.{}.{}", 1 + index / 250, 1 + index % 250)
 }
