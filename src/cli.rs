@@ -37,7 +37,7 @@ const VERSION: &str = concat!(
     name = "conferencing_exporter",
     version = VERSION,
     max_term_width = 100,
-    after_help = "Each option is also a variable: --web.max-requests is \
+    after_help = "Each option is also an environment variable: --web.max-requests is \
                   CONFERENCING_EXPORTER_WEB_MAX_REQUESTS. Options win over variables."
 )]
 pub struct Cli {
@@ -61,7 +61,7 @@ pub enum Command {
     Schema,
     /// Ask the exporter running on this machine whether it is healthy: exit status 0 or 1
     Healthcheck,
-    /// Print the completions of a shell
+    /// Print the completion script for a shell
     Completions {
         /// Which shell
         shell: Shell,
@@ -116,8 +116,8 @@ impl From<Exit> for ExitCode {
 #[derive(Args, Clone, Debug)]
 #[command(mut_args = before_or_after_the_command)]
 pub struct Options {
-    /// Configuration file, or a folder, which stands for its files `*.yaml` in the order of their
-    /// names; repeatable. Names of sources are unique over all files
+    /// Configuration file, or a folder whose files `*.yaml` are read in the order of their names;
+    /// repeatable. Names of sources are unique over all files
     #[arg(
         long = "config.file",
         value_name = "PATH",
@@ -127,7 +127,8 @@ pub struct Options {
     )]
     pub config_files: Vec<PathBuf>,
 
-    /// How often to look whether the configuration has changed, and to reload it then; `0s`: never
+    /// How often to check whether the configuration files have changed, and reload them if so; `0s`:
+    /// never
     #[arg(
         long = "config.auto-reload-interval",
         value_name = "DURATION",
@@ -240,7 +241,7 @@ pub struct Options {
     )]
     pub timeout_offset: Duration,
 
-    /// Least severe messages to log
+    /// Only log messages of this severity or above
     #[arg(
         long = "log.level",
         value_name = "LEVEL",
@@ -298,7 +299,7 @@ pub enum LogLevel {
 pub enum LogFormat {
     /// `key=value` pairs.
     Logfmt,
-    /// One JSON object a line.
+    /// One JSON object for each line.
     Json,
 }
 
