@@ -24,18 +24,66 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 }
 
 /// The answer as UTF-8 where only the contents of its texts are not: one room whose name is in
-/// another encoding must not fail the whole source. Bytes that are not UTF-8 become U+FFFD.
+/// another encoding, or was cut inside of a character, must not fail the whole source. Bytes that are
+/// not UTF-8, and halves of characters, become U+FFFD.
 ///
 /// The structure does not change, because no ASCII character is ever replaced. A broken key would be
 /// taken for an unknown one and skipped, so such an answer is left as it is, and is refused.
 /// Outside of texts, U+FFFD is no JSON and is refused as well. What is no JSON at all stays as it is.
 pub(super) fn readable(answer: Wiped) -> Wiped {
     let text = answer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&answer);
-    let is_json = text.trim_ascii_start().starts_with(b"{");
-    if !is_json || std::str::from_utf8(&answer).is_ok() || !keys_are_utf8(&answer) {
+    if !text.trim_ascii_start().starts_with(b"{") {
         return answer;
     }
-    Wiped::from(String::from_utf8_lossy(&answer).into_owned().into_bytes())
+    let is_utf8 = match std::str::from_utf8(&answer) {
+        // Of most answers nothing else is needed to know.
+        Ok(text) if !text.contains("\\ud") && !text.contains("\\uD") => return answer,
+        Ok(_) => true,
+        Err(_) => false,
+    };
+    if !is_utf8 && !keys_are_utf8(&answer) {
+        return answer;
+    }
+    let mut bytes = String::from_utf8_lossy(&answer).into_owned().into_bytes();
+    replace_halves(&mut bytes);
+    Wiped::from(bytes)
+}
+
+/// Replaces the escape of each half of a character that stands without the other half: what is left
+/// of a name that was cut after so many units of UTF-16. No parser takes it.
+fn replace_halves(json: &mut [u8]) {
+    let mut at = 0;
+    while let Some(found) = json.iter().skip(at).position(|byte| *byte == b'\\') {
+        at += found;
+        at += match (half(json, at), half(json, at + ESCAPE)) {
+            (Some(Half::First), Some(Half::Second)) => 2 * ESCAPE,
+            (Some(_), _) => {
+                json[at..at + ESCAPE].copy_from_slice(b"\\ufffd");
+                ESCAPE
+            }
+            // Two characters of any other escape are enough not to take the second for a new one.
+            (None, _) => 2,
+        };
+    }
+}
+
+/// How long `\uXXXX` is.
+const ESCAPE: usize = 6;
+
+/// A unit of UTF-16 that means nothing alone.
+enum Half {
+    First,
+    Second,
+}
+
+/// Which half of a character the escape that begins at `at` stands for; `None`: it is none.
+fn half(json: &[u8], at: usize) -> Option<Half> {
+    let digits = json.get(at..at + ESCAPE)?.strip_prefix(b"\\u")?;
+    match u16::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()? {
+        0xD800..=0xDBFF => Some(Half::First),
+        0xDC00..=0xDFFF => Some(Half::Second),
+        _ => None,
+    }
 }
 
 /// Whether no object or list nests deeper than `limit`. Brackets in texts do not count; whether
@@ -177,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn a_text_in_another_encoding_does_not_make_an_answer_unreadable() {
+    fn a_text_in_another_encoding_or_cut_does_not_make_an_answer_unreadable() {
         let expected = |name: &str| Some(json!({ "name": name, "count": 7 }));
         for (answer, name) in [
             (&b"{\"name\":\"Gr\xC3\xBC\xC3\x9Fe\",\"count\":7}"[..], "Gr\u{fc}\u{df}e"),
@@ -187,6 +235,16 @@ mod tests {
             // Cut inside of a character, right before the closing quote.
             (b"{\"name\":\"\xE4\xBC\",\"count\":7}", "\u{fffd}"),
             (b"{\"name\":\"\xFF\\\"\xFF\",\"count\":7}", "\u{fffd}\"\u{fffd}"),
+            // Halves of characters, in escapes: the first, the second, both in the wrong order, and beside others.
+            (br#"{"name":"Zo\ud83d","count":7}"#, "Zo\u{fffd}"),
+            (br#"{"name":"\uDE00!","count":7}"#, "\u{fffd}!"),
+            (br#"{"name":"\ude00\ud83d","count":7}"#, "\u{fffd}\u{fffd}"),
+            (br#"{"name":"\ud83d\ud83d\ude00","count":7}"#, "\u{fffd}\u{1f600}"),
+            (br#"{"name":"\ud83d\u5f20\uD83D\uDE00","count":7}"#, "\u{fffd}\u{5f20}\u{1f600}"),
+            (b"{\"name\":\"\xFF\\ud83d\",\"count\":7}", "\u{fffd}\u{fffd}"),
+            // No escapes of characters.
+            (br#"{"name":"C:\\ud83d\\","count":7}"#, r"C:\ud83d\"),
+            (br#"{"name":"\\\ud83d","count":7}"#, "\\\u{fffd}"),
         ] {
             assert_eq!(read(answer), expected(name), "{answer:?}");
         }
@@ -213,6 +271,9 @@ mod tests {
             b"{\"name\":\"a\"}\xFF",
             b"{\"name\":\"\xFF",
             b"{\"name\xFF",
+            br#"{"name":"\ud83"}"#,
+            br#"{"name":"\ud83g"}"#,
+            br#"{"name":"a"}\ud83d"#,
             b"\xFF\xFE{\0}\0",
         ] {
             assert_eq!(read(answer), None, "{answer:?}");

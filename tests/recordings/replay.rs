@@ -182,6 +182,24 @@ fn calls(vendor: Vendor) -> Vec<&'static str> {
     profile.unwrap().calls.iter().map(|call| call.as_str()).collect()
 }
 
+/// Systems that cut names after so many units of UTF-16 leave half of a character.
+#[tokio::test]
+async fn a_name_that_is_cut_inside_of_a_character_is_one_name() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let vendor = Vendor::YeastarS;
+    for name in [r"Zo\ud83d", r"\ude00", r"\ud83d\ude00"] {
+        let room = format!(r#"{{"number":"6400","name":"{name}","mute":"yes","{name}":1}}"#);
+        let body = format!(r#"{{"status":"Success","conferences":[{room}]}}"#);
+        let query = Some("conference/query");
+        simulator.inject(vendor, "", query, Fault::Body(body.into_bytes()), Some(1));
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let text = record(&yaml).await.remove(0);
+        let outcome = assert_replayed(name, &text).await;
+        assert!(matches!(outcome, Outcome::Numbers(_)), "{outcome:?}");
+        assert!(!text.contains("Zo") && !text.contains("fffd"), "{text}");
+    }
+}
+
 #[tokio::test]
 async fn a_refusal_in_words_is_the_same_refusal_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
