@@ -135,6 +135,8 @@ impl Broken {
             } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
                 below_http = true;
                 broken.note_http(http);
+                // A proxy that forwards requests speaks HTTP itself.
+                broken.at_proxy |= http.is_parse() && known.route == Route::Forwarded;
             } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
                 broken.note_http2(http2);
             } else if let Some(io) = cause.downcast_ref::<io::Error>() {

@@ -119,7 +119,7 @@ impl Environment {
     fn proxy_for(&self, url: &Url) -> Option<Intercept> {
         let uri = url.as_str().parse().ok()?;
         let proxy = self.proxies.intercept(&uri)?;
-        // The client's own matcher knows neither `*` for addresses nor ports.
+        // The client's own matcher knows neither `*` for addresses nor ports nor brackets.
         let port = url.port_or_known_default();
         let mut without = Vec::new();
         for entry in self.without.split(',').map(str::trim) {
@@ -127,10 +127,12 @@ impl Environment {
                 return None;
             }
             // An IPv6 address has colons of its own.
-            if let Some((host, digits)) = entry.rsplit_once(':')
-                && entry.parse::<IpAddr>().is_err()
-                && digits.parse().ok() == port
-            {
+            let has_port = entry.parse::<IpAddr>().is_err() && !entry.ends_with(']');
+            let (host, is_for_port) = match entry.rsplit_once(':') {
+                Some((host, digits)) if has_port => (host, digits.parse().ok() == port),
+                _ => (entry, true),
+            };
+            if is_for_port {
                 without.push(host.trim_matches(['[', ']']));
             }
         }

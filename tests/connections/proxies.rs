@@ -62,6 +62,7 @@ async fn what_a_forwarding_proxy_answers_itself_is_not_the_systems() {
             b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n",
             "login failed at the proxy: http_5xx (code 502)",
         ),
+        (b"SSH-2.0-OpenSSH_9.2p1\r\n", "login failed at the proxy: decode (not an HTTP answer)"),
     ] {
         let proxy = Raw::answering(answer).await;
         let outcome = outcome(VENDOR, "http://pbx.invalid", &[&through(&proxy.url())]).await;
@@ -129,6 +130,30 @@ async fn no_proxy_holds_for_addresses_and_ports() {
         let scraped = exporter.scrape().await;
         let up = scraped.value("conferencing_up", &[]) == Some(1.0);
         assert_eq!(up, is_direct, "NO_PROXY={without}");
+        assert_eq!(proxy.connections() == asked, is_direct, "NO_PROXY={without}");
+    }
+}
+
+/// An IPv6 address may stand in brackets or not, and with a port in brackets.
+#[tokio::test]
+async fn no_proxy_holds_for_addresses_of_ipv6() {
+    let proxy = Raw::answering(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n").await;
+    let login = ["username: api", "password: demo-password-not-secret"];
+    // Nobody listens there: all that counts is whether the proxy was asked.
+    let yaml = config(&[entry("pbx", VENDOR, "http://[::1]:9", &login)]);
+    for (without, is_direct) in [
+        ("::1", true),
+        ("[::1]", true),
+        ("elsewhere.example,[::1]", true),
+        ("[::1]:9", true),
+        ("::1/128", true),
+        ("[::1]:10", false),
+        ("[::2]", false),
+        ("::2", false),
+    ] {
+        let (asked, url) = (proxy.connections(), proxy.url());
+        let variables = [("HTTP_PROXY", url.as_str()), ("NO_PROXY", without)];
+        Exporter::start_with(&yaml, &[], &variables).scrape().await;
         assert_eq!(proxy.connections() == asked, is_direct, "NO_PROXY={without}");
     }
 }
