@@ -52,7 +52,7 @@ pub(super) async fn read(mut response: Response, limit: usize) -> Result<Wiped, 
 
 /// Whether `body` is a document of JSON or XML from its first to its last character.
 pub(super) fn is_whole(body: &[u8]) -> bool {
-    let body = body.trim_ascii();
+    let body = body.strip_prefix(json::BYTE_ORDER_MARK).unwrap_or(body).trim_ascii();
     match body.first() {
         Some(b'{' | b'[') => json::decode::<IgnoredAny>(body).is_some(),
         Some(b'<') => is_whole_xml(body).unwrap_or(false),

@@ -103,7 +103,9 @@ mod without_leave {
         const UNTIL_CLOSE: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n";
         const OLD: &str = "HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n";
         const ANNOUNCED: &str = "HTTP/1.1 200 OK\r\nContent-Length: LENGTH\r\n\r\n";
-        for head in [UNTIL_CLOSE, OLD, ANNOUNCED] {
+        // With a byte order mark before the object.
+        const MARKED: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n\u{feff}";
+        for head in [UNTIL_CLOSE, OLD, ANNOUNCED, MARKED] {
             assert_eq!(outcome_of(head, End::Whole).await, "up", "{head}");
             let said = outcome_of(head, End::Half).await;
             assert!(
