@@ -56,15 +56,22 @@ nsenter --target "$network" --net "$simulator" --static --listen-address 198.18.
 pids+=("$!")
 wait_for "the simulator" "curl -fsS http://198.18.0.2:19690/"
 (umask 077 && source_at http://pbx.test:19682 >"$work/exporter.yaml")
+# And one that is not reached by HTTP.
+printf '  - name: asterisk\n    vendor: asterisk\n    base_url: tcp://pbx.test:19686\n' >>"$work/exporter.yaml"
+printf '    username: exporter\n    password: demo-password-not-secret\n' >>"$work/exporter.yaml"
 "$binary" --config.file "$work/exporter.yaml" --web.listen-address 127.0.0.1:19680 2>"$work/exporter.log" &
 pids+=("$!")
 wait_for "the exporter" "curl -fsS $exporter/-/ready" "$work/exporter.log"
 for scrape in 1 2 3; do
     curl -fsS -H 'X-Prometheus-Scrape-Timeout-Seconds: 3' $exporter/metrics >"$work/metrics"
-    grep -q '^conferencing_up{.*} 1$' "$work/metrics" || fail "a second address is not tried in scrape $scrape"
+    for name in pbx asterisk; do
+        grep -q "^conferencing_up{source=\"$name\",.*} 1\$" "$work/metrics" \
+            || fail "$name: a second address is not tried in scrape $scrape"
+    done
 done
-took=$(sed -n 's/^conferencing_scrape_duration_seconds{.*} //p' "$work/metrics")
-[ "$(jq -n "$took < 1")" = true ] || fail "the address that answered is not tried first: $took s"
+for took in $(sed -n 's/^conferencing_scrape_duration_seconds{.*} //p' "$work/metrics"); do
+    [ "$(jq -n "$took < 1")" = true ] || fail "the address that answered is not tried first: $took s"
+done
 echo "ok: a second address is tried, and first from then on"
 
 # serve ARGUMENTS...: a server of OpenSSL with the certificate $pem, in place of the one before.

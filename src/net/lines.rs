@@ -6,7 +6,12 @@
 //! ends, is its [`Protocol`]. An answer is passed on as JSON, so that it is decoded, recorded and
 //! replayed like that of any other system.
 
-use std::{borrow::Cow, fmt, io, net::SocketAddr, sync::Arc};
+use std::{
+    borrow::Cow,
+    fmt, io,
+    net::SocketAddr,
+    sync::{Arc, PoisonError},
+};
 
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
@@ -297,16 +302,18 @@ impl Block {
     }
 }
 
-/// Connects to the first address of `host` that answers. Each has an equal part of the time.
+/// Connects to the first address of `host` that answers.
 async fn connect(host: &Host) -> Result<TcpStream, Problem> {
     let port = host.url.port().unwrap_or_default();
-    let addresses = resolver::look_up(bare(&host.url)).await.unwrap_or_default();
+    let found = resolver::look_up(bare(&host.url), &host.peer, host.connect_timeout).await;
+    let addresses = found.unwrap_or_default();
     let part = host.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
     let mut last = Problem::from(Fault::new(Reason::Dns));
     for address in addresses {
         let address = SocketAddr::new(address.ip(), port);
         last = match timeout(part, TcpStream::connect(address)).await {
             Ok(Ok(stream)) => {
+                *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
                 // A request is one small packet that must not wait for another.
                 let _ = stream.set_nodelay(true);
                 return Ok(stream);

@@ -52,15 +52,26 @@ impl Resolve for Resolver {
         let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
         let (peer, connect_timeout) = (Arc::clone(&self.peer), self.connect_timeout);
         Box::pin(async move {
-            let addresses = LOOKUPS.look_up(host).await.ok_or(DnsError)?;
-            if addresses.is_empty() {
-                return Err(DnsError.into());
-            }
-            let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
-            let addresses: Addrs = Box::new(in_turn(addresses, peer, connect_timeout).into_iter());
+            let addresses = look_up(&host, &peer, connect_timeout).await.ok_or(DnsError)?;
+            let addresses: Addrs = Box::new(addresses.into_iter());
             Ok(addresses)
         })
     }
+}
+
+/// The addresses of `host`, without ports, in the order in which they are to be tried one after the
+/// other, with equal parts of `connect_timeout`. `None`: the name is not resolved.
+pub(super) async fn look_up(
+    host: &str,
+    peer: &Peer,
+    connect_timeout: Duration,
+) -> Option<Vec<SocketAddr>> {
+    let addresses = LOOKUPS.look_up(host.to_owned()).await?;
+    if addresses.is_empty() {
+        return None;
+    }
+    let peer = *peer.lock().unwrap_or_else(PoisonError::into_inner);
+    Some(in_turn(addresses, peer, connect_timeout))
 }
 
 /// `addresses` in the order in which they are to be tried, `peer` first.
@@ -92,11 +103,6 @@ impl fmt::Display for DnsError {
 }
 
 impl std::error::Error for DnsError {}
-
-/// The addresses of `host`, without ports; `None`: the name is not resolved.
-pub(super) async fn look_up(host: &str) -> Option<Vec<SocketAddr>> {
-    LOOKUPS.look_up(host.to_owned()).await
-}
 
 /// What was found for a name; `None`: nothing.
 type Found = Option<Vec<SocketAddr>>;
