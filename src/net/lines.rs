@@ -30,6 +30,10 @@ use super::{
 };
 use crate::model::{CallName, Reason};
 
+/// Said of a server that took the connection and did not greet. The advice of `systems/advice.rs`
+/// follows from these words.
+const SILENT: &str = "connected, but no greeting";
+
 /// What a protocol says, and where its answers end.
 pub trait Protocol: Send {
     /// A request, without what tells it from the others of its connection.
@@ -83,7 +87,10 @@ impl<P: Protocol> Lines<P> {
                 Some(connected) => connected,
                 None => {
                     let mut new = Wire::connect(api, tls).await.map_err(failed(false))?;
-                    protocol.greeted(&mut new).await.map_err(failed(false))?;
+                    // It comes at once, or never: from a server that waits for TLS to begin, say.
+                    let greeted = timeout(api.host().connect_timeout, protocol.greeted(&mut new));
+                    let silent = |_| Err(Problem::new(Reason::Timeout, SILENT));
+                    greeted.await.unwrap_or_else(silent).map_err(failed(false))?;
                     new
                 }
             };

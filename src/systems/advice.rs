@@ -68,6 +68,12 @@ fn of_reason(profile: &Profile, reason: Reason, detail: Option<&'static str>) ->
         Reason::Timeout if detail.is_some_and(|detail| detail.contains("through the proxy")) => {
             "does the proxy answer, and does it reach the system? NO_PROXY lists hosts to reach without it"
         }
+        Reason::Timeout if detail.is_some_and(|detail| detail.contains("no greeting")) => {
+            return format!(
+                "is this the port of {clear} (usually {port})? a server that wants {secure} or is another service keeps silent"
+            )
+            .into();
+        }
         Reason::Timeout if is_cloud => {
             "can this machine reach the internet on port 443? a proxy goes into proxy_url; else raise timeout"
         }

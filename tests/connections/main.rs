@@ -10,6 +10,7 @@ mod common;
 mod certificates;
 mod http1;
 mod http2;
+mod lines;
 mod proxies;
 mod raw;
 mod reuse;

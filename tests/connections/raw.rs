@@ -28,7 +28,8 @@ pub(crate) struct Outcome {
 
 /// Collects one source of the kind of `vendor` at `url` once.
 pub(crate) async fn outcome(vendor: Vendor, url: &str, extra: &[&str]) -> Outcome {
-    let lines = [&["timeout: 5s"], extra].concat();
+    let has_timeout = extra.iter().any(|line| line.starts_with("timeout:"));
+    let lines = if has_timeout { extra.to_vec() } else { [&["timeout: 5s"], extra].concat() };
     let bench = Bench::new(&config(&[source(vendor, url, &lines)])).await;
     let reports = bench.reports().await;
     match &reports[0].outcome {

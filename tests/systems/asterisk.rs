@@ -9,12 +9,11 @@ use conferencing_exporter::systems::advice;
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{
-    Bench, assert_truth, config,
+    Bench, config,
     exposition::Exposition,
     real_asterisk::{BANNER, playing, session},
     script::{Reply, Script},
     source,
-    tls::Authority,
     wait::{later, until},
 };
 
@@ -30,22 +29,6 @@ fn count(simulator: &Simulator, call: &str) -> usize {
 
 fn is_up(scraped: &Exposition) -> bool {
     scraped.value("conferencing_up", &[]) == Some(1.0)
-}
-
-#[tokio::test]
-async fn numbers_equal_the_truth_with_and_without_tls() {
-    let simulator = Simulator::start(Options::default()).await.unwrap();
-    let url = simulator.base_url(VENDOR);
-    let authority = Authority::new();
-    let behind = url.strip_prefix("tcp://").unwrap().parse().unwrap();
-    let front = authority.front(&authority.issue("localhost"), behind, false).await;
-    let over_tls = format!("tls://localhost:{}", front.port());
-    let ca_file = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
-    for (url, extra) in [(url.as_str(), vec![]), (over_tls.as_str(), vec![ca_file.as_str()])] {
-        let scraped = bench(url, &extra).await.scrape().await;
-        assert_truth(&scraped, VENDOR, &simulator.truth(VENDOR, ""), &[]);
-    }
-    assert!(simulator.requests(VENDOR, "").iter().all(|request| !request.forbidden));
 }
 
 #[tokio::test]
@@ -190,7 +173,9 @@ async fn what_asterisk_refuses_has_a_reason_and_advice() {
 
 #[tokio::test]
 async fn whatever_another_service_says_is_no_answer() {
-    let banners: [(&str, &[u8], &str); 9] = [
+    let endless = vec![b'x'; 1 << 20];
+    let banners: [(&str, &[u8], &str); 10] = [
+        ("a line that never ends", &endless, "too_large"),
         ("SSH", b"SSH-2.0-OpenSSH_9.2p1 Debian-2\r\n", "decode"),
         ("SMTP", b"220 mail.example.com ESMTP Postfix\r\n", "decode"),
         ("HTTP", b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n", "decode"),
@@ -203,7 +188,7 @@ async fn whatever_another_service_says_is_no_answer() {
     ];
     for (what, banner, reason) in banners {
         let script = Script::start(banner, |_| None).await;
-        let bench = bench(&script.url(), &["timeout: 1s"]).await;
+        let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
         let (found, _) = failure(&bench).await;
         assert_eq!(found, reason, "{what}");
         assert_eq!(bench.errors(reason), 1.0, "{what}");
@@ -305,6 +290,35 @@ async fn an_answer_that_is_none_has_its_reason() {
         assert_eq!(bench.errors(reason), 1.0, "{what}");
         assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 1.0, "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_belongs_to_no_action_or_to_another_is_passed_over() {
+    const OTHERS: &str = "Event: FullyBooted\r\nPrivilege: system,all\r\n\r\n\
+                          Response: Error\r\nActionID: 99\r\nMessage: Permission denied\r\n\r\n\
+                          Event: ConfbridgeListRooms\r\nActionID: 99\r\nConference: 7\r\n\r\n\
+                          Event: EndOfList\r\nActionID: 99\r\nEventList: Complete\r\nListItems: 7\r\n\r\n";
+    let script = Script::start(format!("{BANNER}{OTHERS}"), |request| {
+        let id = request.lines().find(|line| line.starts_with("ActionID")).unwrap();
+        let answer = session(request).unwrap_or_else(|| {
+            let (event, item) = if request.contains("ListRooms") {
+                ("ConfbridgeListRooms", "Conference: 1\r\nLocked: No\r\nMuted: No")
+            } else {
+                ("ConfbridgeList", "Admin: No\r\nWaiting: No\r\nMuted: No")
+            };
+            let item = format!("Event: {event}\r\n{id}\r\n{item}\r\n\r\n");
+            let end = format!("{id}\r\nEventList: Complete\r\nListItems: 1\r\n\r\n");
+            format!(
+                "Response: Success\r\n{id}\r\nEventList: start\r\n\r\n{OTHERS}{item}{OTHERS}{end}"
+            )
+            .into()
+        });
+        Some([OTHERS.as_bytes(), &answer].concat())
+    })
+    .await;
+    let scraped = bench(&script.url(), &[]).await.scrape().await;
+    let joined = scraped.value("conferencing_participants", &[("state", "joined")]);
+    assert_eq!((is_up(&scraped), joined), (true, Some(1.0)));
 }
 
 #[tokio::test]
