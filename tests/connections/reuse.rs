@@ -19,12 +19,14 @@ use crate::common::{
 };
 
 /// The systems that speak HTTP.
-const SYSTEMS: [Vendor; 5] = [
+const SYSTEMS: [Vendor; 7] = [
     Vendor::OpenvoxUc,
     Vendor::YeastarS,
     Vendor::YeastarP,
     Vendor::HuaweiMeeting,
     Vendor::Dingtalk,
+    Vendor::Janus,
+    Vendor::BigBlueButton,
 ];
 
 /// Systems that keep their connections.
@@ -64,9 +66,9 @@ async fn all_requests_of_a_pbx_share_a_connection_over_scrapes() {
 }
 
 #[tokio::test]
-async fn a_cloud_has_no_more_connections_than_requests_at_once() {
+async fn others_have_no_more_connections_than_requests_at_once() {
     let simulator = simulator().await;
-    for vendor in [Vendor::HuaweiMeeting, Vendor::Dingtalk] {
+    for vendor in [Vendor::HuaweiMeeting, Vendor::Dingtalk, Vendor::Janus, Vendor::BigBlueButton] {
         let relay = Relay::start(address(&simulator, vendor), |_| Fate::Passed).await;
         let bench = bench(vendor, &relay).await;
         for _ in 0..3 {
