@@ -168,10 +168,14 @@ async fn nothing_is_sent_to_who_greets_otherwise() {
         ("SMTP", "220 mail.example.com ESMTP\r\n", "decode"),
         ("HTTP", "HTTP/1.1 400 Bad Request\r\n\r\n", "decode"),
         ("another block", "Content-Type: text/html\n\n", "decode"),
+        ("NUL bytes", "Content-Type: auth/request\0\n\n", "decode"),
+        ("a line that never ends", &"x".repeat(1 << 20), "too_large"),
+        ("no line end", "Content-Type: auth/request", "timeout"),
+        ("no end of the block", "Content-Type: auth/request\n", "timeout"),
         ("nothing", "", "timeout"),
     ] {
         let script = Script::start(greeting, |_| None).await;
-        let bench = bench(&script.url(), &["timeout: 1s"]).await;
+        let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
         assert_eq!(failure(&bench).await.0, reason, "{what}");
         assert!(script.seen().is_empty(), "{what} was sent {:?}", script.seen());
     }
@@ -185,8 +189,14 @@ async fn an_answer_that_is_none_has_its_reason() {
     }
     const NOTICE: &str = "Content-Type: text/disconnect-notice\nContent-Length: 4\n\nbye\n";
     type Make = fn() -> Reply;
-    let cases: [(&str, Make, &str); 14] = [
+    let cases: [(&str, Make, &str); 16] = [
         ("a line that never ends", || Some(vec![b'x'; 1 << 20]), "too_large"),
+        (
+            "events without end",
+            || Some(b"Content-Type: text/event-plain\n\n".repeat(1 << 14)),
+            "too_large",
+        ),
+        ("a page", || Some(b"<html>\n<body>no</body>\n\n".to_vec()), "decode"),
         (
             "a length beyond the limit",
             || Some(b"Content-Type: api/response\nContent-Length: 99999999\n\n".to_vec()),
@@ -230,6 +240,25 @@ async fn an_answer_that_is_none_has_its_reason() {
         assert_eq!(failure(&bench).await.0, reason, "{what}");
         assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 1.0, "{what}");
     }
+}
+
+#[tokio::test]
+async fn what_nobody_asked_for_is_passed_over() {
+    // Both look like the answer, or hold what looks like one.
+    const EVENT: &str = "Content-Type: text/event-plain\nContent-Length: 49\n\n\
+                         Content-Type: api/response\nContent-Length: 2\n\n[]\n";
+    const LINE: &str = "Content-Type: log/data\nContent-Length: 2\nLog-Level: 7\n\n[]";
+    let script = Script::start(format!("\n{GREETING}"), |request| {
+        if request.starts_with("auth ") {
+            return Some(format!("{EVENT}{LINE}{ACCEPTED}{EVENT}").into());
+        }
+        let answer = recorded(include_str!("../data/freeswitch/locked.txt"));
+        Some([EVENT.as_bytes(), LINE.as_bytes(), &answer, EVENT.as_bytes()].concat())
+    })
+    .await;
+    let scraped = bench(&script.url(), &[]).await.scrape().await;
+    let joined = scraped.value("conferencing_participants", &[("state", "joined")]);
+    assert_eq!((is_up(&scraped), joined), (true, Some(7.0)));
 }
 
 #[tokio::test]
