@@ -7,7 +7,10 @@
 mod wait;
 
 use md5::{Digest, Md5};
-use simulator::{ASTERISK_PASSWORD, Options, Simulator, Vendor};
+use serde_json::Value;
+use simulator::{
+    ASTERISK_PASSWORD, FREESWITCH_PASSWORD, FREESWITCH_USERNAME, Options, Simulator, Vendor,
+};
 use std::collections::BTreeMap;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
@@ -152,4 +155,123 @@ async fn asterisk_refuses_what_a_narrow_user_may_not() {
     assert_eq!(ami.log_in("another").await["Message"], "Authentication failed");
     assert!(ami.0.has_ended().await);
     assert_eq!(simulator.live_tokens(Vendor::Asterisk, ""), 0);
+}
+
+struct EventSocket(Client);
+
+impl EventSocket {
+    async fn connect(simulator: &Simulator) -> Self {
+        let mut client = Client::connect(simulator, Vendor::FreeSwitch).await;
+        assert_eq!(client.block().await["Content-Type"], "auth/request");
+        Self(client)
+    }
+
+    /// A block, and as many bytes as it says.
+    async fn message(&mut self) -> (Block, String) {
+        let block = self.0.block().await;
+        let length = block.get("Content-Length").map_or(0, |length| length.parse().unwrap());
+        let mut body = vec![0; length];
+        soon(self.0.0.read_exact(&mut body)).await.unwrap();
+        (block, String::from_utf8(body).unwrap())
+    }
+
+    /// The answer to a command; lines of the log in between are none.
+    async fn ask(&mut self, command: &str) -> (Block, String) {
+        self.0.send(&format!("{command}\n\n")).await;
+        loop {
+            let (block, body) = self.message().await;
+            if block["Content-Type"] != "log/data" {
+                return (block, body);
+            }
+        }
+    }
+
+    async fn reply(&mut self, command: &str) -> String {
+        let (block, body) = self.ask(command).await;
+        assert_eq!((block["Content-Type"].as_str(), body.as_str()), ("command/reply", ""));
+        block["Reply-Text"].clone()
+    }
+
+    /// The notice with which the other side ends the connection.
+    async fn is_sent_away(&mut self) {
+        let (notice, words) = self.message().await;
+        assert_eq!(notice["Content-Type"], "text/disconnect-notice");
+        assert!(words.starts_with("Disconnected, goodbye.\n"), "{words}");
+        assert!(self.0.has_ended().await);
+    }
+}
+
+#[tokio::test]
+async fn freeswitch_lists_what_there_is() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let logins = [
+        format!("auth {FREESWITCH_PASSWORD}"),
+        format!("userauth {FREESWITCH_USERNAME}:{FREESWITCH_PASSWORD}"),
+    ];
+    for login in logins {
+        let mut socket = EventSocket::connect(&simulator).await;
+        assert_eq!(socket.reply(&login).await, "+OK accepted");
+        let (block, list) = socket.ask("api conference json_list").await;
+        assert_eq!(block["Content-Type"], "api/response");
+        let conferences: Vec<Value> = serde_json::from_str(&list).unwrap();
+        let truth = simulator.truth(Vendor::FreeSwitch, "");
+        assert_eq!(truth.conferences_active, Some(conferences.len() as u64));
+        let of_all = |key: &str| Some(conferences.iter().filter(|c| c[key] == true).count() as u64);
+        assert_eq!(truth.conferences_locked, of_all("locked"));
+        assert_eq!(truth.conferences_recording, of_all("recording"));
+        let count = |such: &dyn Fn(&Value, &Value) -> bool| {
+            let callers = conferences.iter().flat_map(|conference| {
+                let members = conference["members"].as_array().unwrap().iter();
+                members.map(move |member| (conference, member))
+            });
+            let is_caller = |member: &Value| member["type"] == "caller";
+            let counted = callers.filter(|(c, member)| is_caller(member) && such(c, member));
+            Some(counted.count() as u64)
+        };
+        let joined = |conference: &Value| conference["wait_mod"] == false;
+        assert_eq!(truth.participants_joined, count(&|c, _| joined(c)));
+        assert_eq!(truth.participants_waiting, count(&|c, _| !joined(c)));
+        let muted = count(&|c, member| joined(c) && member["flags"]["can_speak"] == false);
+        assert_eq!(truth.participants_muted, muted);
+        let moderators = count(&|c, member| joined(c) && member["flags"]["is_moderator"] == true);
+        assert_eq!(truth.participants_moderators, moderators);
+        let canaries = simulator.canaries();
+        let is_canary =
+            |member: &Value| canaries.iter().any(|canary| member["caller_id_name"] == **canary);
+        assert_eq!(count(&|_, member| !is_canary(member)), Some(0));
+        assert_eq!(socket.reply("exit").await, "+OK bye");
+        socket.is_sent_away().await;
+    }
+    assert_eq!(simulator.live_tokens(Vendor::FreeSwitch, ""), 0);
+}
+
+#[tokio::test]
+async fn freeswitch_refuses_what_a_narrow_user_may_not() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let denied = "-ERR permission denied";
+    let mut socket = EventSocket::connect(&simulator).await;
+    assert_eq!(socket.reply("api conference json_list").await, denied);
+    assert_eq!(socket.reply(&format!("auth {FREESWITCH_PASSWORD}")).await, "+OK accepted");
+    for command in [
+        "api status",
+        "api conference 1000 mute all",
+        "bgapi conference json_list",
+        "events plain all",
+    ] {
+        assert_eq!(socket.reply(command).await, denied, "{command}");
+    }
+    let requests = simulator.requests(Vendor::FreeSwitch, "");
+    assert_eq!(requests.iter().filter(|request| request.forbidden).count(), 4, "{requests:?}");
+    simulator.edit(Vendor::FreeSwitch, "", |population| population.conferences.clear());
+    assert_eq!(socket.ask("api conference json_list").await.1, "[]");
+
+    let wrong = ["auth another", "auth", "userauth exporter@pbx.example:another"];
+    for login in wrong {
+        let mut socket = EventSocket::connect(&simulator).await;
+        let is_login = login != "auth";
+        assert_eq!(socket.reply(login).await, if is_login { "-ERR invalid" } else { denied });
+        if is_login {
+            socket.is_sent_away().await;
+        }
+    }
 }
