@@ -31,7 +31,7 @@ instructions() { once callgrind '.*Collected : \([0-9]*\).*' "$1"; }
 allocations() { once dhat '.*Total: .* in \([0-9,]*\) blocks.*' "$1"; }
 
 measure() {
-    for name in decode-dingtalk decode-huawei decode-yeastar-s render-conferences render-sources; do
+    for name in decode-dingtalk decode-huawei decode-yeastar-s decode-bigbluebutton render-conferences render-sources; do
         local executed allocated
         executed=$(instructions "$name") || exit
         allocated=$(allocations "$name") || exit
