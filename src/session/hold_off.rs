@@ -12,8 +12,9 @@ use crate::model::Reason;
 /// The first pause after a refused login.
 const FIRST: Duration = Duration::from_secs(60);
 
-/// The longest pause after tokens that were refused as soon as they were issued.
-const LONGEST_AFTER_TOKENS: Duration = Duration::from_secs(15 * 60);
+/// The longest pause after tokens that were refused as soon as they were issued, and after logins that
+/// were forbidden.
+const LONGEST: Duration = Duration::from_secs(15 * 60);
 
 /// Identifies the secrets of a login attempt without holding them.
 pub type Fingerprint = [u8; 32];
@@ -86,18 +87,21 @@ impl HoldOff {
         self.tokens_refused_in_a_row = 0;
     }
 
-    /// The login was refused for its credentials.
-    pub fn rejected(&mut self, fingerprint: Fingerprint, now: Instant) {
+    /// The login was refused, for its credentials as far as is known.
+    pub fn rejected(&mut self, reason: Reason, fingerprint: Fingerprint, now: Instant) {
         self.refused_in_a_row = self.refused_in_a_row.saturating_add(1);
-        let pause = if self.refused_in_a_row == 1 { FIRST } else { self.longest };
-        self.wait(pause, Reason::Auth, Some(fingerprint), now);
+        // What is forbidden is so by a proxy or an address list. The system has not judged the
+        // credentials then, and its longer lock-out does not threaten.
+        let longest = if reason == Reason::Forbidden { LONGEST } else { self.longest };
+        let pause = if self.refused_in_a_row == 1 { FIRST } else { longest };
+        self.wait(pause, reason, Some(fingerprint), now);
         self.count(true, now);
     }
 
     /// The login was accepted, and its token refused by the very next call: a refused login in
     /// effect, and one that uses up tokens. Waits a minute, then twice as long each time.
     pub fn token_refused(&mut self, fingerprint: Option<Fingerprint>, now: Instant) {
-        let pause = doubled(self.tokens_refused_in_a_row, LONGEST_AFTER_TOKENS);
+        let pause = doubled(self.tokens_refused_in_a_row, LONGEST);
         self.tokens_refused_in_a_row = self.tokens_refused_in_a_row.saturating_add(1);
         self.wait(pause, Reason::Auth, fingerprint, now);
         self.count(true, now);
@@ -169,7 +173,6 @@ mod tests {
     const OLD: Fingerprint = [1; 32];
     const NEW: Fingerprint = [2; 32];
     const NEWEST: Fingerprint = [3; 32];
-    const LONGEST: Duration = Duration::from_secs(15 * 60);
 
     fn minutes(minutes: u64) -> Duration {
         Duration::from_secs(60 * minutes)
@@ -184,11 +187,11 @@ mod tests {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
         assert_eq!(hold_off.remaining(OLD, start), None);
-        hold_off.rejected(OLD, start);
+        hold_off.rejected(Reason::Auth, OLD, start);
         assert_eq!(pause(&mut hold_off, OLD, start), Some(minutes(1)));
         let second = start + minutes(1);
         assert_eq!(hold_off.remaining(OLD, second), None);
-        hold_off.rejected(OLD, second);
+        hold_off.rejected(Reason::Auth, OLD, second);
         assert_eq!(pause(&mut hold_off, OLD, second), Some(minutes(15)));
         assert_eq!(hold_off.remaining(OLD, second + minutes(15)), None);
     }
@@ -197,9 +200,9 @@ mod tests {
     async fn a_new_secret_ends_it_early_but_never_more_than_two_in_ten_minutes() {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
-        hold_off.rejected(OLD, start);
+        hold_off.rejected(Reason::Auth, OLD, start);
         assert_eq!(hold_off.remaining(NEW, start), None);
-        hold_off.rejected(NEW, start);
+        hold_off.rejected(Reason::Auth, NEW, start);
         assert_eq!(pause(&mut hold_off, NEWEST, start), Some(minutes(10)));
         let mut reconfigured = hold_off.reconfigured(LONGEST);
         assert_eq!(pause(&mut reconfigured, OLD, start), Some(minutes(10)));
@@ -221,7 +224,7 @@ mod tests {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
         hold_off.wait(minutes(60), Reason::LockedOut, Some(OLD), start);
-        hold_off.rejected(OLD, start);
+        hold_off.rejected(Reason::Auth, OLD, start);
         hold_off.token_refused(Some(OLD), start);
         hold_off.wait(minutes(5), Reason::Vendor, None, start);
         assert_eq!(hold_off.remaining(OLD, start), Some((minutes(60), Reason::LockedOut)));
@@ -231,16 +234,16 @@ mod tests {
     async fn success_starts_anew_but_for_the_ten_minutes() {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
-        hold_off.rejected(OLD, start);
+        hold_off.rejected(Reason::Auth, OLD, start);
         assert_eq!(hold_off.remaining(OLD, start + minutes(1)), None);
         hold_off.accepted();
         let later = start + minutes(9);
-        hold_off.rejected(OLD, later);
+        hold_off.rejected(Reason::Auth, OLD, later);
         assert_eq!(pause(&mut hold_off, OLD, later), Some(minutes(1)));
         let latest = later + minutes(1);
         assert_eq!(hold_off.remaining(OLD, latest), None);
         hold_off.accepted();
-        hold_off.rejected(OLD, latest);
+        hold_off.rejected(Reason::Auth, OLD, latest);
         assert_eq!(pause(&mut hold_off, OLD, latest), Some(minutes(9)));
     }
 
@@ -266,7 +269,7 @@ mod tests {
     async fn logins_without_an_answer_count_together_with_refused_ones() {
         let start = Instant::now();
         let mut hold_off = HoldOff::new(LONGEST);
-        hold_off.rejected(OLD, start);
+        hold_off.rejected(Reason::Auth, OLD, start);
         let now = start + minutes(1);
         for _ in 0..2 {
             assert_eq!(hold_off.remaining(OLD, now), None);
@@ -283,7 +286,7 @@ mod tests {
         let start = Instant::now();
         let mut old = HoldOff::new(LONGEST);
         let mut new = old.reconfigured(LONGEST);
-        old.rejected(OLD, start);
+        old.rejected(Reason::Auth, OLD, start);
         new.locked_out(minutes(1), OLD, start);
         let mut newest = new.reconfigured(LONGEST);
         assert_eq!(pause(&mut newest, NEW, start), Some(minutes(10)));

@@ -135,10 +135,11 @@ impl<T> State<T> {
                 self.discard();
                 self.hold_off.locked_out(pause, secrets, now);
             }
-            // A login that is refused in any other way (HTTP 401, say) is refused.
-            Consequence::RenewToken => self.hold_off.rejected(secrets, now),
-            Consequence::DoubtToken if fault.reason == Reason::Auth => {
-                self.hold_off.rejected(secrets, now);
+            // A login that is refused in any other way is refused: HTTP 401, and 403, with which a
+            // proxy may count it as well, and ban who sends more of them.
+            Consequence::RenewToken => self.hold_off.rejected(fault.reason, secrets, now),
+            Consequence::DoubtToken if matches!(fault.reason, Reason::Auth | Reason::Forbidden) => {
+                self.hold_off.rejected(fault.reason, secrets, now);
             }
             Consequence::None
             | Consequence::DoubtToken
@@ -152,7 +153,7 @@ impl<T> State<T> {
         let now = Instant::now();
         match fault.consequence {
             Consequence::LoginRejected => {
-                self.hold_off.rejected(secrets.unwrap_or_default(), now);
+                self.hold_off.rejected(fault.reason, secrets.unwrap_or_default(), now);
             }
             Consequence::LockedOut(pause) => {
                 self.discard();

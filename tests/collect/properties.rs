@@ -361,7 +361,7 @@ proptest! {
             match answer {
                 Answer::Accepted => state.accepted(),
                 Answer::Refused => {
-                    state.rejected([secret; 32], now);
+                    state.rejected(Reason::Auth, [secret; 32], now);
                     refused.push(now);
                 }
                 Answer::LockedOut => {

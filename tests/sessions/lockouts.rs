@@ -88,3 +88,39 @@ async fn a_token_outlives_a_lock_out_and_is_given_back() {
     bench.engine.shutdown().await;
     assert_eq!(simulator.live_tokens(VENDOR, ""), 0);
 }
+
+/// A proxy that refuses a login may count it, and ban the address, as the system itself would.
+#[tokio::test]
+async fn a_login_that_is_forbidden_is_held_back_as_a_refused_one_is() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for (vendor, login, reason) in [
+        (Vendor::OpenvoxUc, "login", "forbidden"),
+        (Vendor::YeastarS, "login", "forbidden"),
+        (Vendor::YeastarP, "get_token", "forbidden"),
+        // Documented as a refusal.
+        (Vendor::HuaweiMeeting, "appauth", "auth"),
+        (Vendor::Dingtalk, "access_token", "forbidden"),
+    ] {
+        simulator.inject(vendor, "", Some(login), Fault::Status(403), None);
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let bench = Bench::new(&yaml).await;
+        let mut before = Vec::new();
+        for _ in 0..20 {
+            let scraped = bench.scrape().await;
+            let why = [("reason", reason)];
+            assert_eq!(scraped.value("conferencing_source_failure", &why), Some(1.0), "{vendor:?}");
+            before.push(simulator.requests(vendor, "").len());
+            later(Duration::from_secs(60)).await;
+        }
+        assert_eq!(before[..2], [1, 2], "{vendor:?}");
+        for ten_minutes in before.windows(10) {
+            assert!(ten_minutes[9] - ten_minutes[0] <= 2, "{vendor:?}: {before:?}");
+        }
+        assert_eq!(bench.errors(reason), before[19] as f64, "{vendor:?}");
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0), "{vendor:?}");
+        simulator.clear_faults();
+        later(Duration::from_secs(15 * 60)).await;
+        let up = bench.scrape().await.value("conferencing_up", &[]);
+        assert_eq!(up, Some(1.0), "{vendor:?}");
+    }
+}
