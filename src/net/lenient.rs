@@ -53,11 +53,7 @@ impl Visitor<'_> for NumberVisitor {
     }
 
     fn visit_f64<E: Error>(self, value: f64) -> Result<Number, E> {
-        const LIMIT: f64 = MAX_COUNT as f64;
-        if value.fract() != 0.0 || !(-LIMIT..=LIMIT).contains(&value) {
-            return Err(E::custom("not a whole number in range"));
-        }
-        Ok(Number(Some(value as i64)))
+        whole(value).map(|value| Number(Some(value)))
     }
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Number, E> {
@@ -71,6 +67,15 @@ impl Visitor<'_> for NumberVisitor {
     fn visit_unit<E: Error>(self) -> Result<Number, E> {
         Ok(Number(None))
     }
+}
+
+/// The whole number that a system wrote with a decimal point.
+fn whole<E: Error>(value: f64) -> Result<i64, E> {
+    const LIMIT: f64 = MAX_COUNT as f64;
+    if value.fract() != 0.0 || !(-LIMIT..=LIMIT).contains(&value) {
+        return Err(E::custom("not a whole number in range"));
+    }
+    Ok(value as i64)
 }
 
 /// A count of things: as [`Number`], never negative.
@@ -87,7 +92,7 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
-/// A text that may be a number or missing; trimmed. Borrows from the answer where it can.
+/// A text that may be a whole number or missing; trimmed. Borrows from the answer where it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
@@ -162,12 +167,16 @@ impl<'de> Visitor<'de> for TextVisitor {
         Ok(Cow::Owned(value.to_string()))
     }
 
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Self::Value, E> {
+        whole(value).map(|value| Cow::Owned(value.to_string()))
+    }
+
     fn visit_unit<E: Error>(self) -> Result<Self::Value, E> {
         Ok(Cow::Borrowed(""))
     }
 }
 
-/// A setting: `"yes"`/`"no"`, `1`/`0` (also as text) or a boolean. `null` and `""` are none: the
+/// A setting: `"yes"`/`"no"`, `1`/`0` (also as text or with a decimal point) or a boolean. `null` and `""` are none: the
 /// system did not say.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Flag(pub Option<bool>);
@@ -196,6 +205,10 @@ impl<'de> Deserialize<'de> for Flag {
 
             fn visit_u64<E: Error>(self, value: u64) -> Result<Flag, E> {
                 self.visit_i64(i64::try_from(value).unwrap_or(-1))
+            }
+
+            fn visit_f64<E: Error>(self, value: f64) -> Result<Flag, E> {
+                whole(value).and_then(|value| self.visit_i64(value))
             }
 
             fn visit_str<E: Error>(self, value: &str) -> Result<Flag, E> {
@@ -467,8 +480,11 @@ mod tests {
         assert_eq!(decode::<Flag>("true"), Some(Flag(Some(true))));
         assert_eq!(decode::<Flag>("\"\""), Some(Flag(None)));
         assert_eq!(decode::<Flag>("null"), Some(Flag(None)));
-        assert_eq!(decode::<Flag>("\"perhaps\""), None);
-        assert_eq!(decode::<Flag>("2"), None);
+        assert_eq!(decode::<Flag>("1.0"), Some(Flag(Some(true))));
+        assert_eq!(decode::<Flag>("0.0"), Some(Flag(Some(false))));
+        for json in ["\"perhaps\"", "2", "0.5", "1e300"] {
+            assert_eq!(decode::<Flag>(json), None, "{json}");
+        }
     }
 
     #[test]
@@ -521,6 +537,8 @@ mod tests {
     fn texts_are_trimmed_and_may_be_numbers() {
         assert_eq!(decode::<Text<'_>>("\" 6466\"").unwrap().as_str(), "6466");
         assert_eq!(decode::<Text<'_>>("6466").unwrap().as_str(), "6466");
+        assert_eq!(decode::<Text<'_>>("6466.0").unwrap().as_str(), "6466");
+        assert_eq!(decode::<Text<'_>>("6466.5"), None);
         assert!(decode::<Text<'_>>("null").unwrap().is_empty());
         assert_eq!(decode::<Text<'_>>("[]"), None);
     }
