@@ -118,7 +118,7 @@ pub trait HttpSystem: Send + Sync {
 
     /// The key of the call's JSON answer that a client cannot do without, by each name it can have. Faults that
     /// damage a part of an answer damage this one. Empty for answers that are not JSON objects.
-    fn main_keys(&self, _endpoint: &str) -> &'static [&'static str] {
+    fn main_keys(&self, _call: &str) -> &'static [&'static str] {
         &[]
     }
 

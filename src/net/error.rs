@@ -212,10 +212,14 @@ impl fmt::Display for Failure {
             Self::Request(error) => error.fmt(f),
             Self::Timeout => f.write_str("the time for this collection ended"),
             Self::HeldBack { reason, remaining } => {
-                write!(f, "requests are held back for {} s after: {reason}", seconds(*remaining))
+                let seconds = seconds(*remaining);
+                write!(
+                    f,
+                    "requests are held back for {seconds} s after an earlier failure ({reason})"
+                )
             }
             Self::BackingOff { failure, remaining } => {
-                write!(f, "asked again in {} s, after: {failure}", seconds(*remaining))
+                write!(f, "asked again in {} s; last failure: {failure}", seconds(*remaining))
             }
             Self::Secret(problem) | Self::Certificate(problem) | Self::File(problem) => {
                 f.write_str(problem)

@@ -530,7 +530,7 @@ async fn failures_have_their_reasons() {
         (body("{}"), "decode"),
         (body("[]"), "decode"),
     ];
-    let endpoints = [
+    let calls = [
         "conferences/online",
         "conferences",
         "confDetail",
@@ -538,7 +538,7 @@ async fn failures_have_their_reasons() {
         "control_token",
         "realTimeInfo",
     ];
-    for call in endpoints {
+    for call in calls {
         let hosted = matches!(call, "control_token" | "realTimeInfo");
         let lines = if hosted {
             vec![known.as_str()]

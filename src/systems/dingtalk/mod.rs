@@ -102,7 +102,7 @@ pub enum Credentials {
         /// Its secret.
         app_secret: SecretSource,
     },
-    /// Unified endpoint.
+    /// The unified token call, for an enterprise and a client ID.
     Unified {
         /// Corporation.
         corp_id: String,

@@ -25,7 +25,7 @@ mod population;
 pub const DINGTALK_APP_KEY: &str = "demo-app-key";
 /// DingTalk internal application: secret.
 pub const DINGTALK_APP_SECRET: &str = "demo-app-secret-not-secret";
-/// DingTalk unified endpoint and third-party applications: the corporation.
+/// DingTalk unified token call and third-party applications: the corporation.
 pub const DINGTALK_CORP_ID: &str = "dingdemo";
 /// DingTalk third-party application: key.
 pub const DINGTALK_SUITE_KEY: &str = "demo-suite-key";
@@ -33,7 +33,7 @@ pub const DINGTALK_SUITE_KEY: &str = "demo-suite-key";
 pub const DINGTALK_SUITE_SECRET: &str = "demo-suite-secret-not-secret";
 /// DingTalk third-party application: ticket.
 pub const DINGTALK_SUITE_TICKET: &str = "demo-suite-ticket-not-secret";
-/// Unified endpoint: client ID and secret.
+/// Unified token call: client ID and secret.
 const CLIENT_ID: &str = "demo-client-id";
 const CLIENT_SECRET: &str = "demo-client-secret-not-secret";
 
@@ -166,7 +166,7 @@ impl HttpSystem for Dingtalk {
     }
 }
 
-/// The `corpId` of the unified endpoint `/v1.0/oauth2/{corpId}/token`.
+/// The `corpId` of the unified token call `/v1.0/oauth2/{corpId}/token`.
 fn corporation(path: &str) -> Option<&str> {
     let id = path.strip_prefix("/v1.0/oauth2/")?.strip_suffix("/token")?;
     (!id.is_empty() && !id.contains('/')).then_some(id)
