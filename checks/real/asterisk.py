@@ -9,7 +9,7 @@ The variable DEBIAN_RELEASE chooses one release, for both commands: bullseye has
 
 First people call by SIP, each of them one `sipp`; one mutes itself by a key of ConfBridge's menu. Then people come by Local
 channels, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are compared with what was
-done, and with what Asterisk's own console says. At the end a wrong password is tried for a while, and Asterisk's log is read:
+done, and with what Asterisk's own console says. Twice what Asterisk answers is recorded and replayed. At the end a wrong password is tried for a while, and Asterisk's log is read:
 how often it refused.
 
 Exit status 77: NOT RUN, because the package cannot be had on this machine today.
@@ -27,7 +27,7 @@ import tempfile
 import time
 import urllib.request
 
-from common import NOT_RUN, ROOT, Failed, NotRun, apt, release, wait_until
+from common import NOT_RUN, ROOT, Failed, NotRun, apt, record_and_replay, release, wait_until
 
 CHOSEN = os.environ.get("DEBIAN_RELEASE")
 RELEASES = [CHOSEN] if CHOSEN else ["sid", "bullseye"]
@@ -254,6 +254,12 @@ class Asterisk:
         rows = self.console(f"confbridge list {room}").splitlines()
         return next(row.split()[0] for row in rows if row.startswith("Local/") and " plain " in row)
 
+    def private(self):
+        """What nobody else is to learn: the channels, their ids, who calls, and the conferences."""
+        rows = [line.split("!") for line in self.console("core show channels concise").splitlines()]
+        words = {row[field] for row in rows if len(row) > 7 for field in (0, 2, 7, -1)}
+        return sorted(words - {"", "s"})
+
     def refusals(self):
         return (self.work / "messages").read_text().count("failed to authenticate as 'exporter'")
 
@@ -332,6 +338,17 @@ MEASURES = {
 }
 
 
+RECORDED = {
+    "conferences": "conferences_active",
+    "joined": "participants_joined",
+    "waiting": "participants_waiting",
+    "muted": "participants_muted",
+    "moderators": "participants_moderators",
+    "locked": "conferences_locked",
+    "largest": "largest_conference_participants",
+}
+
+
 def scrape(source):
     with urllib.request.urlopen(f"http://127.0.0.1:{EXPORTER_PORT}/probe?source={source}", timeout=20) as answer:
         lines = answer.read().decode().splitlines()
@@ -380,12 +397,18 @@ def run(exporter):
         wait_until("the exporter", lambda: scrape("real"))
         nobody = dict.fromkeys(MEASURES, 0)
         step(asterisk, "nobody", **nobody)
-        people_call(asterisk, work, stack)
+
+        def record(there):
+            expected = {RECORDED[what]: number for what, number in there.items()}
+            record_and_replay(exporter, yaml, "real", expected, asterisk.private())
+
+        people_call(asterisk, work, stack, record)
         step(asterisk, "all of them hung up", **nobody)
         for extension in ("1000", "1000", "2000", "4000", "3001", "3001", "1002", "3002"):
             asterisk.join(extension)
         there = dict(conferences=3, joined=5, waiting=3, muted=1, moderators=1, locked=0, largest=4)
         step(asterisk, "three conferences, in two of which people wait", **there)
+        record(there)
         asterisk.console(f"confbridge mute 1000 {asterisk.first('1000')}")
         step(asterisk, "one muted by an administrator", **(there := {**there, "muted": 2}))
         asterisk.join("4001")
@@ -399,11 +422,12 @@ def run(exporter):
         check_refusals(asterisk)
 
 
-def people_call(asterisk, work, stack):
-    """Calls by SIP, from the first to the last."""
+def people_call(asterisk, work, stack, record):
+    """Calls by SIP, from the first to the last; some of it is recorded."""
     talks, mutes, waits = (Phone(work, stack, *call) for call in (("1000",), ("1000", 2), ("3001",)))
     there = dict(conferences=2, joined=2, waiting=1, muted=0, moderators=0, locked=0, largest=2)
     step(asterisk, "three called by SIP, one of them waits", **there)
+    record(there)
     mutes.press_key()
     step(asterisk, "one muted itself by a key", **{**there, "muted": 1})
     mutes.press_key()

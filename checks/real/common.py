@@ -3,6 +3,7 @@
 
 import contextlib
 import http.client
+import json
 import pathlib
 import re
 import subprocess
@@ -53,6 +54,30 @@ def apt(work, *arguments):
     if done.returncode != 0:
         raise NotRun(f"apt-get {arguments[0]}: {done.stderr.strip()[-200:]}")
     return done.stdout
+
+
+def record_and_replay(exporter, configuration, source, expected, private):
+    """Records what that source answers, and replays it. The numbers are those expected, and no private word is in the file."""
+    folder = configuration.parent / "recordings"
+    record = [exporter, "check", "--config.file", configuration, "--live", "--record", folder, source]
+    recorded = subprocess.run(record, capture_output=True, text=True, timeout=30)
+    if recorded.returncode != 0:
+        raise Failed(f"not recorded: {recorded.stdout}{recorded.stderr}")
+    file = folder / f"{source}.json"
+    recording = json.loads(file.read_text())
+    # It is made of hexadecimal digits, which may be any number.
+    del recording["digest"]
+    numbers, text = recording["result"]["numbers"], json.dumps(recording)
+    wrong = {name: (numbers.get(name), value) for name, value in expected.items() if numbers.get(name) != value}
+    if wrong:
+        raise Failed(f"recorded: (found, expected) {wrong}")
+    shown = [word for word in private if re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text)]
+    if shown or not private:
+        raise Failed(f"in the recording: {shown} of {private}")
+    replayed = subprocess.run([exporter, "check", "--replay", file], capture_output=True, text=True, timeout=30)
+    if replayed.returncode != 0 or "as recorded" not in replayed.stdout:
+        raise Failed(f"replayed: {replayed.stdout}{replayed.stderr}")
+    print(f"  recorded without any of {len(private)} private words, and replayed", flush=True)
 
 
 def wait_until(what, look, seconds=20):

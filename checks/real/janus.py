@@ -6,8 +6,8 @@
     checks/real/janus.py run EXPORTER               the check; in a network of its own, it takes fixed ports of the loopback
 
 Everybody comes by Janus' ordinary API: people of the AudioBridge by plain RTP, members of the VideoRoom without a stream.
-At each step the exporter's numbers are compared with what was done, and with what Janus itself lists. At the end wrong
-secrets are tried for a while, and Janus' log is read: how often it refused.
+At each step the exporter's numbers are compared with what was done, and with what Janus itself lists. What Janus answers is
+recorded once and replayed. At the end wrong secrets are tried for a while, and Janus' log is read: how often it refused.
 
 Exit status 77: NOT RUN, because the package cannot be had on this machine today.
 """
@@ -22,11 +22,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
-import time
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
+from common import NOT_RUN, ROOT, Failed, NotRun, record_and_replay, wait_until
+
 FOLDER = ROOT / "target/real/janus"
-NOT_RUN = 77
 
 ADMIN_PORT, API_PORT, EXPORTER_PORT = 7088, 8088, 19690
 ADMIN_SECRET, WRONG = "real-admin-secret", "wrong-admin-secret"
@@ -48,14 +47,6 @@ room-5678: { description = "Private video room", is_private = true, pin = "4711"
 """,
 }
 ALL_ROOMS, PUBLIC_ROOMS, PINS = 5, 3, 2
-
-
-class NotRun(Exception):
-    """The package cannot be had: nothing is known about the exporter."""
-
-
-class Failed(Exception):
-    """The exporter, or Janus, is not as expected."""
 
 
 def fetch():
@@ -90,18 +81,6 @@ def fetch():
 def libraries():
     """Where the libraries are, and the plug-ins below one of them."""
     return sorted((FOLDER / "usr/lib").glob("*-linux-gnu*"))
-
-
-def wait_until(what, look, seconds=15):
-    """What `look` finds, as soon as it finds something."""
-    end = time.monotonic() + seconds
-    while True:
-        with contextlib.suppress(OSError, http.client.HTTPException):
-            if found := look():
-                return found
-        if time.monotonic() > end:
-            raise Failed(f"waited in vain for {what}")
-        time.sleep(0.05)
 
 
 def ask(port, method, path, body=None):
@@ -255,7 +234,7 @@ sources:
 - {{ name: ordinary, vendor: janus, base_url: 'http://127.0.0.1:{API_PORT}', api_path: /janus, admin_secret: {ADMIN_SECRET} }}
 """)
         configuration.chmod(0o600)
-        self.configuration = configuration
+        self.binary, self.configuration = binary, configuration
         self.log = (work / "exporter.log").open("w")
         self.process = subprocess.Popen(
             [binary, "--config.file", configuration, "--web.listen-address", f"127.0.0.1:{EXPORTER_PORT}",
@@ -352,6 +331,11 @@ def scenario(janus, exporter):
     samples = compare("members of the VideoRoom", exporter, janus, active=4, joined=joined(3, 3), **bridge(3, 1))
     if (samples["video", "joined"], samples["video", "active"]) != (3, 2) or ("video", "joining") in samples:
         raise Failed(f"of the VideoRoom alone: {of('video', samples)}")
+    counted = janus.counted()
+    renamed = {"active": "conferences_active", "joined": "participants_joined", "joining": "participants_joining"}
+    expected = {renamed.get(name, name): number for name, number in counted.items()}
+    private = ["Somebody", "4711", "room-secret", ADMIN_SECRET, *KEYS.values(), "1000", "1001", "1234", "5678"]
+    record_and_replay(exporter.binary, exporter.configuration, "all", expected, private)
     if samples["ordinary", "up"] != 0 or samples.get(("ordinary", "failure vendor")) != 1:
         raise Failed("the ordinary API was taken for the admin API")
     for person in (dora, bob):
