@@ -9,8 +9,8 @@ The variable DEBIAN_RELEASE chooses one release, for both commands: bullseye has
 
 First people call by SIP, each of them one `sipp`; one mutes itself by a key of ConfBridge's menu. Then people come by Local
 channels, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are compared with what was
-done, and with what Asterisk's own console says. Twice what Asterisk answers is recorded and replayed. At the end a wrong password is tried for a while, and Asterisk's log is read:
-how often it refused.
+done, and with what Asterisk's own console says. Twice what Asterisk answers is recorded and replayed. At the end a wrong
+password is tried for a while, and Asterisk's log is read: how often it refused.
 
 Exit status 77: NOT RUN, because the package cannot be had on this machine today.
 """
