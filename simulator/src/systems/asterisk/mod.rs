@@ -13,8 +13,8 @@ use crate::registry::{
 };
 use crate::rng::Rng;
 use crate::sessions::TokenKind;
-use crate::systems::pbx;
-use crate::truth::{Truth, joined, listed, muted, people};
+use crate::systems::pbx::{mixer, population};
+use crate::truth::Truth;
 use md5::{Digest, Md5};
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -57,52 +57,27 @@ impl SimulatedSystem for Asterisk {
     }
 
     fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
-        pbx::population::populate(population, random, now, pbx::population::extension, false);
-        // What names a conference is all that differs between two systems.
-        let offset = 100 * random.below(30);
-        let numbers = population.rooms.iter_mut().map(|room| &mut room.number);
-        for number in numbers.chain(population.conferences.iter_mut().map(|c| &mut c.number)) {
-            *number = number.parse().map_or(0, |number: usize| number + offset).to_string();
-        }
+        mixer::populate(population, random, now, (100, 30));
         for (index, conference) in population.conferences.iter_mut().enumerate() {
-            named_by_its_number(conference);
             conference.locked = index == 1;
             conference.all_muted = index == 2;
-            for host in conference.participants.iter_mut().take(2 * usize::from(index == 0)) {
-                host.role = Role::Host;
-            }
         }
     }
 
     fn truth(&self, population: &Population) -> Truth {
         let live: Vec<_> = population.conferences.iter().collect();
-        let conferences = |such: fn(&Conference) -> bool| {
-            Some(live.iter().filter(|conference| such(conference)).count() as u64)
-        };
-        let hosts = Some(people(&live, |p| joined(p) && p.role == Role::Host));
-        let mut truth = Truth {
-            participants_waiting: Some(people(&live, |p| p.presence == Presence::Waiting)),
-            participants_muted: Some(people(&live, |p| joined(p) && p.muted == Some(true))),
-            participants_mute_reported: Some(people(&live, joined)),
-            participants_moderators_hosts: hosts,
-            participants_moderators: hosts,
-            conferences_all_muted: conferences(|conference| conference.all_muted),
-            conferences_locked: conferences(|conference| conference.locked),
-            conferences: listed(&live, |c| muted(c).or(Some(0)), |_| None),
-            ..Truth::default()
-        };
-        truth.count_live(&live);
-        truth
+        Truth {
+            conferences_all_muted: mixer::conferences(&live, |conference| conference.all_muted),
+            ..mixer::truth(&live, |_| None)
+        }
     }
 
     fn activity(&self) -> Activity {
-        pbx::population::activity()
+        population::activity()
     }
 
     fn begin(&self, population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
-        let mut new = pbx::population::begin(population, random, now, false)?;
-        named_by_its_number(&mut new);
-        Some(new)
+        mixer::begin(population, random, now)
     }
 
     fn tick(&self, population: &mut Population, random: &mut Rng, _now: i64) {
@@ -115,12 +90,6 @@ impl SimulatedSystem for Asterisk {
     fn secrets(&self) -> Vec<String> {
         vec![ASTERISK_PASSWORD.to_owned()]
     }
-}
-
-/// A room of ConfBridge has no other name, and no id.
-fn named_by_its_number(conference: &mut Conference) {
-    conference.id.clone_from(&conference.number);
-    conference.name.clone_from(&conference.number);
 }
 
 impl TextSystem for Asterisk {

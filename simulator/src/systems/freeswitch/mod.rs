@@ -13,8 +13,8 @@ use crate::registry::{
 };
 use crate::rng::Rng;
 use crate::sessions::TokenKind;
-use crate::systems::pbx;
-use crate::truth::{Truth, joined, listed, muted, people};
+use crate::systems::pbx::{mixer, population};
+use crate::truth::{Truth, joined, people};
 use serde_json::{Value, json};
 use std::time::Duration;
 
@@ -58,54 +58,29 @@ impl SimulatedSystem for FreeSwitch {
     }
 
     fn populate(&self, population: &mut Population, random: &mut Rng, now: i64) {
-        pbx::population::populate(population, random, now, pbx::population::extension, false);
-        // What names a conference is all that differs between two systems.
-        let offset = 10 * random.below(900);
-        let numbers = population.rooms.iter_mut().map(|room| &mut room.number);
-        for number in numbers.chain(population.conferences.iter_mut().map(|c| &mut c.number)) {
-            *number = number.parse().map_or(0, |number: usize| number + offset).to_string();
-        }
+        mixer::populate(population, random, now, (10, 900));
         for (index, conference) in population.conferences.iter_mut().enumerate() {
-            named_by_its_number(conference);
             conference.locked = index == 2;
             conference.recorded = index == 0;
-            for host in conference.participants.iter_mut().take(2 * usize::from(index == 0)) {
-                host.role = Role::Host;
-            }
         }
     }
 
     fn truth(&self, population: &Population) -> Truth {
         let all: Vec<_> = population.conferences.iter().map(as_told).collect();
         let live: Vec<_> = all.iter().collect();
-        let conferences = |such: fn(&Conference) -> bool| {
-            Some(live.iter().filter(|conference| such(conference)).count() as u64)
-        };
-        let hosts = Some(people(&live, |p| joined(p) && p.role == Role::Host));
-        let mut truth = Truth {
-            participants_waiting: Some(people(&live, |p| p.presence == Presence::Waiting)),
-            participants_muted: Some(people(&live, |p| joined(p) && p.muted == Some(true))),
-            participants_mute_reported: Some(people(&live, joined)),
+        Truth {
             participants_camera_on: Some(people(&live, |p| joined(p) && p.camera_on == Some(true))),
-            participants_moderators_hosts: hosts,
-            participants_moderators: hosts,
-            conferences_locked: conferences(|conference| conference.locked),
-            conferences_recording: conferences(|conference| conference.recorded),
-            conferences: listed(&live, |c| muted(c).or(Some(0)), |c| Some(c.start_unix)),
-            ..Truth::default()
-        };
-        truth.count_live(&live);
-        truth
+            conferences_recording: mixer::conferences(&live, |conference| conference.recorded),
+            ..mixer::truth(&live, |conference| Some(conference.start_unix))
+        }
     }
 
     fn activity(&self) -> Activity {
-        pbx::population::activity()
+        population::activity()
     }
 
     fn begin(&self, population: &mut Population, random: &mut Rng, now: i64) -> Option<Conference> {
-        let mut new = pbx::population::begin(population, random, now, false)?;
-        named_by_its_number(&mut new);
-        Some(new)
+        mixer::begin(population, random, now)
     }
 
     fn tick(&self, population: &mut Population, random: &mut Rng, _now: i64) {
@@ -118,12 +93,6 @@ impl SimulatedSystem for FreeSwitch {
     fn secrets(&self) -> Vec<String> {
         vec![FREESWITCH_PASSWORD.to_owned()]
     }
-}
-
-/// A conference has no other name.
-fn named_by_its_number(conference: &mut Conference) {
-    conference.id.clone_from(&conference.number);
-    conference.name.clone_from(&conference.number);
 }
 
 /// Whether all of a conference wait for a moderator.

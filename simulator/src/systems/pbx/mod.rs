@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What PBXs share: rooms and their truth in [`population`]; here the API of OpenVox UC and the Yeastar S-Series with
+//! What PBXs share: rooms and their truth in [`population`], conferences without rooms in [`mixer`]; here the API of OpenVox UC and the Yeastar S-Series with
 //! its MD5 login, tokens that expire after a time without use, and `errno` failures.
 //!
 //! Every answer is HTTP 200; failures are `{"status":"Failed","errno":"…"}`.
@@ -14,6 +14,7 @@ use md5::{Digest, Md5};
 use serde_json::{Value, json};
 use std::time::Duration;
 
+pub(super) mod mixer;
 pub(super) mod population;
 
 /// User of the OpenVox and S-Series API.
