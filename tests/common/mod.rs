@@ -24,7 +24,7 @@ use conferencing_exporter::{
     config::Config,
     limits,
     metrics::{own::Own, text::Writer},
-    systems::catalogue,
+    systems::{advice, catalogue},
     web::render,
 };
 use simulator::{Truth, Vendor};
@@ -74,6 +74,14 @@ impl Bench {
         let mut writer = Writer::default();
         render::write_own(&mut writer, &self.own, &self.engine.sources());
         Exposition::parse(&writer.finish().concat())
+    }
+
+    /// Why the only source is down, and what a person is told to do.
+    pub async fn failure(&self) -> (String, String) {
+        let reports = self.reports().await;
+        let failure = reports[0].outcome.as_ref().unwrap_err();
+        let advice = advice(reports[0].source.profile(), failure);
+        (failure.reason().to_string(), advice.into_owned())
     }
 
     /// How many requests failed for `reason`, over all sources.
@@ -159,6 +167,18 @@ pub fn expected(truth: &Truth) -> Vec<Expected> {
         ("conferencing_rooms_moderated", None, truth.rooms_moderated),
         ("conferencing_rooms_pin_protected", None, truth.rooms_pin_protected),
     ]
+}
+
+/// What was scraped of these measures, each by the contract's name and its `state` label.
+pub fn numbers<const N: usize>(
+    scraped: &Exposition,
+    measures: [(&str, Option<&str>); N],
+) -> [u64; N] {
+    measures.map(|(name, state)| {
+        let labels: Vec<_> = state.map(|state| ("state", state)).into_iter().collect();
+        let value = scraped.value(name, &labels);
+        value.unwrap_or_else(|| panic!("no {name} {state:?}")) as u64
+    })
 }
 
 /// Compares what was scraped of the source named after `vendor` with `truth`; the measures of

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use conferencing_exporter::systems::advice;
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{
     Bench, config,
     exposition::Exposition,
+    numbers,
     real_asterisk::{BANNER, playing, session},
     script::{Reply, Script},
     source,
@@ -121,7 +121,7 @@ async fn the_answers_of_real_ones_are_counted() {
         let script = playing(rooms, lists).await;
         let scraped = bench(&script.url(), &[]).await.scrape().await;
         assert!(is_up(&scraped), "{what}");
-        let found = [
+        let measures = [
             ("conferencing_conferences", Some("active")),
             ("conferencing_participants", Some("joined")),
             ("conferencing_participants", Some("waiting")),
@@ -129,21 +129,9 @@ async fn the_answers_of_real_ones_are_counted() {
             ("conferencing_participants_moderators", None),
             ("conferencing_conferences_all_muted", None),
             ("conferencing_conferences_locked", None),
-        ]
-        .map(|(name, state)| {
-            let labels: Vec<_> = state.map(|state| ("state", state)).into_iter().collect();
-            scraped.value(name, &labels).unwrap() as u64
-        });
-        assert_eq!(found, expected, "{what}");
+        ];
+        assert_eq!(numbers(&scraped, measures), expected, "{what}");
     }
-}
-
-/// Why the source is down, and what a person is told to do.
-async fn failure(bench: &Bench) -> (String, String) {
-    let reports = bench.reports().await;
-    let failure = reports[0].outcome.as_ref().unwrap_err();
-    let advice = advice(reports[0].source.profile(), failure);
-    (failure.reason().to_string(), advice.into_owned())
 }
 
 #[tokio::test]
@@ -162,7 +150,7 @@ async fn what_asterisk_refuses_has_a_reason_and_advice() {
     ] {
         simulator.inject(VENDOR, "", Some(call), Fault::VendorError(message.to_owned()), None);
         let bench = bench(&simulator.base_url(VENDOR), &[]).await;
-        let (found, told) = failure(&bench).await;
+        let (found, told) = bench.failure().await;
         assert_eq!(found, reason, "{call}: {message}");
         assert!(told.contains(advice), "{call}: {message}: {told}");
         assert_eq!(bench.errors(reason), 1.0, "{call}: {message}");
@@ -189,7 +177,7 @@ async fn whatever_another_service_says_is_no_answer() {
     for (what, banner, reason) in banners {
         let script = Script::start(banner, |_| None).await;
         let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
-        let (found, _) = failure(&bench).await;
+        let (found, _) = bench.failure().await;
         assert_eq!(found, reason, "{what}");
         assert_eq!(bench.errors(reason), 1.0, "{what}");
         assert!(script.seen().is_empty(), "{what} was asked {:?}", script.seen());
@@ -285,7 +273,7 @@ async fn an_answer_that_is_none_has_its_reason() {
         let script =
             Script::start(BANNER, move |request| session(request).or_else(|| make(request))).await;
         let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
-        let (found, _) = failure(&bench).await;
+        let (found, _) = bench.failure().await;
         assert_eq!(found, reason, "{what}");
         assert_eq!(bench.errors(reason), 1.0, "{what}");
         assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 1.0, "{what}");

@@ -5,12 +5,12 @@
 
 use std::time::Duration;
 
-use conferencing_exporter::systems::advice;
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{
     Bench, assert_truth, config, entry,
     exposition::Exposition,
+    numbers,
     script::{Reply, Script},
     source,
     wait::{later, until},
@@ -112,7 +112,7 @@ async fn the_answers_of_a_real_one_are_counted() {
         let script = answering(recorded(text)).await;
         let scraped = bench(&script.url(), &[]).await.scrape().await;
         assert!(is_up(&scraped), "{what}");
-        let found = [
+        let measures = [
             ("conferencing_conferences", Some("active")),
             ("conferencing_participants", Some("joined")),
             ("conferencing_participants", Some("waiting")),
@@ -120,21 +120,9 @@ async fn the_answers_of_a_real_one_are_counted() {
             ("conferencing_participants_moderators", None),
             ("conferencing_conferences_locked", None),
             ("conferencing_conferences_recording", None),
-        ]
-        .map(|(name, state)| {
-            let labels: Vec<_> = state.map(|state| ("state", state)).into_iter().collect();
-            scraped.value(name, &labels).unwrap() as u64
-        });
-        assert_eq!(found, expected, "{what}");
+        ];
+        assert_eq!(numbers(&scraped, measures), expected, "{what}");
     }
-}
-
-/// Why the source is down, and what a person is told to do.
-async fn failure(bench: &Bench) -> (String, String) {
-    let reports = bench.reports().await;
-    let failure = reports[0].outcome.as_ref().unwrap_err();
-    let advice = advice(reports[0].source.profile(), failure);
-    (failure.reason().to_string(), advice.into_owned())
 }
 
 #[tokio::test]
@@ -149,7 +137,7 @@ async fn what_freeswitch_refuses_has_a_reason_and_advice() {
     ] {
         simulator.inject(VENDOR, "", Some(call), Fault::VendorError(message.to_owned()), None);
         let bench = bench(&simulator.base_url(VENDOR), &[]).await;
-        let (found, told) = failure(&bench).await;
+        let (found, told) = bench.failure().await;
         assert_eq!(found, reason, "{call}: {message}");
         assert!(told.contains(advice), "{call}: {message}: {told}");
         assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 1.0);
@@ -176,7 +164,7 @@ async fn nothing_is_sent_to_who_greets_otherwise() {
     ] {
         let script = Script::start(greeting, |_| None).await;
         let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
-        assert_eq!(failure(&bench).await.0, reason, "{what}");
+        assert_eq!(bench.failure().await.0, reason, "{what}");
         assert!(script.seen().is_empty(), "{what} was sent {:?}", script.seen());
     }
 }
@@ -237,7 +225,7 @@ async fn an_answer_that_is_none_has_its_reason() {
         })
         .await;
         let bench = bench(&script.url(), &["timeout: 1s", "max_response_bytes: 256KiB"]).await;
-        assert_eq!(failure(&bench).await.0, reason, "{what}");
+        assert_eq!(bench.failure().await.0, reason, "{what}");
         assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 1.0, "{what}");
     }
 }
@@ -268,7 +256,7 @@ async fn a_password_that_would_be_a_command_is_not_sent() {
     let script = answering(Vec::new()).await;
     let line = format!("password_file: {}", file.path().display());
     let bench = Bench::new(&config(&[entry("a", VENDOR, &script.url(), &[&line])])).await;
-    assert_eq!(failure(&bench).await.0, "auth");
+    assert_eq!(bench.failure().await.0, "auth");
     assert!(script.seen().is_empty(), "{:?}", script.seen());
 }
 
