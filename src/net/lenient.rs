@@ -92,6 +92,27 @@ impl<'de> Deserialize<'de> for Count {
     }
 }
 
+/// How long a token is good for, or until when: none where it is missing, 0, negative, or cannot be
+/// meant at all. What the vendor documents counts then: a token that was issued is used and given back,
+/// whatever stands beside it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lifetime(pub Option<u64>);
+
+impl<'de> Deserialize<'de> for Lifetime {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        #[serde(untagged)]
+        enum Said {
+            Count(Count),
+            Other(IgnoredAny),
+        }
+        Ok(Self(match Said::deserialize(deserializer)? {
+            Said::Count(Count(count)) => count.filter(|count| *count > 0),
+            Said::Other(IgnoredAny) => None,
+        }))
+    }
+}
+
 /// A text that may be a whole number or missing; trimmed. Borrows from the answer where it can.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
@@ -471,6 +492,28 @@ mod tests {
         }
         assert_eq!(decode::<Number>("-1"), Some(Number(Some(-1))));
         assert_eq!(decode::<Count>("18446744073709551615"), None);
+    }
+
+    #[test]
+    fn a_lifetime_that_cannot_be_meant_is_not_said() {
+        for json in ["7", "7.0", "\"7\""] {
+            assert_eq!(decode::<Lifetime>(json), Some(Lifetime(Some(7))), "{json}");
+        }
+        for json in [
+            "0",
+            "-1",
+            "null",
+            "\"\"",
+            "\"soon\"",
+            "7.5",
+            "18446744073709551615",
+            "[7]",
+            "{}",
+            "true",
+        ] {
+            assert_eq!(decode::<Lifetime>(json), Some(Lifetime(None)), "{json}");
+        }
+        assert_eq!(decode::<Lifetime>("7\""), None);
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::{
     model::Reason,
     net::{
         Api, Call, Failure, Fault,
-        lenient::{Count, Number, Text, present},
+        lenient::{Lifetime, Number, Text, present},
     },
     session::{self, Grant},
 };
@@ -138,9 +138,9 @@ struct Granted<'a> {
     #[serde(borrow, default, rename = "access_token")]
     access_token_unified: Text<'a>,
     #[serde(default, rename = "expireIn")]
-    expire_in: Count,
+    expire_in: Lifetime,
     #[serde(default, rename = "expires_in")]
-    expires_in: Count,
+    expires_in: Lifetime,
     #[serde(default)]
     errcode: Number,
     #[serde(default, deserialize_with = "present")]
@@ -161,10 +161,10 @@ impl Granted<'_> {
         if token.is_empty() {
             return Err(Fault::new(Reason::Decode));
         }
-        let valid_for = [self.expire_in.0, self.expires_in.0]
-            .into_iter()
-            .flatten()
-            .find(|seconds| *seconds > 0)
+        let valid_for = self
+            .expire_in
+            .0
+            .or(self.expires_in.0)
             .map_or(LIFETIME, Duration::from_secs)
             .max(SHORTEST_LIFETIME);
         Ok(Grant {
@@ -199,8 +199,10 @@ mod tests {
         assert_eq!(grant(r#"{"accessToken":"t","expireIn":7200}"#), token(6900, 7200));
         assert_eq!(grant(r#"{"access_token":"t","expires_in":7200}"#), token(6900, 7200));
         assert_eq!(grant(r#"{"accessToken":"t","expires_in":"3600"}"#), token(3300, 3600));
-        for none in ["{\"accessToken\":\"t\"}", r#"{"accessToken":"t","expireIn":0}"#] {
-            assert_eq!(grant(none), token(6900, 7200), "{none}");
+        assert_eq!(grant(r#"{"accessToken":"t"}"#), token(6900, 7200));
+        for odd in ["0", "-1", "null", "\"soon\"", "[1]"] {
+            let json = format!(r#"{{"accessToken":"t","expireIn":{odd}}}"#);
+            assert_eq!(grant(&json), token(6900, 7200), "{odd}");
         }
         assert_eq!(grant(r#"{"accessToken":"t","expireIn":1}"#), token(60, 60));
         assert_eq!(grant(r#"{"accessToken":"t","expireIn":200}"#), token(60, 200));

@@ -28,7 +28,7 @@ use crate::{
     model::{CallName, Reason},
     net::{
         Answer, Api, ApiError, Call, Consequence, Failure, Fault,
-        lenient::{Count, Flag, FromItems, Items, List, Number, Object, Text, present},
+        lenient::{Flag, FromItems, Items, Lifetime, List, Number, Object, Text, present},
     },
     session::{self, Session},
 };
@@ -214,7 +214,7 @@ struct Grant<'a> {
     token: Text<'a>,
     /// In milliseconds here, in seconds at the login.
     #[serde(default, rename = "expireTime")]
-    expire_time: Count,
+    expire_time: Lifetime,
 }
 
 impl Content for Granted<'_> {

@@ -24,7 +24,7 @@ use crate::{
     model::{CallName, Reason},
     net::{
         Answer, Api, Call, Failure, Fault,
-        lenient::{Count, Number, Object, Text},
+        lenient::{Lifetime, Number, Object, Text},
     },
     session::{self, Grant},
 };
@@ -235,9 +235,9 @@ struct LoggedIn<'a> {
     #[serde(borrow)]
     access_token: Text<'a>,
     #[serde(default)]
-    valid_period: Count,
+    valid_period: Lifetime,
     #[serde(default)]
-    expire_time: Count,
+    expire_time: Lifetime,
     user: Option<Object<User>>,
 }
 
@@ -372,7 +372,7 @@ mod tests {
             lifetime(r#"{"accessToken":"a","validPeriod":1000,"expireTime":1}"#),
             (900, 1_000)
         );
-        for zero in ["0", "null", "\"\""] {
+        for zero in ["0", "-1", "null", "\"\"", "\"soon\"", "[1]"] {
             let json = format!(
                 r#"{{"accessToken":"a","validPeriod":{zero},"expireTime":{}}}"#,
                 now + 40_000

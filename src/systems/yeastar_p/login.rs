@@ -16,7 +16,7 @@ use crate::{
     model::{CallName, Reason},
     net::{
         Answer, Api, Call, Failure, Fault,
-        lenient::{Number, Text},
+        lenient::{Lifetime, Number, Text},
     },
     session::{self, Grant, Renewal},
 };
@@ -67,11 +67,11 @@ struct Granted<'a> {
     #[serde(borrow, default)]
     access_token: Text<'a>,
     #[serde(default)]
-    access_token_expire_time: Number,
+    access_token_expire_time: Lifetime,
     #[serde(borrow, default)]
     refresh_token: Text<'a>,
     #[serde(default)]
-    refresh_token_expire_time: Number,
+    refresh_token_expire_time: Lifetime,
 }
 
 enveloped!(Granted<'_>);
@@ -81,10 +81,7 @@ impl Granted<'_> {
         if self.access_token.is_empty() {
             return Err(Fault::new(Reason::Decode));
         }
-        let lifetime = |Number(seconds): Number, default| {
-            let seconds = seconds.and_then(|seconds| u64::try_from(seconds).ok());
-            seconds.filter(|seconds| *seconds > 0).map_or(default, Duration::from_secs)
-        };
+        let lifetime = |Lifetime(seconds), default| seconds.map_or(default, Duration::from_secs);
         let valid_for = lifetime(self.access_token_expire_time, ACCESS_LIFETIME);
         let refresh = (!self.refresh_token.is_empty())
             .then(|| SecretString::from(self.refresh_token.as_str()));
@@ -159,6 +156,28 @@ impl Login {
         Self {
             client_id: settings.client_id.clone(),
             client_secret: settings.client_secret.clone(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_is_taken_whatever_is_said_of_its_lifetime() {
+        let lifetimes = |seconds: &str| {
+            let json = format!(
+                r#"{{"errcode":0,"access_token":"a","access_token_expire_time":{seconds},
+                    "refresh_token":"r","refresh_token_expire_time":{seconds}}}"#
+            );
+            let granted: Granted<'_> = serde_json::from_str(&json).unwrap();
+            let grant = granted.grant().unwrap();
+            (grant.valid_for.as_secs(), grant.renewable_for.as_secs())
+        };
+        assert_eq!(lifetimes("600"), (600, 600));
+        for odd in ["0", "-1", "null", "\"soon\"", "[1]", "18446744073709551615"] {
+            assert_eq!(lifetimes(odd), (30 * 60, 24 * 60 * 60), "{odd}");
         }
     }
 }
