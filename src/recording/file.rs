@@ -50,6 +50,8 @@ impl Recording {
     /// # Errors
     /// It is no recording, not whole, or of another format.
     pub fn parse(text: &str) -> Result<Self, Invalid> {
+        // Some editors put it there.
+        let text = text.trim_start_matches('\u{feff}');
         let Object(Head { format, exporter }) = serde_json::from_str(text).map_err(|error| {
             let (line, column) = (error.line(), error.column());
             match error.classify() {
@@ -60,11 +62,27 @@ impl Recording {
         })?;
         let exporter = exporter.chars().filter(char::is_ascii_graphic).take(32).collect();
         match format.cmp(&FORMAT) {
-            Ordering::Greater => Err(Invalid::Newer { format, exporter }),
-            Ordering::Less => Err(Invalid::Older { format, exporter }),
-            Ordering::Equal => serde_json::from_str(text)
-                .map_err(|error: serde_json::Error| Invalid::Damaged(error.to_string())),
+            Ordering::Greater => return Err(Invalid::Newer { format, exporter }),
+            Ordering::Less => return Err(Invalid::Older { format, exporter }),
+            Ordering::Equal => {}
         }
+        let recording: Self = serde_json::from_str(text).map_err(|error| {
+            // It quotes the keys of the file.
+            Invalid::Damaged(error.to_string().chars().filter(|c| !c.is_control()).collect())
+        })?;
+        if let Some(word) = recording.words().find(|word| !is_plain(word)) {
+            return Err(Invalid::Damaged(format!("not a name: {word:?}")));
+        }
+        Ok(recording)
+    }
+
+    /// What is shown of a recording as it is there.
+    fn words(&self) -> impl Iterator<Item = &str> {
+        let of_outcome: Vec<_> = match &self.outcome {
+            Outcome::Numbers(numbers) => numbers.keys().map(String::as_str).collect(),
+            Outcome::Failed(reason) => vec![reason],
+        };
+        of_outcome.into_iter().chain([self.exporter.as_str()])
     }
 
     /// The text of the file.
@@ -85,6 +103,11 @@ impl Recording {
         let open = Self { digest: String::new(), ..self.clone() };
         Ok(HEXLOWER.encode(&Sha256::digest(serde_json::to_vec(&open)?)))
     }
+}
+
+/// Whether a word may be shown as it is: files come from strangers, and a terminal obeys some characters.
+fn is_plain(word: &str) -> bool {
+    word.len() <= 64 && word.chars().all(|c| c.is_ascii_graphic())
 }
 
 /// The value of a key of the configuration.

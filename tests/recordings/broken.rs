@@ -181,6 +181,15 @@ fn what_is_no_recording_of_this_format_says_so() {
             "it is damaged: not a placeholder of a recording",
         ),
         ("more", with("more", json!(1)), "it is damaged: unknown field `more`"),
+        // What a terminal would obey.
+        ("key", with("\u{1b}[31m", json!(1)), "it is damaged: unknown field `[31m`"),
+        ("exporter", with("exporter", json!("\u{1b}[31m")), "it is damaged: not a name: "),
+        ("reason", with("result", json!({"failed": "\u{1b}[31m"})), "it is damaged: not a name: "),
+        (
+            "measure",
+            with("result", json!({"numbers": {"\u{1b}[31m": 1}})),
+            "it is damaged: not a name: ",
+        ),
     ] {
         let file = folder.path().join(name);
         fs::write(&file, content).unwrap();
@@ -189,6 +198,7 @@ fn what_is_no_recording_of_this_format_says_so() {
         let problem = first_line(&text(&replayed.stderr));
         let expected = format!("{}: {expected}", file.display());
         assert!(problem.starts_with(&expected), "{name}: {problem}");
+        assert!(!problem.contains(char::is_control), "{name}: {problem:?}");
         assert!(replayed.stdout.is_empty(), "{name}");
     }
     let replayed = replay(&[folder.path().join("nowhere.json")]);
@@ -238,9 +248,13 @@ fn what_was_changed_is_shown_and_fails() {
             assert!(shown.contains(expected), "{name}: {expected} in {shown}");
         }
     }
-    // Blanks are no change: a mail program may have moved lines.
-    let compact = serde_json::from_str::<Value>(&whole).map(|_| whole.replace("\n ", "\n  "));
-    assert!(Recording::parse(&compact.unwrap()).unwrap().is_unchanged());
+    // Blanks are no change: a mail program may have moved lines. Nor is what an editor puts before all.
+    for same in
+        [whole.replace("\n ", "\n  "), whole.replace('\n', "\r\n"), format!("\u{feff}{whole}")]
+    {
+        assert_ne!(same, whole);
+        assert!(Recording::parse(&same).unwrap().is_unchanged());
+    }
 }
 
 #[test]
