@@ -27,7 +27,8 @@ async fn over_tls_the_numbers_are_the_same_and_the_certificate_is_told() {
     for vendor in SYSTEMS {
         let clear = simulator.base_url(vendor);
         let behind = address(&simulator, vendor);
-        let front = authority.front(&authority.issue("localhost"), behind, false).await;
+        let certificate = authority.issue("localhost");
+        let (front, handshakes) = authority.noting_front(&certificate, behind, false).await;
         let secure = format!("tls://localhost:{}", front.port());
         for (url, lines, is_secure) in
             [(clear, vec![], false), (secure, vec![trusting(&authority)], true)]
@@ -40,6 +41,7 @@ async fn over_tls_the_numbers_are_the_same_and_the_certificate_is_told() {
                 assert_eq!(scraped.value(EXPIRY, &[]).is_some(), is_secure, "{url}");
             }
         }
+        assert_eq!(handshakes.full_and_resumed(), (1, 1), "one connection a scrape");
         let requests = simulator.requests(vendor, "");
         assert!(requests.iter().all(|request| !request.forbidden), "{requests:?}");
     }
