@@ -4,7 +4,11 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::{cell::Cell, fmt::Write as _, sync::Arc};
+use std::{
+    cell::Cell,
+    fmt::Write as _,
+    sync::{Arc, Mutex},
+};
 
 use base64::{
     Engine as _,
@@ -27,7 +31,12 @@ use sha2::{Digest, Sha256};
 use simulator::{Options, Simulator, Vendor};
 
 use super::bench::record;
-use crate::common::{config, hosts, source};
+use crate::common::{
+    config, hosts,
+    real_asterisk::{BANNER, session},
+    script::Script,
+    source,
+};
 
 /// What a source of any kind is configured with, as far as the tests here need it.
 fn any_source(profile: &'static Profile) -> conferencing_exporter::config::Source {
@@ -274,6 +283,100 @@ fn whatever_a_system_answers_in_xml_is_hidden_as_well() {
         let text = runtime.block_on(recorded(profile, profile.calls[0], vec![body]));
         assert!(text.contains("\"body_is\": \"xml\""), "{xml}\n{text}");
         assert_hidden(&text, &secrets);
+    }
+}
+
+/// The answer of a script to the call by which it lists what there is.
+type List = fn(&mut Builder<'_>, &str) -> Vec<u8>;
+
+/// A list of the manager interface, with lines nobody has heard of.
+fn list_of_blocks(builder: &mut Builder<'_>, request: &str) -> Vec<u8> {
+    let id = request.lines().find(|line| line.starts_with("ActionID: ")).unwrap();
+    let mut text = format!("Response: Success\r\n{id}\r\nEventList: start\r\n");
+    builder.append_lines("response", &mut text);
+    for _ in 0..builder.next() % 4 {
+        text.push_str(&format!("\r\nEvent: ConfbridgeListRooms\r\n{id}\r\n"));
+        builder.append_lines("events", &mut text);
+    }
+    text.push_str(&format!("\r\n{id}\r\nEventList: Complete\r\n"));
+    builder.append_lines("complete", &mut text);
+    (text + "\r\n").into_bytes()
+}
+
+/// A response of the event socket, with JSON or a text in it.
+fn list_in_body(builder: &mut Builder<'_>, _: &str) -> Vec<u8> {
+    let body = match builder.next() % 4 {
+        0 => builder.text(),
+        1 => format!("-ERR {}", builder.text()),
+        _ => Value::from(vec![builder.object("body", 4), builder.object("body", 4)]).to_string(),
+    };
+    let mut header = format!("Content-Type: api/response\nContent-Length: {}\n", body.len());
+    builder.append_lines("header", &mut header);
+    format!("{header}\n{body}").into_bytes()
+}
+
+impl Builder<'_> {
+    /// Appends some lines `Key: value` to those of a block.
+    fn append_lines(&mut self, path: &str, block: &mut String) {
+        let one_line = |text: String| text.replace(['\n', ':'], " ");
+        for _ in 0..self.next() % 8 {
+            let key = one_line(self.key());
+            // By these it is known what a block belongs to.
+            if ["ActionID", "EventList", "Response", "Content-Type", "Content-Length"]
+                .contains(&&*key)
+            {
+                continue;
+            }
+            let value = if self.is_kept(&format!("{path}.{key}")) {
+                "Yes".to_owned()
+            } else {
+                let text = one_line(self.text());
+                self.secret(text)
+            };
+            let end = if block.contains('\r') { "\r\n" } else { "\n" };
+            block.push_str(&format!("{key}: {value}{end}"));
+            if !self.shown.keys.contains(&key.as_str()) {
+                self.secrets.push(key);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn whatever_a_system_answers_in_lines_is_hidden_as_well() {
+    let accepted = "Content-Type: command/reply\nReply-Text: +OK accepted\n\n";
+    let cases: [(Vendor, &str, &str, List); 2] = [
+        (Vendor::Asterisk, "confbridge_list_rooms", BANNER, list_of_blocks),
+        (Vendor::FreeSwitch, "json_list", "Content-Type: auth/request\n\n", list_in_body),
+    ];
+    let catalogue = catalogue();
+    for (vendor, call, greeting, list) in cases {
+        let profile = catalogue.profiles().iter().find(|known| known.name == vendor.as_str());
+        let profile = profile.unwrap();
+        let call = *profile.calls.iter().find(|known| known.as_str() == call).unwrap();
+        let shown = catalogue.shown(profile);
+        for seed in 0..40 {
+            let secrets = Arc::<Mutex<Vec<String>>>::default();
+            let planted = Arc::clone(&secrets);
+            let script = Script::start(greeting, move |request| {
+                if request.starts_with("auth ") {
+                    return Some(accepted.into());
+                }
+                if let Some(answer) = session(request) {
+                    return Some(answer);
+                }
+                let seed = Cell::new(seed * 104_729 + 1);
+                let mut builder = Builder { shown, call, seed: &seed, secrets: Vec::new() };
+                let answer = list(&mut builder, request);
+                planted.lock().unwrap().extend(builder.secrets);
+                Some(answer)
+            })
+            .await;
+            let text = record(&config(&[source(vendor, &script.url(), &[])])).await.remove(0);
+            let secrets = secrets.lock().unwrap();
+            assert!(text.contains(&format!("\"call\": \"{}\"", call.as_str())), "{text}");
+            assert_hidden(&text, &secrets);
+        }
     }
 }
 
