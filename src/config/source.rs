@@ -211,6 +211,9 @@ fn base_url(section: &Section<'_>, place: &Place<'_>, profile: Option<&Profile>)
     if url.query().is_some() || url.fragment().is_some() {
         return wrong("a URL with a query or a fragment", "end it with the host or a path");
     }
+    if url.port() == Some(0) {
+        return wrong("no system has port 0", like);
+    }
     let path = url.path().trim_end_matches('/').to_owned();
     url.set_path(&path);
     if matches!(url.scheme(), "tcp" | "tls") {

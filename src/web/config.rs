@@ -269,7 +269,8 @@ impl<'r> Reader<'r> {
                     Part::Key => [&KEY, &KEY_FILE],
                     Part::ClientCa => [&CLIENT_CA, &CLIENT_CA_FILE],
                 };
-                for key in keys {
+                // One of the two is there: the other is not what a person has to look at.
+                for key in keys.into_iter().filter(|key| section.find(key).is_some()) {
                     section.error(key, &message, None);
                 }
                 None

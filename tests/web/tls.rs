@@ -377,7 +377,7 @@ fn errors_name_the_place_and_never_the_value() {
         fs::write(directory.path().join("web.yaml"), &web).expect("written");
         let (status, _, stderr) = run(directory.path(), &[&["check"], &WEB[..]].concat());
         assert_eq!(status, 2, "{web}{stderr}");
-        assert!(stderr.contains(expected), "{web}: {stderr}");
+        assert_eq!(stderr.matches(expected).count(), 1, "{web}: {stderr}");
         assert!(!stderr.contains("hunter2"), "{web}: {stderr}");
     }
     // All of them at once: user, http2, the certificate, the missing key, the version.
