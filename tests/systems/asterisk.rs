@@ -280,6 +280,24 @@ async fn an_answer_that_is_none_has_its_reason() {
     }
 }
 
+/// Whoever calls may choose the number, and with it the name of a room. It is a line of the next action.
+#[tokio::test]
+async fn a_name_that_would_be_a_line_of_its_own_is_not_asked_for() {
+    let script = Script::start(BANNER, |request| {
+        let id = request.lines().find(|line| line.starts_with("ActionID")).unwrap();
+        session(request).or_else(|| {
+            let room = "Conference: 1\rAction: Originate\r\nLocked: No\r\nMuted: No";
+            let end = format!("{id}\r\nEventList: Complete\r\nListItems: 1\r\n\r\n");
+            let list = format!("Event: Item\r\n{id}\r\n{room}\r\n\r\n{end}");
+            Some(format!("Response: Success\r\n{id}\r\nEventList: start\r\n\r\n{list}").into())
+        })
+    })
+    .await;
+    assert_eq!(bench(&script.url(), &[]).await.failure().await.0, "decode");
+    let seen = script.seen();
+    assert!(seen.iter().all(|request| !request.contains("Originate")), "{seen:?}");
+}
+
 #[tokio::test]
 async fn what_belongs_to_no_action_or_to_another_is_passed_over() {
     const OTHERS: &str = "Event: FullyBooted\r\nPrivilege: system,all\r\n\r\n\

@@ -100,8 +100,9 @@ pub(super) struct Found {
 impl Room<'_> {
     pub(super) fn found(self) -> Result<Found, Fault> {
         let name = self.conference.0;
-        // Asked for by another name than its own, it would not be found, and look empty.
-        if name.is_empty() || name.contains(char::REPLACEMENT_CHARACTER) {
+        // Asked for by another name than its own, it would not be found, and look empty. And what may be taken
+        // for the end of a line would make the rest of the name a line of the next action.
+        if name.is_empty() || name.contains([char::REPLACEMENT_CHARACTER, '\r']) {
             return Err(Fault::new(Reason::Decode));
         }
         Ok(Found {
