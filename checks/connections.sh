@@ -78,6 +78,7 @@ echo "ok: a second address is tried, and first from then on"
 server=
 serve() {
     [ -z "$server" ] || { kill "$server"; wait "$server" 2>/dev/null || true; }
+    rm -f "$work/server.log" # It tells of the server before, which was ready too.
     openssl s_server -accept 127.0.0.1:19443 -key "$work/key.pem" -cert "$work/cert.pem" -rev "$@" >"$work/server.log" 2>&1 &
     server=$!
     pids+=("$server")
