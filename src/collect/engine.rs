@@ -175,25 +175,30 @@ impl Engine {
         budget: Budget,
         observer: Option<Arc<dyn Observer>>,
     ) -> Vec<Report> {
-        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
-        let collections: Vec<_> = selected
-            .sources
-            .iter()
-            .map(|source| Arc::clone(source).collect_observed(budget, observer.clone()))
-            .map(|collection| runtime.spawn(collection))
-            .map(AbortOnDropHandle::new)
-            .collect();
-        let mut reports = Vec::with_capacity(collections.len());
-        for collection in collections {
-            match collection.await.map_err(JoinError::try_into_panic) {
-                Ok(report) => reports.push(report),
-                Err(Ok(panic)) => resume_unwind(panic),
-                // The runtime stops because the process ends: an answer without this source would
-                // look complete.
-                Err(Err(_)) => return pending().await,
+        let sources = selected.sources.clone();
+        // One task starts them all: each task that comes from another thread wakes the one that
+        // collects.
+        let collections = async move {
+            let collections: Vec<_> = sources
+                .into_iter()
+                .map(|source| source.collect_observed(budget, observer.clone()))
+                .map(|collection| AbortOnDropHandle::new(tokio::spawn(collection)))
+                .collect();
+            let mut reports = Vec::with_capacity(collections.len());
+            for collection in collections {
+                reports.push(collection.await?);
             }
+            Ok::<_, JoinError>(reports)
+        };
+        let runtime = self.runtime.clone().unwrap_or_else(Handle::current);
+        let collected = AbortOnDropHandle::new(runtime.spawn(collections)).await;
+        match collected.and_then(|reports| reports).map_err(JoinError::try_into_panic) {
+            Ok(reports) => reports,
+            Err(Ok(panic)) => resume_unwind(panic),
+            // The runtime stops because the process ends: an answer without a source would look
+            // complete.
+            Err(Err(_)) => pending().await,
         }
-        reports
     }
 
     /// Puts `config` into effect: unchanged sources stay as they are, changed ones keep their
