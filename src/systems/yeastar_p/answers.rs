@@ -2,6 +2,7 @@
 //! What a Yeastar P-Series answers, and what is counted in it.
 
 use serde::Deserialize;
+use serde_json::value::RawValue;
 
 use super::codes::enveloped;
 use crate::{
@@ -9,7 +10,7 @@ use crate::{
     model::{Measure, Observation, Reason},
     net::{
         Fault,
-        lenient::{Flag, IsSet, List, Name, Number, Text, present},
+        lenient::{Flag, IsSet, List, Name, Number, Object, Text, present},
     },
     systems::{
         Setting,
@@ -22,41 +23,29 @@ pub(super) const DETAILS: &[Measure] =
     &[Measure::RoomsWaitForModerator, Measure::RoomsAllowInvite, Measure::RoomsPinProtected];
 
 #[derive(Deserialize)]
-pub(super) struct Page {
+pub(super) struct Page<'a> {
     errcode: Number,
     #[serde(default)]
     total_number: Number,
-    #[serde(default)]
-    data: Data<Room>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
 }
 
-/// The list of an answer. Sibling calls of an idle PBX were seen to leave it out, and an empty object
-/// is a spelling of nothing as well.
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Data<T> {
-    List(List<T>),
-    Nothing(Empty),
-}
+/// The items of an answer's list. Sibling calls of an idle PBX were seen to leave it out, and an empty
+/// object is a spelling of nothing as well; both are `None`.
+fn items<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>) -> Result<Option<Vec<T>>, Fault> {
+    /// An object with nothing in it.
+    #[derive(Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Empty {}
 
-/// An object with nothing in it.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Empty {}
-
-impl<T> Default for Data<T> {
-    fn default() -> Self {
-        Self::Nothing(Empty {})
+    let Some(data) = data.map(RawValue::get) else { return Ok(None) };
+    if serde_json::from_str::<Object<Empty>>(data).is_ok() {
+        return Ok(None);
     }
-}
-
-impl<T> Data<T> {
-    fn into_items(self) -> Vec<T> {
-        match self {
-            Self::Nothing(Empty {}) => Vec::new(),
-            Self::List(List(items)) => items,
-        }
-    }
+    let list = serde_json::from_str(data).map_err(|_| Fault::new(Reason::Decode))?;
+    let List(items) = list;
+    Ok(Some(items))
 }
 
 #[derive(Deserialize)]
@@ -82,8 +71,8 @@ pub(super) struct DetailData {
 #[derive(Deserialize)]
 pub(super) struct Ongoing<'a> {
     errcode: Number,
-    #[serde(borrow, default)]
-    data: Data<Entry<'a>>,
+    #[serde(borrow, default, deserialize_with = "present")]
+    data: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -114,13 +103,14 @@ pub(super) struct RoomPage {
     pub(super) total: Option<i64>,
 }
 
-impl Page {
+impl Page<'_> {
     pub(super) fn rooms(self) -> Result<RoomPage, Fault> {
         let decode = Fault::new(Reason::Decode);
-        if matches!(self.data, Data::Nothing(_)) && self.total_number.0.is_some_and(|n| n > 0) {
-            return Err(decode);
-        }
-        let rooms = self.data.into_items().into_iter().map(|room| {
+        let rooms = match items::<Room>(self.data)? {
+            None if self.total_number.0.is_some_and(|n| n > 0) => return Err(decode),
+            rooms => rooms.unwrap_or_default(),
+        };
+        let rooms = rooms.into_iter().map(|room| {
             let id = room.id.0.ok_or_else(|| decode.clone())?;
             Ok((id, room.moderator_list.map(|moderators| moderators.0)))
         });
@@ -128,7 +118,7 @@ impl Page {
     }
 }
 
-enveloped!(Page, Detail, Ongoing<'_>);
+enveloped!(Page<'_>, Detail, Ongoing<'_>);
 
 /// The settings of all rooms.
 #[derive(Clone, Copy, Default)]
@@ -158,7 +148,7 @@ impl RoomSettings {
 
 pub(super) fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live<'_>, Fault> {
     let mut live = Live::new(settings);
-    for entry in answer.data.into_items() {
+    for entry in items::<Entry<'_>>(answer.data)?.unwrap_or_default() {
         let (call, number) = (entry.call_id.0, entry.conference_number.0);
         let Some(members) = live.entry(call, number, entry.conference_name.as_str())? else {
             continue;
