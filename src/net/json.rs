@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the bytes of an answer to what is wanted of it.
 
+use memchr::memchr2;
 use serde::Deserialize;
 
 use super::wiped::Wiped;
@@ -89,6 +90,12 @@ fn half(json: &[u8], at: usize) -> Option<Half> {
 /// Whether no object or list nests deeper than `limit`. Brackets in texts do not count; whether
 /// the text is JSON at all is decided by the parser.
 fn nests_at_most(json: &[u8], limit: usize) -> bool {
+    let opening = json.iter().filter(|byte| matches!(byte, b'[' | b'{'));
+    // Most answers are too small to nest that deep. To count brackets takes a fraction of the time of
+    // looking for texts.
+    if opening.count() <= limit {
+        return true;
+    }
     let mut depth = 0_usize;
     let mut at = 0;
     while let Some(byte) = json.get(at) {
@@ -128,12 +135,12 @@ fn keys_are_utf8(json: &[u8]) -> bool {
 /// of all where it has none.
 fn text_end(json: &[u8], start: usize) -> usize {
     let mut at = start;
-    while let Some(byte) = json.get(at) {
-        match byte {
-            b'"' => return at,
-            b'\\' => at += 2,
-            _ => at += 1,
+    while let Some(found) = json.get(at..).and_then(|rest| memchr2(b'"', b'\\', rest)) {
+        at += found;
+        if json.get(at) == Some(&b'"') {
+            return at;
         }
+        at += 2;
     }
     json.len()
 }

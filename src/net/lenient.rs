@@ -133,11 +133,17 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = deserializer.deserialize_any(TextVisitor)?;
         // Two ids that differ in such a place only would be counted as one.
-        if text.contains(char::REPLACEMENT_CHARACTER) {
+        if is_unreadable(&text) {
             return Err(D::Error::custom("characters that cannot be read"));
         }
         Ok(Self(text))
     }
+}
+
+/// Whether U+FFFD is in `text`, which stands for what was not UTF-8.
+pub fn is_unreadable(text: &str) -> bool {
+    // The first byte of U+FFFD is rare, and looking for one byte is much quicker than for three.
+    text.as_bytes().contains(&0xEF) && text.contains(char::REPLACEMENT_CHARACTER)
 }
 
 /// A name for people, which nothing is counted by: as [`Text`], but what is not UTF-8 in it is

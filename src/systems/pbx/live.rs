@@ -12,7 +12,7 @@ use serde::{Deserialize, Deserializer, de};
 use crate::{
     config::{Conferences, Identify},
     model::{Conference, Measure, Observation, Reason, Sizes},
-    net::Fault,
+    net::{Fault, lenient::is_unreadable},
 };
 
 /// Where a member of a conference is.
@@ -41,7 +41,7 @@ impl<'de> Deserialize<'de> for Presence {
 
             fn visit_str<E: de::Error>(self, value: &str) -> Result<Presence, E> {
                 // It might be any of them.
-                if value.contains(char::REPLACEMENT_CHARACTER) {
+                if is_unreadable(value) {
                     return Err(E::custom("characters that cannot be read"));
                 }
                 let is = |word: &str| value.trim().eq_ignore_ascii_case(word);
