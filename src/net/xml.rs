@@ -47,6 +47,7 @@ impl<'a> Xml<'a> {
         if !matches!(xml.outside(true)?, Event::Start(start) if start.name().0 == root) {
             return Err(decode());
         }
+        xml.skip_blanks(true);
         xml.children(each)?;
         if matches!(xml.outside(false)?, Event::Eof) { Ok(()) } else { Err(decode()) }
     }
@@ -78,6 +79,7 @@ impl<'a> Xml<'a> {
     /// [`Reason::Decode`] for an element with others in it, and for what is no XML.
     pub fn text(&mut self) -> Result<Cow<'a, str>, Fault> {
         let mut text = Cow::Borrowed("");
+        self.skip_blanks(false);
         loop {
             let part = match self.next()? {
                 Event::Text(part) => part.into_inner(),
@@ -97,10 +99,17 @@ impl<'a> Xml<'a> {
                 text.to_mut().push_str(&part);
             }
         }
+        self.skip_blanks(true);
         Ok(match text {
             Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
             Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
         })
+    }
+
+    /// Blanks at the beginning of a text mean nothing between elements, where half of all texts are
+    /// blanks alone. In a text they part words: "Tom &amp; Jerry" has three parts.
+    fn skip_blanks(&mut self, skip: bool) {
+        self.reader.config_mut().trim_text_start = skip;
     }
 
     /// What comes before or behind the outermost element: its start, or the end of the document.
@@ -182,9 +191,10 @@ fn is_utf_8(declaration: &BytesDecl<'_>) -> bool {
 
 /// Whether XML allows this name for an element; the reader takes any.
 fn is_name(name: &str) -> bool {
-    let starts = |c: char| c.is_ascii_alphabetic() || matches!(c, '_' | ':') || !c.is_ascii();
-    let goes_on = |c: char| starts(c) || c.is_ascii_digit() || matches!(c, '-' | '.');
-    name.starts_with(starts) && name.chars().all(goes_on)
+    // All bytes of a character beyond ASCII are.
+    let starts = |byte: u8| byte.is_ascii_alphabetic() || matches!(byte, b'_' | b':' | 0x80..);
+    let goes_on = |byte: u8| starts(byte) || byte.is_ascii_digit() || matches!(byte, b'-' | b'.');
+    name.bytes().next().is_some_and(starts) && name.bytes().all(goes_on)
 }
 
 #[cfg(test)]
