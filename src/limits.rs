@@ -38,14 +38,10 @@ pub async fn request() -> Option<SemaphorePermit<'static>> {
     IN_FLIGHT.acquire().await.ok()
 }
 
-/// Most connections kept for the next request to a host. All tenants of a cloud share one host: with
-/// fewer, most of them would connect anew each time.
-const MOST_KEPT: usize = 256;
-
-/// How many connections each of `hosts` may keep for the next request: together no more descriptors
+/// How many connections each of `sources` may keep for its next requests: together no more descriptors
 /// than those that requests in flight leave.
-pub fn kept_connections(hosts: usize) -> usize {
-    (half_of_the_descriptors() / hosts.max(1)).min(MOST_KEPT)
+pub fn kept_connections(sources: usize) -> usize {
+    half_of_the_descriptors() / sources.max(1)
 }
 
 /// How many requests may be in flight at once. A request may hold two descriptors: its own

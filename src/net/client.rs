@@ -144,14 +144,16 @@ pub fn clients(sources: &[Source]) -> Vec<SharedClient> {
     let environment = Environment::read();
     let mut groups: HashMap<[u8; 32], Arc<Client>> = HashMap::new();
     let mut hosts: HashMap<_, Arc<Host>> = HashMap::new();
-    let most_idle = limits::kept_connections(sources.len());
+    // All tenants of a cloud share one host: it keeps what each of them may have in flight.
+    let most_kept = limits::kept_connections(sources.len());
     let shared = sources.iter().map(|source| {
         let settings = Settings::of(source, &environment);
         let key = settings.hash().finalize().into();
         let client = groups.entry(key).or_insert_with(|| Arc::new(Client::new(settings)));
         let origin = (key, source.base_url.origin(), source.timeout);
         let host = hosts.entry(origin);
-        let host = host.or_insert_with(|| Arc::new(Host::new(source, &environment, most_idle)));
+        let host = host.or_insert_with(|| Arc::new(Host::new(source, &environment)));
+        host.keep(source.max_concurrency.min(most_kept));
         SharedClient { client: Arc::clone(client), host: Arc::clone(host) }
     });
     shared.collect()

@@ -3,7 +3,10 @@
 
 use std::{
     net::SocketAddr,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -41,7 +44,7 @@ pub(super) struct Host {
     /// How long to wait for a connection, with all addresses of the host together.
     pub(super) connect_timeout: Duration,
     /// Connections kept for the next request.
-    most_idle: usize,
+    most_idle: AtomicUsize,
     connections: Connections,
     /// TLS settings, and what they were made of. They outlive the connections, because sessions are
     /// resumed only with the same ones.
@@ -50,7 +53,7 @@ pub(super) struct Host {
 
 impl Host {
     /// The host of `source`.
-    pub(super) fn new(source: &Source, environment: &Environment, most_idle: usize) -> Self {
+    pub(super) fn new(source: &Source, environment: &Environment) -> Self {
         Self {
             url: source.base_url.clone(),
             server_name: source.tls.server_name.clone(),
@@ -59,10 +62,15 @@ impl Host {
             shown: Arc::default(),
             proxy_url: source.proxy_url.clone(),
             connect_timeout: connect_timeout(source),
-            most_idle,
+            most_idle: AtomicUsize::new(0),
             connections: Connections::default(),
             tls: Mutex::default(),
         }
+    }
+
+    /// Keeps so many more connections for the next requests, those of one more source.
+    pub(super) fn keep(&self, connections: usize) {
+        self.most_idle.fetch_add(connections, Ordering::Relaxed);
     }
 
     /// Where the URLs of requests to `base` begin. `tls.server_name` stands for the host in them.
@@ -168,7 +176,7 @@ impl Host {
             .http2_keep_alive_interval(silence)
             .http2_keep_alive_timeout(silence)
             .pool_idle_timeout(LONGEST_LIFE)
-            .pool_max_idle_per_host(self.most_idle)
+            .pool_max_idle_per_host(self.most_idle.load(Ordering::Relaxed))
             .tls_backend_preconfigured(self.tls(tls, fingerprint))
             .dns_resolver(Arc::new(Resolver {
                 host: self.server_name.as_ref().map(|_| bare(&self.url).to_owned()),

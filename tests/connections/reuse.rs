@@ -13,7 +13,7 @@ use std::{
 use simulator::{KeepAlive, Options, Simulator, Vendor};
 
 use crate::common::{
-    Bench, config,
+    Bench, config, credentials, entry,
     relay::{Fate, Passing, Relay},
     source,
 };
@@ -77,6 +77,32 @@ async fn others_have_no_more_connections_than_requests_at_once() {
         let connections = relay.connections();
         assert!((1..=4).contains(&connections), "{vendor:?}: {connections}");
     }
+}
+
+/// All tenants of a cloud are one host, which keeps a connection for each of them.
+#[tokio::test]
+async fn a_host_of_many_sources_keeps_a_connection_for_each() {
+    const TENANTS: usize = 300;
+    let simulator = simulator().await;
+    let vendor = Vendor::OpenvoxUc;
+    let relay = Relay::start(address(&simulator, vendor), |_| Fate::Passed).await;
+    let tenants: Vec<_> = (0..TENANTS)
+        .map(|number| {
+            let (name, url) =
+                (format!("t{number}"), format!("http://{}/i/t{number}", relay.address()));
+            let mut lines = credentials(vendor);
+            lines.push("max_concurrency: 1".to_owned());
+            entry(&name, vendor, &url, &lines.iter().map(String::as_str).collect::<Vec<_>>())
+        })
+        .collect();
+    let bench = Bench::new(&config(&tenants)).await;
+    let mut connections = Vec::new();
+    for _ in 0..4 {
+        let scrape = bench.scrape().await;
+        assert_eq!(scrape.sum("conferencing_up", &[]), TENANTS as f64);
+        connections.push(relay.connections());
+    }
+    assert_eq!(connections[1], connections[3], "{connections:?}");
 }
 
 /// With `Connection: close`, and in HTTP/1.0.
