@@ -3,10 +3,11 @@
 
 use reqwest::{
     Method,
-    header::{CONTENT_TYPE, HeaderMap, HeaderName, HeaderValue},
+    header::{HeaderName, HeaderValue},
 };
-use zeroize::Zeroizing;
+use serde::Serialize;
 
+use super::wiped::Wiped;
 use crate::model::CallName;
 
 /// One request to be sent.
@@ -16,8 +17,8 @@ pub struct Call {
     pub(super) method: Method,
     pub(super) path: String,
     pub(super) query: Vec<(&'static str, String)>,
-    pub(super) headers: HeaderMap,
-    pub(super) body: Option<Zeroizing<Vec<u8>>>,
+    pub(super) headers: Vec<(HeaderName, HeaderValue)>,
+    pub(super) body: Option<Wiped>,
 }
 
 impl Call {
@@ -43,7 +44,7 @@ impl Call {
             method,
             path: path.into(),
             query: Vec::new(),
-            headers: HeaderMap::new(),
+            headers: Vec::new(),
             body: None,
         }
     }
@@ -69,7 +70,7 @@ impl Call {
     pub fn secret_header(mut self, name: &'static str, value: &str) -> Self {
         if let Ok(mut value) = HeaderValue::from_str(value) {
             value.set_sensitive(true);
-            self.headers.insert(HeaderName::from_static(name), value);
+            self.headers.push((HeaderName::from_static(name), value));
         }
         self
     }
@@ -77,17 +78,17 @@ impl Call {
     /// Adds a header with a fixed value.
     #[must_use]
     pub fn header(mut self, name: &'static str, value: &'static str) -> Self {
-        self.headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
+        self.headers.push((HeaderName::from_static(name), HeaderValue::from_static(value)));
         self
     }
 
-    /// Sets a JSON body.
+    /// Sets a JSON body. Its type is said to be JSON in UTF-8, unless a header says something else.
     #[must_use]
-    pub fn json(mut self, body: &serde_json::Value) -> Self {
-        self.headers
-            .entry(CONTENT_TYPE)
-            .or_insert(HeaderValue::from_static("application/json; charset=utf-8"));
-        self.body = Some(Zeroizing::new(body.to_string().into_bytes()));
+    pub fn json(mut self, body: &impl Serialize) -> Self {
+        let mut written = Wiped::default();
+        // Bodies are of texts and numbers, which can all be written.
+        let _ = serde_json::to_writer(&mut written, body);
+        self.body = Some(written);
         self
     }
 }

@@ -13,7 +13,7 @@ use std::{
 
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{
-    StatusCode,
+    Request, StatusCode, Url,
     header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use tokio::{sync::Semaphore, time::Instant};
@@ -23,7 +23,7 @@ use super::{
     broken::{Broken, Fate, Known, Stage},
     client::{ClientError, SharedClient},
     connections::Lease,
-    host::Host,
+    host::{Host, below},
     json,
     proxy::Route,
     wiped::Wiped,
@@ -36,6 +36,9 @@ use crate::{
 
 /// `User-Agent` for systems that do not demand another one.
 const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
+
+/// What bodies are, unless a system wants another name for it.
+const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
@@ -92,7 +95,9 @@ pub struct Api {
 /// How a source is reached, and within which limits.
 struct Way {
     client: SharedClient,
-    root: String,
+    /// What the URLs of all requests begin with. To parse it for each of them would take longer than to
+    /// send it.
+    root: Url,
     host_header: Option<HeaderValue>,
     user_agent: HeaderValue,
     max_response_bytes: usize,
@@ -104,9 +109,8 @@ impl Api {
     /// The handle for requests to `source`.
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let host = client.host();
-        let root = format!("{}{}", host.root(&source.base_url), source.api_path);
         let way = Way {
-            root,
+            root: host.root(&source.base_url, &source.api_path),
             host_header: host.header().and_then(|host| HeaderValue::from_str(&host).ok()),
             user_agent: HeaderValue::from_static(source.profile.user_agent.unwrap_or(OWN_NAME)),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
@@ -376,21 +380,7 @@ impl Api {
             route: host.route(),
             has_shown_certificate: host.shown.times() != certificates,
         };
-        let mut request = lease
-            .client
-            .request(call.method.clone(), format!("{}{}", way.root, call.path))
-            .header(USER_AGENT, way.user_agent.clone())
-            .headers(call.headers.clone());
-        if let Some(host) = &way.host_header {
-            request = request.header(HOST, host.clone());
-        }
-        if !call.query.is_empty() {
-            request = request.query(&call.query);
-        }
-        if let Some(body) = &call.body {
-            request = request.body(body.to_vec());
-        }
-        let sent = request.send().await;
+        let sent = lease.client.execute(way.request(call)).await;
         let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, known()))?;
         let connection = response.extensions().get::<HttpInfo>();
         host.answered(lease, connection.map(HttpInfo::local_addr));
@@ -423,6 +413,34 @@ impl Api {
             return Err(Broken::refused_by_proxy(status));
         }
         Ok(Answer { status, content_type, retry_after, body: json::readable(body) })
+    }
+}
+
+impl Way {
+    /// The request that `call` describes.
+    fn request(&self, call: &Call) -> Request {
+        let mut url = self.root.clone();
+        if !call.path.is_empty() {
+            url.set_path(&below(&self.root, &call.path));
+        }
+        if !call.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&call.query);
+        }
+        let mut request = Request::new(call.method.clone(), url);
+        let headers = request.headers_mut();
+        headers.reserve(call.headers.len() + 3);
+        headers.insert(USER_AGENT, self.user_agent.clone());
+        if let Some(host) = &self.host_header {
+            headers.insert(HOST, host.clone());
+        }
+        if let Some(body) = &call.body {
+            headers.insert(CONTENT_TYPE, JSON);
+            *request.body_mut() = Some(body.to_vec().into());
+        }
+        for (name, value) in &call.headers {
+            request.headers_mut().insert(name, value.clone());
+        }
+        request
     }
 }
 

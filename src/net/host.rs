@@ -73,14 +73,16 @@ impl Host {
         self.most_idle.fetch_add(connections, Ordering::Relaxed);
     }
 
-    /// Where the URLs of requests to `base` begin. `tls.server_name` stands for the host in them.
-    pub(super) fn root(&self, base: &Url) -> String {
-        let mut base = base.clone();
+    /// What the URLs of requests below `api_path` of `base` begin with. `tls.server_name` stands for the
+    /// host in them.
+    pub(super) fn root(&self, base: &Url, api_path: &str) -> Url {
+        let mut root = base.clone();
         if let Some(host) = &self.server_name {
             // An unusable name was refused with the configuration.
-            let _ = base.set_host(Some(host));
+            let _ = root.set_host(Some(host));
         }
-        base.as_str().trim_end_matches('/').to_owned()
+        root.set_path(&below(base, api_path));
+        root
     }
 
     /// The `Host` header to send, where URLs do not have the configured host.
@@ -221,6 +223,11 @@ impl Host {
 /// chance.
 fn connect_timeout(source: &Source) -> Duration {
     source.timeout / 2
+}
+
+/// The path that `path` is below the one of `url`.
+pub(super) fn below(url: &Url, path: &str) -> String {
+    [url.path().trim_end_matches('/'), path].concat()
 }
 
 /// The host of `url` as a resolver wants it.

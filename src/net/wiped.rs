@@ -7,6 +7,9 @@ use std::{
     ops::Deref,
 };
 
+/// The least room that is made, for texts that are put together from small parts.
+const LEAST: usize = 128;
+
 /// The bytes of an answer, overwritten when they are no longer needed: logins answer with tokens,
 /// PBXs with PINs.
 ///
@@ -30,7 +33,7 @@ impl Wiped {
     pub fn extend(&mut self, bytes: &[u8]) {
         let needed = self.0.len() + bytes.len();
         if needed > self.0.capacity() {
-            let mut larger = Self::with_capacity(needed.max(2 * self.0.capacity()));
+            let mut larger = Self::with_capacity(needed.max(2 * self.0.capacity()).max(LEAST));
             larger.0.extend_from_slice(&self.0);
             *self = larger;
         }

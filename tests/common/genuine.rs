@@ -37,7 +37,11 @@ pub async fn right_answers(simulator: &Simulator, vendor: Vendor) -> Vec<(&'stat
         }
         let method = reqwest::Method::from_bytes(seen.method.as_bytes()).unwrap();
         let url = format!("{}{}", simulator.base_url(vendor), seen.path);
-        let mut request = client.request(method, url).query(&seen.query).body(seen.body.clone());
+        let mut url = reqwest::Url::parse(&url).unwrap();
+        if !seen.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&seen.query);
+        }
+        let mut request = client.request(method, url).body(seen.body.clone());
         for (name, value) in &seen.headers {
             if !matches!(name.as_str(), "host" | "content-length" | "accept-encoding") {
                 request = request.header(name, value);

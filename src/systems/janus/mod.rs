@@ -11,7 +11,7 @@ mod shown;
 
 use futures_util::future::try_join_all;
 use secrecy::ExposeSecret;
-use serde_json::json;
+use serde::Serialize;
 
 use super::{Refusal, System};
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
         each_call::{Presented, SecretInEachCall},
     },
 };
-use answers::{Listed, OF_AUDIOBRIDGE, OF_ROOMS, Participant, People, Room, Rooms};
+use answers::{Listed, OF_AUDIOBRIDGE, OF_ROOMS, Participant, People, Room, RoomId, Rooms};
 use codes::{Code, unwrap};
 
 const ADMIN_SECRET: Key =
@@ -211,15 +211,16 @@ impl Janus {
         authorized
             .send(
                 |secrets| {
-                    let mut request = json!({ "request": "list" });
                     let [audiobridge, videoroom] = &secrets.keys;
                     let key = match plugin {
                         Plugin::Audiobridge => audiobridge,
                         Plugin::Videoroom => videoroom,
                     };
-                    if let Some(key) = key {
-                        request["admin_key"] = key.expose_secret().into();
-                    }
+                    let request = Request {
+                        admin_key: key.as_ref().map(ExposeSecret::expose_secret),
+                        request: "list",
+                        room: None,
+                    };
                     message(plugin, plugin.list(), secrets, request)
                 },
                 |answer| match unwrap::<Room<'_>>(answer, plugin, plugin.list()) {
@@ -246,7 +247,11 @@ async fn people(
     authorized
         .send(
             |secrets| {
-                let request = json!({ "request": "listparticipants", "room": room.room });
+                let request = Request {
+                    admin_key: None,
+                    request: "listparticipants",
+                    room: Some(&room.room),
+                };
                 message(plugin, call, secrets, request).about(room.room.shown())
             },
             |answer| match unwrap::<Participant<'_>>(answer, plugin, call) {
@@ -259,18 +264,34 @@ async fn people(
         .await
 }
 
+/// What a plug-in is asked.
+#[derive(Serialize)]
+struct Request<'a> {
+    /// With it, private rooms are listed, too.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    admin_key: Option<&'a str>,
+    request: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    room: Option<&'a RoomId>,
+}
+
+/// A request to the server.
+#[derive(Serialize)]
+struct Message<'a> {
+    admin_secret: &'a str,
+    janus: &'static str,
+    plugin: String,
+    request: Request<'a>,
+    transaction: &'a str,
+}
+
 /// A request that the server hands to `plugin`. Its answer has the same `transaction`.
-fn message(
-    plugin: Plugin,
-    call: CallName,
-    secrets: &Presented<2>,
-    request: serde_json::Value,
-) -> Call {
-    Call::post(call, "").json(&json!({
-        "janus": "message_plugin",
-        "plugin": format!("janus.plugin.{}", plugin.word()),
-        "transaction": call.as_str(),
-        "admin_secret": secrets.secret.expose_secret(),
-        "request": request,
-    }))
+fn message(plugin: Plugin, call: CallName, secrets: &Presented<2>, request: Request<'_>) -> Call {
+    Call::post(call, "").json(&Message {
+        admin_secret: secrets.secret.expose_secret(),
+        janus: "message_plugin",
+        plugin: format!("janus.plugin.{}", plugin.word()),
+        request,
+        transaction: call.as_str(),
+    })
 }
