@@ -22,7 +22,7 @@ pub(super) struct Broken {
     pub(super) reason: Reason,
     /// More about it in fixed words.
     pub(super) detail: Option<&'static str>,
-    pub(super) fate: Fate,
+    pub(super) state: RequestState,
     /// From which address it was sent.
     pub(super) local: Option<SocketAddr>,
     /// Whether the proxy failed, and not the system behind it.
@@ -36,7 +36,7 @@ pub(super) struct Broken {
 
 /// What became of a request that has no whole answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Fate {
+pub(super) enum RequestState {
     /// There was no connection to send it on.
     NotSent,
     /// The server did not begin with it: it said so, or the connection ended before a byte of it was
@@ -59,7 +59,7 @@ pub(super) enum Stage {
 
 /// What is known besides the error.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Known {
+pub(super) struct RequestContext {
     /// What stands between the exporter and the system.
     pub(super) route: Route,
     /// Whether the system showed a certificate since the request began. A handshake that failed
@@ -73,7 +73,7 @@ impl Broken {
         Self {
             reason,
             detail: None,
-            fate: Fate::Answered,
+            state: RequestState::Answered,
             local: None,
             at_proxy: false,
             status: None,
@@ -87,7 +87,7 @@ impl Broken {
         Self {
             detail: is_unauthorized.then_some(NO_CREDENTIALS),
             // Without credentials it forwards nothing.
-            fate: if is_unauthorized { Fate::NotSent } else { Fate::Answered },
+            state: if is_unauthorized { RequestState::NotSent } else { RequestState::Answered },
             at_proxy: true,
             status: Some(status),
             ..Self::answered(if status.is_server_error() {
@@ -99,18 +99,19 @@ impl Broken {
     }
 
     /// What `error` means.
-    pub(super) fn of(error: &reqwest::Error, stage: Stage, known: Known) -> Self {
+    pub(super) fn of(error: &reqwest::Error, stage: Stage, context: RequestContext) -> Self {
         let mut broken = Self::answered(Reason::Connect);
-        broken.fate = match stage {
-            Stage::Asked if error.is_connect() => Fate::NotSent,
-            Stage::Asked => Fate::Lost,
-            Stage::Read => Fate::Answered,
+        broken.state = match stage {
+            Stage::Asked if error.is_connect() => RequestState::NotSent,
+            Stage::Asked => RequestState::Lost,
+            Stage::Read => RequestState::Answered,
         };
         // To reach the system at all is then a matter of the proxy.
-        broken.at_proxy = broken.fate == Fate::NotSent && known.route == Route::Forwarded;
+        broken.at_proxy =
+            broken.state == RequestState::NotSent && context.route == Route::Forwarded;
         if error.is_connect() && error.is_timeout() && !is_from_the_system(error) {
             broken.reason = Reason::Timeout;
-            broken.detail = Some(match known.route {
+            broken.detail = Some(match context.route {
                 Route::Direct => "no connection",
                 Route::Forwarded | Route::Tunnelled | Route::Socks => {
                     "no connection through the proxy"
@@ -124,19 +125,19 @@ impl Broken {
             if cause.is::<DnsError>() {
                 broken.reason = Reason::Dns;
                 // The proxy is told the name of the system and looks it up itself.
-                broken.at_proxy = matches!(known.route, Route::Forwarded | Route::Tunnelled);
+                broken.at_proxy = matches!(context.route, Route::Forwarded | Route::Tunnelled);
                 return broken;
             } else if let Some(client) = cause.downcast_ref::<legacy::Error>() {
                 broken.local = client.connect_info().and_then(local_address);
             } else if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 broken.reason = Reason::Tls;
-                broken.detail = Some(describe_tls(tls, known.has_shown_certificate));
+                broken.detail = Some(describe_tls(tls, context.has_shown_certificate));
                 return broken;
             } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
                 below_http = true;
                 broken.note_http(http);
                 // A proxy that forwards requests speaks HTTP itself.
-                broken.at_proxy |= http.is_parse() && known.route == Route::Forwarded;
+                broken.at_proxy |= http.is_parse() && context.route == Route::Forwarded;
             } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
                 broken.note_http2(http2);
             } else if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -148,7 +149,7 @@ impl Broken {
                     // Neither the connection nor TLS: the decompressor.
                     (broken.reason, broken.detail) = (Reason::Decode, Some("broken compression"));
                 }
-            } else if broken.fate == Fate::NotSent {
+            } else if broken.state == RequestState::NotSent {
                 broken.note_proxy(&cause.to_string());
             }
         }
@@ -162,21 +163,21 @@ impl Broken {
             fault = fault.with_code(status.as_str());
         }
         fault.at_proxy = self.at_proxy;
-        let may_have_arrived = matches!(self.fate, Fate::Lost | Fate::Answered);
+        let may_have_arrived = matches!(self.state, RequestState::Lost | RequestState::Answered);
         ApiError { call, fault, detail: self.detail, may_have_arrived }
     }
 
     fn note_http(&mut self, error: &hyper::Error) {
         if error.is_parse() {
             (self.reason, self.detail) = (Reason::Decode, Some("not an HTTP answer"));
-            self.fate = Fate::Answered;
+            self.state = RequestState::Answered;
         } else if error.is_timeout() {
             (self.reason, self.detail) = (Reason::Timeout, Some("the connection went silent"));
         } else if error.is_incomplete_message() {
             self.detail = Some(CUT);
-        } else if (error.is_canceled() || error.is_closed()) && self.fate == Fate::Lost {
+        } else if (error.is_canceled() || error.is_closed()) && self.state == RequestState::Lost {
             self.detail = Some("connection closed");
-            self.fate = Fate::NotBegun;
+            self.state = RequestState::NotBegun;
         }
     }
 
@@ -186,8 +187,8 @@ impl Broken {
         let is_leaving = error.is_go_away();
         if error.is_remote() && (is_refused || is_leaving) {
             self.detail = Some("the server takes no more requests on this connection");
-            if self.fate == Fate::Lost {
-                self.fate = Fate::NotBegun;
+            if self.state == RequestState::Lost {
+                self.state = RequestState::NotBegun;
             }
         } else if !error.is_io() {
             self.detail = Some("the server broke the exchange off");
@@ -250,7 +251,7 @@ fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError
 }
 
 /// The reason and fixed words for an error of a connection without HTTP. `has_shown_certificate` as in
-/// [`Known`].
+/// [`RequestContext`].
 pub(super) fn of_io(error: &io::Error, has_shown_certificate: bool) -> (Reason, &'static str) {
     let error: &(dyn StdError + 'static) = error;
     let mut last = (Reason::Connect, CUT);
@@ -271,7 +272,7 @@ fn is_from_the_system(error: &reqwest::Error) -> bool {
 }
 
 /// Whether a body that ends with the connection ended as TLS does not allow, or with a reset: many
-/// servers close the connection and do not take leave.
+/// servers close the connection without close_notify.
 pub(super) fn is_abrupt_end(error: &reqwest::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| {
         matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
@@ -280,9 +281,9 @@ pub(super) fn is_abrupt_end(error: &reqwest::Error) -> bool {
 
 /// The address from which a connection was made.
 fn local_address(connection: &Connected) -> Option<SocketAddr> {
-    let mut known = Extensions::new();
-    connection.get_extras(&mut known);
-    known.get::<HttpInfo>().map(HttpInfo::local_addr)
+    let mut extras = Extensions::new();
+    connection.get_extras(&mut extras);
+    extras.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 fn describe_io(error: &io::Error) -> Option<(Reason, &'static str)> {

@@ -3,7 +3,7 @@
 //!
 //! The HTTP client keeps connections for the next request, and cannot be told to forget one. So each
 //! host has a client of its own, and gets a new one, whose connections are all new, when there is
-//! reason to: when the connections are [`LONGEST_LIFE`] old, or when one of them was lost or fell
+//! reason to: when the connections are [`MAX_CONNECTION_AGE`] old, or when one of them was lost or fell
 //! silent. The old client is dropped with the last request that uses it, and its connections with it.
 
 use std::{
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 /// How long connections are used. A name may stand for another address by then, and the old one may
 /// still answer: clouds move their services like that.
-pub(super) const LONGEST_LIFE: Duration = Duration::from_secs(5 * 60);
+pub(super) const MAX_CONNECTION_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// Most connections that are remembered for having been used: those to systems that close theirs
 /// without a word are not kept, and are remembered all the same.
@@ -76,12 +76,12 @@ impl Connections {
         };
         // At a start all hosts get their first client at once. They are not all to get the next one
         // in the same scrape.
-        let life = if old == 0 { self.first_life(settings) } else { LONGEST_LIFE };
+        let age_limit = if old == 0 { self.first_age_limit(settings) } else { MAX_CONNECTION_AGE };
         let generation = Generation {
             number: old + 1,
             client: make()?,
             settings,
-            ends: now + life,
+            ends: now + age_limit,
             answered: None,
             used: HashSet::new(),
         };
@@ -111,7 +111,7 @@ impl Connections {
     /// Notes that a request was lost, or waited for an answer in vain: from now on requests get new
     /// connections. Not if others were answered meanwhile, which may be those of a thousand tenants
     /// of one cloud: then it is not the network, and new connections for all would be no better.
-    pub(super) fn doubt(&self, lease: &Lease) {
+    pub(super) fn note_unanswered(&self, lease: &Lease) {
         let mut current = self.lock();
         if let Some(generation) = current.as_mut().filter(|now| now.number == lease.number)
             && generation.answered.is_none_or(|at| at <= lease.since)
@@ -131,7 +131,7 @@ impl Connections {
         settings: [u8; 32],
         make: impl Fn() -> Result<reqwest::Client, E>,
     ) -> Result<Lease, E> {
-        self.doubt(lease);
+        self.note_unanswered(lease);
         let next = self.lease(settings, &make)?;
         if next.number != lease.number {
             return Ok(next);
@@ -139,10 +139,11 @@ impl Connections {
         Ok(Lease { client: make()?, number: 0, ..next })
     }
 
-    fn first_life(&self, settings: [u8; 32]) -> Duration {
+    fn first_age_limit(&self, settings: [u8; 32]) -> Duration {
         let mut hasher = DefaultHasher::new();
         (std::ptr::from_ref(self).addr(), settings).hash(&mut hasher);
-        LONGEST_LIFE / 2 + (LONGEST_LIFE / 2).mul_f64((hasher.finish() % 1_000) as f64 / 1e3)
+        MAX_CONNECTION_AGE / 2
+            + (MAX_CONNECTION_AGE / 2).mul_f64((hasher.finish() % 1_000) as f64 / 1e3)
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Generation>> {
@@ -185,7 +186,7 @@ mod tests {
                 let now = lease(host).number;
                 let is_new = before.is_some_and(|before| before != now);
                 *age = if is_new { Duration::ZERO } else { *age + step };
-                assert!(*age <= LONGEST_LIFE + step);
+                assert!(*age <= MAX_CONNECTION_AGE + step);
                 count += usize::from(is_new);
             }
             renewed.push(count);
@@ -203,17 +204,17 @@ mod tests {
         assert_eq!(silent.number, other.number);
         tokio::time::advance(Duration::from_secs(1)).await;
         connections.answered(&other, None);
-        connections.doubt(&silent);
+        connections.note_unanswered(&silent);
         assert_eq!(lease(&connections).number, silent.number, "others were answered");
 
         let (silent, other) = (lease(&connections), lease(&connections));
         tokio::time::advance(Duration::from_secs(1)).await;
-        connections.doubt(&silent);
-        connections.doubt(&other);
+        connections.note_unanswered(&silent);
+        connections.note_unanswered(&other);
         let next = lease(&connections);
         assert_eq!(next.number, silent.number + 1, "once for all that waited in vain");
         connections.answered(&silent, None);
-        connections.doubt(&silent);
+        connections.note_unanswered(&silent);
         assert_eq!(lease(&connections).number, next.number, "the old ones are gone");
     }
 
@@ -240,7 +241,7 @@ mod tests {
         connections.answered(&before, Some(one));
         assert!(connections.has_answered(&before, one));
         assert!(!connections.has_answered(&before, other));
-        tokio::time::advance(LONGEST_LIFE).await;
+        tokio::time::advance(MAX_CONNECTION_AGE).await;
         let after = lease(&connections);
         assert!(!connections.has_answered(&after, one), "another one from the same address");
     }

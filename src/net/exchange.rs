@@ -19,8 +19,8 @@ use reqwest::{
 use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
-    Answer, ApiError, Call, Consequence, Failure, Fault, Given, Observer, StandIn, body,
-    broken::{Broken, Fate, Known, Stage},
+    Answer, ApiError, Call, Consequence, Failure, Fault, Observer, StandIn, StandInAnswer, body,
+    broken::{Broken, RequestContext, RequestState, Stage},
     client::{ClientError, SharedClient},
     connections::Lease,
     host::{Host, below},
@@ -79,7 +79,7 @@ struct Pause {
 /// [`until`](Self::until) makes one with another deadline.
 #[derive(Clone)]
 pub struct Api {
-    way: Arc<Way>,
+    access: Arc<Access>,
     pause: Arc<Mutex<Option<Pause>>>,
     started: Instant,
     deadline: Arc<Deadline>,
@@ -93,7 +93,7 @@ pub struct Api {
 }
 
 /// How a source is reached, and within which limits.
-struct Way {
+struct Access {
     client: SharedClient,
     /// What the URLs of all requests begin with. To parse it for each of them would take longer than to
     /// send it.
@@ -109,7 +109,7 @@ impl Api {
     /// The handle for requests to `source`.
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let host = client.host();
-        let way = Way {
+        let access = Access {
             root: host.root(&source.base_url, &source.api_path),
             host_header: host.header().and_then(|host| HeaderValue::from_str(&host).ok()),
             user_agent: HeaderValue::from_static(source.profile.user_agent.unwrap_or(OWN_NAME)),
@@ -119,7 +119,7 @@ impl Api {
             client,
         };
         Self {
-            way: Arc::new(way),
+            access: Arc::new(access),
             pause: Arc::default(),
             started: Instant::now(),
             deadline: Deadline::new(Instant::now() + source.timeout),
@@ -155,18 +155,18 @@ impl Api {
     /// Equal as long as requests go the same way: with the same TLS and proxy settings and the same
     /// contents of the certificate files.
     pub fn client_fingerprint(&self) -> [u8; 32] {
-        self.way.client.fingerprint()
+        self.access.client.fingerprint()
     }
 
     /// Looks at the certificate files and uses them from now on if they have changed.
     pub async fn follow_certificates(&self) {
-        self.way.client.follow().await;
+        self.access.client.follow().await;
     }
 
     /// When the certificate that the source showed last expires, in seconds since 1970; `None`: it
     /// showed none, or is reached without TLS.
     pub fn certificate_expiry(&self) -> Option<i64> {
-        self.way.client.host().shown.expires()
+        self.access.client.host().peer_certificate.expires()
     }
 
     /// A handle for requests that end at `deadline`.
@@ -187,12 +187,12 @@ impl Api {
 
     /// Most bytes of an answer.
     pub(super) fn max_response_bytes(&self) -> usize {
-        self.way.max_response_bytes
+        self.access.max_response_bytes
     }
 
     /// How the host is reached.
     pub(super) fn host(&self) -> &Host {
-        self.way.client.host()
+        self.access.client.host()
     }
 
     /// A handle for a login that this handle's collection needs, and that goes on without it.
@@ -202,7 +202,7 @@ impl Api {
     /// late gets half of the `timeout`, because it would otherwise be cut off without need.
     #[must_use]
     pub fn for_login(&self) -> Self {
-        let timeout = self.way.timeout;
+        let timeout = self.access.timeout;
         let moment = (timeout / 20).min(Duration::from_millis(100));
         let end = (self.started + timeout - moment).max(Instant::now() + timeout / 2);
         // Asked for once more, after a wait, it still ends before the collection where it can.
@@ -230,7 +230,7 @@ impl Api {
 
     /// The local address the source was last reached from: the login of the PBXs carries it.
     pub async fn local_address(&self) -> Option<IpAddr> {
-        let host = self.way.client.host();
+        let host = self.access.client.host();
         let peer = (*host.peer.lock().unwrap_or_else(PoisonError::into_inner))?;
         let any: SocketAddr = if peer.is_ipv4() {
             (IpAddr::from([0, 0, 0, 0]), 0).into()
@@ -272,7 +272,9 @@ impl Api {
         if self.stand_in.is_some() {
             return self.perform_now(call, exchange, judge).await;
         }
-        let Ok(_permit) = self.way.in_flight.acquire().await else { return Err(Failure::Timeout) };
+        let Ok(_permit) = self.access.in_flight.acquire().await else {
+            return Err(Failure::Timeout);
+        };
         // In this order: a source waits here with its few at most, whatever it has to ask.
         let _in_flight = limits::request().await;
         self.perform_now(call, exchange, judge).await
@@ -294,14 +296,14 @@ impl Api {
         let asked = match &self.stand_in {
             Some(stand_in) => Err(stand_in),
             None => {
-                let exchange = exchange(&self.way.client);
+                let exchange = exchange(&self.access.client);
                 Ok(exchange.map_err(|error| Failure::Certificate(error.to_string()))?)
             }
         };
         self.meters.request_sent(name);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let observer =
-            self.observer.as_ref().map(|observer| (observer, observer.asked(name, about)));
+            self.observer.as_ref().map(|observer| (observer, observer.call_sent(name, about)));
         let answer = match asked {
             Ok(exchange) => exchange.await,
             Err(stand_in) => {
@@ -310,7 +312,7 @@ impl Api {
             }
         };
         if let Some((observer, number)) = observer {
-            observer.came(number, answer.as_ref());
+            observer.call_ended(number, answer.as_ref());
         }
         let outcome = answer.and_then(|answer| {
             let failed =
@@ -319,7 +321,7 @@ impl Api {
         });
         request.is_answered = true;
         if let Some((observer, number)) = observer {
-            observer.judged(number, outcome.as_ref().err());
+            observer.call_judged(number, outcome.as_ref().err());
         }
         outcome.map_err(|error| {
             self.meters.request_failed(error.fault.reason);
@@ -341,19 +343,19 @@ impl Api {
     /// Sends `call`, and once more where it was lost and may be repeated.
     async fn exchange(&self, lease: Lease, call: &Call) -> Result<Answer, ApiError> {
         self.note_asked();
-        let client = &self.way.client;
+        let client = &self.access.client;
         let mut on = Connection { api: self, lease, is_settled: false };
         let mut outcome = self.attempt(&on.lease, call).await;
         if let Err(broken) = &outcome {
             // All calls only read, but those of a login: what was lost with a connection that others
             // used before is asked once more. A new connection that ends has its reasons.
-            let is_repeated = match broken.fate {
-                Fate::NotBegun => true,
-                Fate::Lost => {
+            let is_repeated = match broken.state {
+                RequestState::NotBegun => true,
+                RequestState::Lost => {
                     let was_used = |local| client.host().has_answered(&on.lease, local);
                     !self.is_for_login && broken.local.is_some_and(was_used)
                 }
-                Fate::NotSent | Fate::Answered => false,
+                RequestState::NotSent | RequestState::Answered => false,
             };
             if is_repeated && let Ok(lease) = client.lease_anew(&on.lease) {
                 on.lease = lease;
@@ -373,15 +375,15 @@ impl Api {
 
     /// Sends `call` once, with the client of `lease`.
     async fn attempt(&self, lease: &Lease, call: &Call) -> Result<Answer, Broken> {
-        let way = &self.way;
-        let host = way.client.host();
-        let certificates = host.shown.times();
-        let known = || Known {
+        let access = &self.access;
+        let host = access.client.host();
+        let certificates = host.peer_certificate.times();
+        let context = || RequestContext {
             route: host.route(),
-            has_shown_certificate: host.shown.times() != certificates,
+            has_shown_certificate: host.peer_certificate.times() != certificates,
         };
-        let sent = lease.client.execute(way.request(call)).await;
-        let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, known()))?;
+        let sent = lease.client.execute(access.request(call)).await;
+        let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, context()))?;
         let connection = response.extensions().get::<HttpInfo>();
         host.answered(lease, connection.map(HttpInfo::local_addr));
         *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
@@ -393,7 +395,7 @@ impl Api {
         let retry_after =
             headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let content_type = headers.get(CONTENT_TYPE).cloned();
-        let read = body::read(response, way.max_response_bytes).await;
+        let read = body::read(response, access.max_response_bytes).await;
         let body = match read {
             Ok(body) => body,
             Err(body::Unread::TooLarge) if status.is_success() => {
@@ -401,7 +403,7 @@ impl Api {
             }
             Err(body::Unread::TooLarge) => Wiped::default(),
             Err(body::Unread::Broken(error)) => {
-                let broken = Broken::of(&error, Stage::Read, known());
+                let broken = Broken::of(&error, Stage::Read, context());
                 if broken.reason != Reason::Decode || status.is_success() {
                     return Err(broken);
                 }
@@ -416,7 +418,7 @@ impl Api {
     }
 }
 
-impl Way {
+impl Access {
     /// The request that `call` describes.
     fn request(&self, call: &Call) -> Request {
         let mut url = self.root.clone();
@@ -450,9 +452,11 @@ async fn answered_by(
     (name, about): (CallName, &str),
 ) -> Result<Answer, ApiError> {
     match stand_in.answer(name, about) {
-        Given::Answer(status, body) => Ok(Answer { status, ..Answer::of_text(Wiped::from(body)) }),
-        Given::Failure(reason) => Err(Broken::answered(reason).into_error(name)),
-        Given::Nothing => pending().await,
+        StandInAnswer::Answer(status, body) => {
+            Ok(Answer { status, ..Answer::of_text(Wiped::from(body)) })
+        }
+        StandInAnswer::Failure(reason) => Err(Broken::answered(reason).into_error(name)),
+        StandInAnswer::Nothing => pending().await,
     }
 }
 
@@ -492,7 +496,7 @@ struct Connection<'a> {
 impl Drop for Connection<'_> {
     fn drop(&mut self) {
         if !self.is_settled && Instant::now() >= self.api.deadline.end() {
-            self.api.way.client.host().doubt(&self.lease);
+            self.api.access.client.host().note_unanswered(&self.lease);
         }
     }
 }

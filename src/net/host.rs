@@ -20,10 +20,10 @@ use url::Url;
 
 use super::{
     client::ClientError,
-    connections::{Connections, LONGEST_LIFE, Lease},
+    connections::{Connections, Lease, MAX_CONNECTION_AGE},
     proxy::{Environment, Proxy, Route},
     resolver::{Peer, Resolver},
-    tls::{self, Shown},
+    tls::{self, PeerCertificate},
 };
 use crate::config::{ProxyUrl, Source};
 
@@ -39,7 +39,7 @@ pub(super) struct Host {
     /// The address that last answered.
     pub(super) peer: Peer,
     /// The certificate it showed last.
-    pub(super) shown: Arc<Shown>,
+    pub(super) peer_certificate: Arc<PeerCertificate>,
     proxy_url: Option<ProxyUrl>,
     /// How long to wait for a connection, with all addresses of the host together.
     pub(super) connect_timeout: Duration,
@@ -59,7 +59,7 @@ impl Host {
             server_name: source.tls.server_name.clone(),
             proxy: Proxy::of(source, environment),
             peer: Peer::default(),
-            shown: Arc::default(),
+            peer_certificate: Arc::default(),
             proxy_url: source.proxy_url.clone(),
             connect_timeout: connect_timeout(source),
             most_idle: AtomicUsize::new(0),
@@ -136,8 +136,8 @@ impl Host {
     }
 
     /// Notes that a request waited for an answer in vain.
-    pub(super) fn doubt(&self, lease: &Lease) {
-        self.connections.doubt(lease);
+    pub(super) fn note_unanswered(&self, lease: &Lease) {
+        self.connections.note_unanswered(lease);
     }
 
     /// The settings for TLS, and the name that the certificate is to be for, where HTTP is not spoken.
@@ -177,7 +177,7 @@ impl Host {
             // them all.
             .http2_keep_alive_interval(silence)
             .http2_keep_alive_timeout(silence)
-            .pool_idle_timeout(LONGEST_LIFE)
+            .pool_idle_timeout(MAX_CONNECTION_AGE)
             .pool_max_idle_per_host(self.most_idle.load(Ordering::Relaxed))
             .tls_backend_preconfigured(self.tls(tls, fingerprint))
             .dns_resolver(Arc::new(Resolver {
@@ -202,7 +202,7 @@ impl Host {
         match &*current {
             Some((made_of, config)) if *made_of == fingerprint => config.clone(),
             _ => {
-                let mut config = settings.for_host(self.certified_name(), &self.shown);
+                let mut config = settings.for_host(self.certified_name(), &self.peer_certificate);
                 config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
                 *current = Some((fingerprint, config.clone()));
                 config

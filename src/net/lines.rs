@@ -177,10 +177,10 @@ impl Wire {
         if host.url.scheme() != "tls" {
             return Ok(Self::over(tcp, left));
         }
-        let certificates = host.shown.times();
+        let certificates = host.peer_certificate.times();
         let (config, name) = tls;
         let tls = TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
-        let has_shown_certificate = || host.shown.times() != certificates;
+        let has_shown_certificate = || host.peer_certificate.times() != certificates;
         let failed = |error: io::Error| Problem::of(&error, has_shown_certificate());
         Ok(Self::over(tls.map_err(failed)?, left))
     }

@@ -30,7 +30,7 @@ pub use answer::Answer;
 pub use call::Call;
 pub use error::{ApiError, Consequence, Failure, Fault};
 pub use exchange::{Api, Deadline};
-pub use observe::{Given, Observer, StandIn};
+pub use observe::{Observer, StandIn, StandInAnswer};
 pub use throttle::retry_after;
 pub use trace::{Trace, Traced};
 pub use wiped::Wiped;

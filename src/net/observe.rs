@@ -11,18 +11,18 @@ use crate::model::{CallName, Reason};
 pub trait Observer: Send + Sync {
     /// A call goes out; `about` tells which of several of its name it is, and is empty where there
     /// is one only. Returns the number to tell its outcome by. A call that is given up has none.
-    fn asked(&self, call: CallName, about: &str) -> usize;
+    fn call_sent(&self, call: CallName, about: &str) -> usize;
 
     /// What came of the call of that number.
-    fn came(&self, number: usize, outcome: Result<&Answer, &ApiError>);
+    fn call_ended(&self, number: usize, outcome: Result<&Answer, &ApiError>);
 
     /// What the call of that number failed with in the end; `None`: its answer is the one asked for.
-    fn judged(&self, _number: usize, _error: Option<&ApiError>) {}
+    fn call_judged(&self, _number: usize, _error: Option<&ApiError>) {}
 }
 
 /// What a stand-in has for a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Given {
+pub enum StandInAnswer {
     /// An answer: its status and body.
     Answer(StatusCode, Vec<u8>),
     /// A failure without an answer.
@@ -33,13 +33,13 @@ pub enum Given {
 
 /// Answers in place of a source. No request leaves the process.
 pub trait StandIn: Send + Sync {
-    /// What a call gets; `about` is as in [`Observer::asked`].
-    fn answer(&self, call: CallName, about: &str) -> Given;
+    /// What a call gets; `about` is as in [`Observer::call_sent`].
+    fn answer(&self, call: CallName, about: &str) -> StandInAnswer;
 }
 
 impl<F: Fn(CallName) -> (StatusCode, Vec<u8>) + Send + Sync> StandIn for F {
-    fn answer(&self, call: CallName, _: &str) -> Given {
+    fn answer(&self, call: CallName, _: &str) -> StandInAnswer {
         let (status, body) = self(call);
-        Given::Answer(status, body)
+        StandInAnswer::Answer(status, body)
     }
 }

@@ -95,13 +95,18 @@ impl Settings {
 
     /// The settings for one host, `name`, whose certificate is noted in `shown`. Its sessions are
     /// resumed, and those of a proxy before it.
-    pub(crate) fn for_host(&self, name: ServerName<'static>, shown: &Arc<Shown>) -> ClientConfig {
-        let (verifier, shown) = (Arc::clone(&self.verifier), Arc::clone(shown));
+    pub(crate) fn for_host(
+        &self,
+        name: ServerName<'static>,
+        peer_certificate: &Arc<PeerCertificate>,
+    ) -> ClientConfig {
+        let (verifier, peer_certificate) =
+            (Arc::clone(&self.verifier), Arc::clone(peer_certificate));
         let mut config = self.config.clone();
         config.dangerous().set_certificate_verifier(Arc::new(NotingVerifier {
             verifier,
             name,
-            shown,
+            peer_certificate,
         }));
         // The library's own store remembers many hosts for each of these settings.
         config.resumption = Resumption::in_memory_sessions(2 * TICKETS_PER_HOST);
@@ -111,13 +116,13 @@ impl Settings {
 
 /// The certificate that a host showed last.
 #[derive(Debug, Default)]
-pub(crate) struct Shown {
+pub(crate) struct PeerCertificate {
     times: AtomicU64,
     /// Seconds since 1970; [`i64::MIN`] if it cannot be read.
     expires: AtomicI64,
 }
 
-impl Shown {
+impl PeerCertificate {
     /// How often a certificate was shown. A resumed session needs none.
     pub(super) fn times(&self) -> u64 {
         self.times.load(Ordering::Relaxed)
@@ -143,7 +148,7 @@ struct NotingVerifier {
     verifier: Arc<dyn ServerCertVerifier>,
     /// Whose certificate it is: a proxy on the way shows another one.
     name: ServerName<'static>,
-    shown: Arc<Shown>,
+    peer_certificate: Arc<PeerCertificate>,
 }
 
 impl ServerCertVerifier for NotingVerifier {
@@ -156,7 +161,7 @@ impl ServerCertVerifier for NotingVerifier {
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
         if *server_name == self.name {
-            self.shown.note(end_entity);
+            self.peer_certificate.note(end_entity);
         }
         let verifier = &self.verifier;
         verifier

@@ -54,21 +54,21 @@ impl Trace {
 }
 
 impl Observer for Trace {
-    fn asked(&self, call: CallName, _about: &str) -> usize {
+    fn call_sent(&self, call: CallName, _about: &str) -> usize {
         let mut calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let after = self.started.elapsed();
         calls.push(Traced { call, after, took: None, answer: None, error: None });
         calls.len() - 1
     }
 
-    fn came(&self, number: usize, outcome: Result<&Answer, &ApiError>) {
+    fn call_ended(&self, number: usize, outcome: Result<&Answer, &ApiError>) {
         self.note(number, |traced| {
             traced.took = Some(self.started.elapsed().saturating_sub(traced.after));
             traced.answer = outcome.ok().map(|answer| (answer.status, answer.bytes().len()));
         });
     }
 
-    fn judged(&self, number: usize, error: Option<&ApiError>) {
+    fn call_judged(&self, number: usize, error: Option<&ApiError>) {
         self.note(number, |traced| traced.error = error.cloned());
     }
 }

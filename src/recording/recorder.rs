@@ -112,7 +112,7 @@ impl Recorder {
 }
 
 impl Observer for Recorder {
-    fn asked(&self, call: CallName, about: &str) -> usize {
+    fn call_sent(&self, call: CallName, about: &str) -> usize {
         let mut state = self.state();
         let about = (!about.is_empty()).then(|| state.pseudonyms.id(about));
         let call_name = call.as_str().to_owned();
@@ -121,7 +121,7 @@ impl Observer for Recorder {
         state.exchanges.len() - 1
     }
 
-    fn came(&self, number: usize, outcome: Result<&Answer, &ApiError>) {
+    fn call_ended(&self, number: usize, outcome: Result<&Answer, &ApiError>) {
         let mut state = self.state();
         let Some(call) = state.calls.get(number).copied() else { return };
         if number < state.collected {

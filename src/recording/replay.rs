@@ -23,7 +23,7 @@ use crate::{
         keys::{Key, Kind},
     },
     model::{CallName, Reason},
-    net::{Given, StandIn},
+    net::{StandIn, StandInAnswer},
 };
 
 /// Stands for whatever a login needs: nobody is asked.
@@ -41,7 +41,7 @@ pub struct Replay {
 #[derive(Default)]
 struct State {
     /// By the name of the call, and which of several it is.
-    answers: HashMap<(String, String), VecDeque<Given>>,
+    answers: HashMap<(String, String), VecDeque<StandInAnswer>>,
     /// Calls that were made and are not in the recording, each once.
     missing: Vec<CallName>,
     /// The collection failed: what is not in the recording may not have been asked for any more.
@@ -66,9 +66,9 @@ impl Replay {
                 CallOutcome::Failure(reason) => {
                     let known = Reason::ALL.into_iter().find(|known| known.as_str() == reason);
                     let unknown = || damaged(&format!("unknown reason {reason:?}"));
-                    Given::Failure(known.ok_or_else(unknown)?)
+                    StandInAnswer::Failure(known.ok_or_else(unknown)?)
                 }
-                CallOutcome::Nothing => Given::Nothing,
+                CallOutcome::Nothing => StandInAnswer::Nothing,
             };
             state.answers.entry((exchange.call.clone(), about)).or_default().push_back(given);
         }
@@ -86,23 +86,23 @@ impl Replay {
 }
 
 impl StandIn for Replay {
-    fn answer(&self, call: CallName, about: &str) -> Given {
+    fn answer(&self, call: CallName, about: &str) -> StandInAnswer {
         let mut state = self.state();
         let key = (call.as_str().to_owned(), about.to_owned());
         if let Some(given) = state.answers.get_mut(&key).and_then(VecDeque::pop_front) {
             return given;
         }
         if state.failed {
-            return Given::Nothing;
+            return StandInAnswer::Nothing;
         }
         if !state.missing.contains(&call) {
             state.missing.push(call);
         }
-        Given::Failure(Reason::Connect)
+        StandInAnswer::Failure(Reason::Connect)
     }
 }
 
-fn answered(status: u16, body: &Body, now: Timestamp) -> Result<Given, Invalid> {
+fn answered(status: u16, body: &Body, now: Timestamp) -> Result<StandInAnswer, Invalid> {
     let status = StatusCode::from_u16(status)
         .map_err(|_| Invalid::Damaged(format!("{status} is no HTTP status")))?;
     let body = match body {
@@ -121,7 +121,7 @@ fn answered(status: u16, body: &Body, now: Timestamp) -> Result<Given, Invalid> 
             format!("{first} {}", phrases.join(" ")).into_bytes()
         }
     };
-    Ok(Given::Answer(status, body))
+    Ok(StandInAnswer::Answer(status, body))
 }
 
 impl Recording {
