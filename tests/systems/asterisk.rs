@@ -134,6 +134,50 @@ async fn the_answers_of_real_ones_are_counted() {
     }
 }
 
+/// Versions before 16 may not tell whether a room is muted, and those before 12 who waits.
+#[tokio::test]
+async fn what_an_older_asterisk_does_not_tell_is_absent() {
+    let [three, one, waiting, mixed] =
+        recordings!["rooms-3", "list-1000", "list-1001-waiting", "list-1002-mixed"];
+    let without = |recording: &str, keys: &[&str]| -> &'static str {
+        let is_kept = |line: &&str| !keys.iter().any(|key| line.starts_with(key));
+        let kept: String = recording.split_inclusive('\n').filter(is_kept).collect();
+        assert!(kept.len() < recording.len(), "{recording}");
+        kept.leak()
+    };
+    let rooms = without(three, &["Muted:"]);
+    let all = ["WaitMarked:", "EndMarked", "Waiting:", "Talking:", "Uniqueid:"];
+    for (version, gone) in [(13, &["Talking:", "Uniqueid:"][..]), (11, &all[..])] {
+        let lists = [("1000", one), ("1001", waiting), ("1002", mixed)];
+        let lists = lists.map(|(room, list)| (room, without(list, gone)));
+        let script = playing(rooms, Vec::leak(lists.to_vec())).await;
+        let enabled = "conferences: { enabled: true, identify: number }";
+        let scraped = bench(&script.url(), &[enabled]).await.scrape().await;
+        assert!(is_up(&scraped), "{version}");
+        assert_eq!(numbers(&scraped, [("conferencing_conferences", Some("active"))]), [3]);
+        assert_eq!(scraped.value("conferencing_conferences_locked", &[]), Some(0.0), "{version}");
+        let told = |is_told: bool, value: f64| is_told.then_some(value);
+        for (name, labels, value) in [
+            ("conferencing_conferences_all_muted", &[][..], None),
+            ("conferencing_participants", &[("state", "joined")], told(version > 11, 5.0)),
+            ("conferencing_participants", &[("state", "waiting")], told(version > 11, 3.0)),
+            ("conferencing_participants_muted", &[], told(version > 11, 1.0)),
+            ("conferencing_participants_mute_reported", &[], told(version > 11, 5.0)),
+            ("conferencing_participants_moderators", &[], told(version > 11, 1.0)),
+            ("conferencing_largest_conference_participants", &[], told(version > 11, 4.0)),
+            (
+                "conferencing_conference_participants",
+                &[("conference", "1001")],
+                told(version > 11, 0.0),
+            ),
+        ] {
+            assert_eq!(scraped.value(name, labels), value, "{version} {name} {labels:?}");
+        }
+        let capability = [("capability", "conferences_all_muted")];
+        assert_eq!(scraped.value("conferencing_source_capability", &capability), Some(0.0));
+    }
+}
+
 #[tokio::test]
 async fn what_asterisk_refuses_has_a_reason_and_advice() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
@@ -243,7 +287,10 @@ async fn an_answer_that_is_none_has_its_reason() {
         ("no list", |r| Some(format!("Response: Success\r\n{}\r\n\r\n", id(r)).into()), "decode"),
         (
             "a room without a state",
-            |r| Some((start(r) + &room(r, "") + &end(r, "ListItems: 1\r\n")).into()),
+            |r| {
+                let room = room(r, MUTED).replace("Locked: No\r\n", "");
+                Some((start(r) + &room + &end(r, "ListItems: 1\r\n")).into())
+            },
             "decode",
         ),
         (

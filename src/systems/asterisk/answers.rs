@@ -12,8 +12,9 @@ use crate::{
     model::{Conference, Measure, Observation, Reason, Sizes},
     net::{
         Fault,
-        lenient::{Count, Flag, Text},
+        lenient::{Count, Flag, Text, present},
     },
+    systems::Setting,
 };
 
 /// What is reported besides [`Sizes::MEASURES`].
@@ -64,7 +65,9 @@ pub(super) struct Room<'a> {
     #[serde(borrow)]
     conference: Text<'a>,
     locked: Flag,
-    muted: Flag,
+    /// Versions before 16 may not tell it.
+    #[serde(default, deserialize_with = "present")]
+    muted: Option<Flag>,
 }
 
 /// Somebody in a conference.
@@ -73,8 +76,11 @@ pub(super) struct Room<'a> {
 pub(super) struct Person<'a> {
     #[serde(borrow, default)]
     uniqueid: Text<'a>,
-    waiting: Flag,
-    muted: Flag,
+    /// Versions before 12 do not tell it, and list those who wait among the others.
+    #[serde(default, deserialize_with = "present")]
+    waiting: Option<Flag>,
+    #[serde(default, deserialize_with = "present")]
+    muted: Option<Flag>,
     admin: Flag,
 }
 
@@ -94,7 +100,8 @@ pub(super) struct Found {
     /// Its name, which is the number to dial in most installations.
     pub(super) name: String,
     locked: bool,
-    all_muted: bool,
+    /// `None`: not told.
+    all_muted: Option<bool>,
 }
 
 impl Room<'_> {
@@ -108,7 +115,7 @@ impl Room<'_> {
         Ok(Found {
             name: name.into_owned(),
             locked: told(self.locked)?,
-            all_muted: told(self.muted)?,
+            all_muted: self.muted.map(told).transpose()?,
         })
     }
 }
@@ -123,8 +130,8 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Counts each person of a list once.
-    pub(super) fn of(list: &[Person<'_>]) -> Result<Self, Fault> {
+    /// Counts each person of a list once. `None`: who of them waits, and who is in, is not told.
+    pub(super) fn of(list: &[Person<'_>]) -> Result<Option<Self>, Fault> {
         let mut people = Self::default();
         let mut seen = HashSet::new();
         for person in list {
@@ -132,8 +139,11 @@ impl People {
             if !id.is_empty() && !seen.insert(id) {
                 continue;
             }
-            let (is_muted, is_admin) = (told(person.muted)?, told(person.admin)?);
-            if told(person.waiting)? {
+            let is_admin = told(person.admin)?;
+            let Some(waiting) = person.waiting else { return Ok(None) };
+            // It came with `Waiting`, if not before it.
+            let is_muted = told(person.muted.unwrap_or_default())?;
+            if told(waiting)? {
                 people.waiting += 1;
                 continue;
             }
@@ -141,7 +151,16 @@ impl People {
             people.muted += u64::from(is_muted);
             people.moderators += u64::from(is_admin);
         }
-        Ok(people)
+        Ok(Some(people))
+    }
+
+    fn and(self, other: Self) -> Self {
+        Self {
+            joined: self.joined + other.joined,
+            muted: self.muted + other.muted,
+            moderators: self.moderators + other.moderators,
+            waiting: self.waiting + other.waiting,
+        }
     }
 }
 
@@ -149,35 +168,42 @@ fn told(flag: Flag) -> Result<bool, Fault> {
     flag.0.ok_or(Fault::new(Reason::Decode))
 }
 
-/// The conferences, each with the people in it.
-pub(super) fn observation(conferences: Vec<(Found, People)>, settings: Conferences) -> Observation {
+/// The conferences, each with the people in it. What one of them does not tell is absent for all: a sum
+/// over the others would look like a valid number.
+pub(super) fn observation(
+    conferences: Vec<(Found, Option<People>)>,
+    settings: Conferences,
+) -> Observation {
     let mut observation = Observation::new();
     let mut sizes = Sizes::default();
-    let mut all = People::default();
-    let (mut all_muted, mut locked) = (0, 0);
+    let mut all = Some(People::default());
+    let mut all_muted = Setting::default();
+    let mut locked = 0;
     for (found, people) in conferences {
-        sizes.add(Some(people.joined));
-        all.waiting += people.waiting;
-        all.joined += people.joined;
-        all.muted += people.muted;
-        all.moderators += people.moderators;
-        all_muted += u64::from(found.all_muted);
+        let joined = people.map(|people| people.joined);
+        sizes.add(joined);
+        all = all.zip(people).map(|(all, people)| all.and(people));
+        all_muted.add(found.all_muted);
         locked += u64::from(found.locked);
         if settings.enabled {
             observation.conferences.push(Conference {
                 // A room has one name, which is its number.
                 label: (settings.identify != Identify::Hash).then(|| found.name.clone()),
                 id: found.name,
-                participants: Some(people.joined),
-                muted: Some(people.muted),
+                participants: joined,
+                muted: people.map(|people| people.muted),
                 started_at: None,
             });
         }
     }
+    all_muted.report(sizes.conferences(), Measure::ConferencesAllMuted, &mut observation);
     sizes.report(&mut observation);
-    let values = [all.waiting, all.muted, all.joined, all.moderators, all_muted, locked];
-    for (measure, value) in PEOPLE.iter().zip(values) {
-        observation.set(*measure, value);
+    observation.set(Measure::ConferencesLocked, locked);
+    if let Some(all) = all {
+        observation.set(Measure::ParticipantsWaiting, all.waiting);
+        observation.set(Measure::ParticipantsMuted, all.muted);
+        observation.set(Measure::ParticipantsMuteReported, all.joined);
+        observation.set(Measure::ParticipantsModerators, all.moderators);
     }
     observation
 }

@@ -141,12 +141,12 @@ async fn rooms(
         .await
 }
 
-/// Who is in `room`; nobody if it has ended meanwhile.
+/// Who is in `room`, if that is told; nobody if it has ended meanwhile.
 async fn people(
     authorized: &Authorized<'_, Login>,
     lines: &mut Lines<Ami>,
     room: &str,
-) -> Result<People, Failure> {
+) -> Result<Option<People>, Failure> {
     let action = Action::new("ConfbridgeList").with("Conference", room);
     lines
         .ask(authorized.api(), (LIST, room), &action, |answer| {
@@ -154,7 +154,7 @@ async fn people(
                 Ok(answered) => People::of(&answered.items()?),
                 Err(Refusal {
                     code: Some(Code::NoConferences | Code::NoSuchConference), ..
-                }) => Ok(People::default()),
+                }) => Ok(Some(People::default())),
                 Err(refusal) => Err(refusal.into()),
             }
         })
