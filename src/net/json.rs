@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From the bytes of an answer to what is wanted of it.
 
-use memchr::memchr2;
+use memchr::{memchr, memchr2, memmem::find};
 use serde::Deserialize;
 
 use super::wiped::Wiped;
@@ -36,9 +36,10 @@ pub(super) fn readable(answer: Wiped) -> Wiped {
     if !text.trim_ascii_start().starts_with(b"{") {
         return answer;
     }
+    let has = |escape: &[u8]| find(&answer, escape).is_some();
     let is_utf8 = match std::str::from_utf8(&answer) {
         // Of most answers nothing else is needed to know.
-        Ok(text) if !text.contains("\\ud") && !text.contains("\\uD") => return answer,
+        Ok(_) if !has(br"\ud") && !has(br"\uD") => return answer,
         Ok(_) => true,
         Err(_) => false,
     };
@@ -54,7 +55,7 @@ pub(super) fn readable(answer: Wiped) -> Wiped {
 /// of a name that was cut after so many units of UTF-16. No parser takes it.
 fn replace_halves(json: &mut [u8]) {
     let mut at = 0;
-    while let Some(found) = json.iter().skip(at).position(|byte| *byte == b'\\') {
+    while let Some(found) = json.get(at..).and_then(|rest| memchr(b'\\', rest)) {
         at += found;
         at += match (half(json, at), half(json, at + ESCAPE)) {
             (Some(Half::First), Some(Half::Second)) => 2 * ESCAPE,
