@@ -58,6 +58,7 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["bare", plan] => bare::run(Path::new(plan), None),
         ["bare", plan, ca_file] => bare::run(Path::new(plan), Some(Path::new(ca_file))),
+        ["library", plan] => bare::run_library(Path::new(plan)),
         ["quick"] => load(&[10, 100, 1_000], 20),
         ["hosts"] => only_hosts(20),
         ["one", size, scrapes] => match (size.parse(), scrapes.parse()) {
@@ -149,8 +150,9 @@ fn judge(rows: &[Row], scrapes: usize) {
         verdict("1,000 sources, wall time", format!("{wall:.2} x bare"), wall <= 1.5, "1.5");
         let cpu = found.cpu_ratio();
         verdict("1,000 sources, CPU time", format!("{cpu:.2} x bare"), cpu <= 2.0, "2.0");
+        beside_library(found);
         beside_aiohttp(found);
-        resident("1,000 sources", found.resident, scrapes, 64);
+        resident("1,000 sources", found.scrape.resident, scrapes, 64);
         let ready = milliseconds(found.ready_after);
         verdict(
             "1,000 sources, start to /-/ready",
@@ -177,8 +179,21 @@ fn judge(rows: &[Row], scrapes: usize) {
             cpu <= 20.0,
             "+20 %",
         );
-        let memory = growth(|found| found.resident as f64);
+        let memory = growth(|found| found.scrape.resident as f64);
         verdict(&format!("{what}: memory"), format!("{memory:+.0} %"), memory <= 20.0, "+20 %");
+    }
+}
+
+/// What is left of the targets when the HTTP library has sent the same requests.
+fn beside_library(found: &Beside) {
+    if let Some(library) = &found.library {
+        println!(
+            "1,000 sources, the HTTP library alone: CPU {:.1} ms, {:.2} x bare, {:.1} MiB; the bare client has {:.1} MiB",
+            library.cpu,
+            library.cpu / found.bare.cpu,
+            mib(library.resident),
+            mib(found.bare.resident)
+        );
     }
 }
 
@@ -271,7 +286,7 @@ async fn keeping(exporter: &Path, scrapes: usize, https: bool) -> Outcome<()> {
             "0",
         );
     }
-    resident(&what, found.resident, scrapes, 64);
+    resident(&what, found.scrape.resident, scrapes, 64);
     Ok(())
 }
 
@@ -358,7 +373,7 @@ async fn row(exporter: &Path, size: usize, scrapes: usize) -> Outcome<Row> {
         found.bare.cpu,
         found.cpu_ratio(),
         found.scrape.cpu * 1e3 / size as f64,
-        mib(found.resident),
+        mib(found.scrape.resident),
         milliseconds(found.ready_after),
         series(&found.text),
         gzipped(&found.text)? as f64 / 1e3,

@@ -27,12 +27,16 @@ pub(crate) struct Cost {
     pub(crate) wall: f64,
     /// CPU time of the process in milliseconds: all of it, divided by the scrapes or passes.
     pub(crate) cpu: f64,
+    /// Resident memory after the last one, in bytes.
+    pub(crate) resident: u64,
 }
 
 /// What was found of the exporter and of the clients beside it.
 pub(crate) struct Beside {
     pub(crate) scrape: Cost,
     pub(crate) bare: Cost,
+    /// The exporter's HTTP library alone, where there is no TLS.
+    pub(crate) library: Option<Cost>,
     /// Why it was not measured, if it was not.
     pub(crate) aiohttp: Result<Aiohttp, String>,
     /// Wall time of a scrape, in times of the bare client's: median of the scrapes.
@@ -41,8 +45,6 @@ pub(crate) struct Beside {
     pub(crate) requests: usize,
     /// Full handshakes and resumed sessions of TLS, from the second scrape on.
     pub(crate) handshakes: (usize, usize),
-    /// Resident memory of the exporter after the last scrape, in bytes.
-    pub(crate) resident: u64,
     /// From the start of the exporter to the first answer of `/-/ready`.
     pub(crate) ready_after: Duration,
     /// The text of the last scrape.
@@ -84,6 +86,10 @@ impl Beside {
 
         let begin = |name, client| Passes::begin(name, client, &plan, simulator, sources);
         let mut bare = begin("the bare client", bare::start(&plan.file, ca_file.as_deref())?)?;
+        let mut library = match fronts {
+            None => Some(begin("the HTTP library", bare::start_library(&plan.file)?)?),
+            Some(_) => None,
+        };
         let mut aiohttp = match aiohttp {
             Ok(versions) => {
                 let start = |series| begin("aiohttp", aiohttp::start(&plan.file, series)?);
@@ -103,6 +109,9 @@ impl Beside {
             ups(&text, sources.len())?;
             walls.push(milliseconds(wall));
             ratios.push(wall.as_secs_f64() / bare.pass()?.as_secs_f64());
+            if let Some(library) = &mut library {
+                library.pass()?;
+            }
             if turn % SCRAPES_A_PASS == 0
                 && let Ok((_, all, no_text)) = &mut aiohttp
             {
@@ -119,8 +128,9 @@ impl Beside {
         running.scrape().await?;
         plan.compare("the exporter's last scrape", simulator, sources)?;
         Ok(Self {
-            scrape: Cost::of(walls, after.cpu - before.cpu),
+            scrape: Cost::of(walls, before, after),
             bare: bare.cost()?,
+            library: library.map(Passes::cost).transpose()?,
             aiohttp: match aiohttp {
                 Ok((versions, all, no_text)) => {
                     Ok(Aiohttp { versions, all: all.cost()?, no_text: no_text.cost()? })
@@ -130,7 +140,6 @@ impl Beside {
             wall_ratio: median(&mut ratios),
             requests: plan.requests,
             handshakes,
-            resident: after.resident,
             ready_after: running.ready_after,
             text,
         })
@@ -143,8 +152,12 @@ impl Beside {
 }
 
 impl Cost {
-    fn of(mut walls: Vec<f64>, cpu: Duration) -> Self {
-        Self { cpu: milliseconds(cpu) / walls.len() as f64, wall: median(&mut walls) }
+    fn of(mut walls: Vec<f64>, before: Usage, after: Usage) -> Self {
+        Self {
+            cpu: milliseconds(after.cpu - before.cpu) / walls.len() as f64,
+            wall: median(&mut walls),
+            resident: after.resident,
+        }
     }
 }
 
@@ -177,7 +190,7 @@ impl Passes {
     }
 
     fn cost(self) -> Outcome<Cost> {
-        Ok(Cost::of(self.walls, self.client.usage()?.cpu - self.before.cpu))
+        Ok(Cost::of(self.walls, self.before, self.client.usage()?))
     }
 }
 
