@@ -38,10 +38,11 @@ pub async fn request() -> Option<SemaphorePermit<'static>> {
     IN_FLIGHT.acquire().await.ok()
 }
 
-/// How many connections each of `sources` may keep for its next requests: together no more descriptors
-/// than those that requests in flight leave.
-pub fn kept_connections(sources: usize) -> usize {
-    half_of_the_descriptors() / sources.max(1)
+/// How many connections a host of so many `sources` may keep for their next requests, where there are
+/// `all` of them: no more than may be in use at once, and all hosts together no more descriptors than
+/// those that requests in flight leave.
+pub fn kept_connections(sources: usize, all: usize) -> usize {
+    (half_of_the_descriptors().saturating_mul(sources) / all.max(1)).min(in_flight())
 }
 
 /// How many requests may be in flight at once. A request may hold two descriptors: its own

@@ -143,20 +143,34 @@ impl SharedClient {
 pub fn clients(sources: &[Source]) -> Vec<SharedClient> {
     let environment = Environment::read();
     let mut groups: HashMap<[u8; 32], Arc<Client>> = HashMap::new();
-    let mut hosts: HashMap<_, Arc<Host>> = HashMap::new();
-    // All tenants of a cloud share one host: it keeps what each of them may have in flight.
-    let most_kept = limits::kept_connections(sources.len());
+    let mut hosts: HashMap<_, Shared> = HashMap::new();
     let shared = sources.iter().map(|source| {
         let settings = Settings::of(source, &environment);
         let key = settings.hash().finalize().into();
         let client = groups.entry(key).or_insert_with(|| Arc::new(Client::new(settings)));
         let origin = (key, source.base_url.origin(), source.timeout);
-        let host = hosts.entry(origin);
-        let host = host.or_insert_with(|| Arc::new(Host::new(source, &environment)));
-        host.keep(source.max_concurrency.min(most_kept));
-        SharedClient { client: Arc::clone(client), host: Arc::clone(host) }
+        let shared = hosts.entry(origin).or_insert_with(|| Shared {
+            host: Arc::new(Host::new(source, &environment)),
+            sources: 0,
+            requests: 0,
+        });
+        shared.sources += 1;
+        shared.requests += source.max_concurrency;
+        SharedClient { client: Arc::clone(client), host: Arc::clone(&shared.host) }
     });
-    shared.collect()
+    let clients = shared.collect();
+    for Shared { host, sources: of_host, requests } in hosts.into_values() {
+        host.keep(requests.min(limits::kept_connections(of_host, sources.len())));
+    }
+    clients
+}
+
+/// A host, and what its sources need of it: all tenants of a cloud share one.
+struct Shared {
+    host: Arc<Host>,
+    sources: usize,
+    /// Requests that they may have in flight together.
+    requests: usize,
 }
 
 /// What sources with equal settings have in common.

@@ -68,9 +68,9 @@ impl Host {
         }
     }
 
-    /// Keeps so many more connections for the next requests, those of one more source.
+    /// Keeps so many connections for the next requests, from its next client on.
     pub(super) fn keep(&self, connections: usize) {
-        self.most_idle.fetch_add(connections, Ordering::Relaxed);
+        self.most_idle.store(connections, Ordering::Relaxed);
     }
 
     /// What the URLs of requests below `api_path` of `base` begin with. `tls.server_name` stands for the
