@@ -36,7 +36,9 @@ pub(super) fn readable(answer: Wiped) -> Wiped {
     if !text.trim_ascii_start().starts_with(b"{") {
         return answer;
     }
-    let has = |escape: &[u8]| find(&answer, escape).is_some();
+    // Most answers have no escape at all, and to look for a single byte takes the least time.
+    let escapes = memchr(b'\\', &answer).map_or(&[][..], |first| &answer[first..]);
+    let has = |escape: &[u8]| find(escapes, escape).is_some();
     let is_utf8 = match std::str::from_utf8(&answer) {
         // Of most answers nothing else is needed to know.
         Ok(_) if !has(br"\ud") && !has(br"\uD") => return answer,
