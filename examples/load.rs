@@ -186,12 +186,12 @@ fn judge(rows: &[Row], scrapes: usize) {
 
 /// What is left of the targets when the HTTP library has sent the same requests.
 fn beside_library(found: &Beside) {
-    if let Some(library) = &found.library {
+    if let Some(reqwest) = &found.reqwest {
         println!(
             "1,000 sources, the HTTP library alone: CPU {:.1} ms, {:.2} x bare, {:.1} MiB; the bare client has {:.1} MiB",
-            library.cpu,
-            library.cpu / found.bare.cpu,
-            mib(library.resident),
+            reqwest.cpu,
+            reqwest.cpu / found.bare.cpu,
+            mib(reqwest.resident),
             mib(found.bare.resident)
         );
     }

@@ -71,7 +71,7 @@ fn replace_halves(json: &mut [u8]) {
     }
 }
 
-/// How long `\uXXXX` is.
+/// How many bytes the escape of a unit of UTF-16 has, such as `\ud83d`.
 const ESCAPE: usize = 6;
 
 /// A unit of UTF-16 that means nothing alone.
