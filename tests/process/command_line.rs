@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::process::Output;
+use std::{fs, process::Output};
 
 use simulator::{Options, Simulator, Vendor};
 
@@ -82,6 +82,34 @@ fn the_help_of_a_command_shows_what_matters_to_it() {
     assert!(!help.contains("--web.listen-address") && !help.contains("--log."), "{help}");
     // One set of arguments serves all commands.
     assert!(printed(&["schema", "--web.max-requests", "7"]).starts_with('{'));
+}
+
+/// A full disk must not look like a configuration that was checked.
+#[tokio::test]
+async fn what_cannot_be_printed_is_a_failure() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("exporter.yaml");
+    let url = simulator.base_url(Vendor::YeastarS);
+    write_private(&file, &config(&[source(Vendor::YeastarS, &url, &[])]));
+    let recording =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/recordings/yeastar_s-live-false.json");
+    for arguments in [
+        &["schema"][..],
+        &["man"],
+        &["completions", "bash"],
+        &["check"],
+        &["check", "--live"],
+        &["check", "--replay", recording],
+    ] {
+        let mut command = command();
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+        command.arg("--config.file").arg(&file).args(arguments).stdout(full);
+        let output = tokio::task::spawn_blocking(move || command.output().unwrap()).await.unwrap();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}: {output:?}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("cannot print: No space left on device"), "{arguments:?}: {said}");
+    }
 }
 
 #[tokio::test]

@@ -2,11 +2,7 @@
 //! `check --live`: logs in to each source, queries it once, prints the result, logs out.
 //! Meant for connecting a new system.
 
-use std::{
-    io::{self, Write},
-    path::Path,
-    sync::Arc,
-};
+use std::{path::Path, sync::Arc};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::runtime::Builder;
@@ -15,7 +11,7 @@ use super::{progress::Progress, record::Records, table::table};
 use crate::{
     cli::Exit,
     collect::{Budget, Engine, Report, Selection, Source},
-    commands::fail,
+    commands::{fail, print},
     config::Config,
     metrics::own::Own,
     systems,
@@ -66,15 +62,15 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
     .await;
     // First, so that the log-outs are among the requests that are shown, and recorded.
     engine.shutdown().await;
-    let table = table(&reports, |_| Vec::new());
-    // Where standard output is closed, the exit status still tells.
-    let _ = io::stdout().lock().write_all(table.as_bytes());
-    if let (Some(folder), Some(records)) = (folder, records)
-        && let Err(problem) = records.write(folder, &reports)
-    {
-        return fail(&problem, Exit::Failed);
+    let mut printed = print(table(&reports, |_| Vec::new()).as_bytes());
+    if let (Some(folder), Some(records)) = (folder, records) {
+        match records.write(folder, &reports) {
+            Ok(said) if printed == Exit::Done => printed = print(said.as_bytes()),
+            Ok(_) => {}
+            Err(problem) => return fail(&problem, Exit::Failed),
+        }
     }
-    if reports.iter().all(|report| report.outcome.is_ok()) { Exit::Done } else { Exit::Failed }
+    if reports.iter().all(|report| report.outcome.is_ok()) { printed } else { Exit::Failed }
 }
 
 /// Collects the sources; `ended` is told of each as soon as its collection has ended.

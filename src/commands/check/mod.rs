@@ -9,7 +9,7 @@ mod table;
 
 use std::io::{self, Write};
 
-use super::fail;
+use super::{fail, print};
 use crate::{
     cli::{Check, Exit, Options},
     collect::Engine,
@@ -42,8 +42,7 @@ fn offline(options: &Options, config: Config, names: &[String]) -> Exit {
         return fail(&format!("{path}: {problem}"), Exit::Unusable);
     }
     let plural = if sources == 1 { "source" } else { "sources" };
-    let _ = writeln!(io::stdout(), "{path}: {sources} {plural}, valid");
-    Exit::Done
+    print(format!("{path}: {sources} {plural}, valid\n").as_bytes())
 }
 
 /// The configuration, its warnings printed; or its problems printed, and how to exit.

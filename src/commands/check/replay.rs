@@ -3,7 +3,7 @@
 
 use std::{
     fs::File,
-    io::{self, Read, Write},
+    io::Read,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -14,7 +14,7 @@ use super::{live, table::table};
 use crate::{
     cli::Exit,
     collect::{Engine, Report, Selection},
-    commands::fail,
+    commands::{fail, print},
     config::Config,
     metrics::own::Own,
     recording::{Outcome, Recording, Replay},
@@ -54,7 +54,7 @@ pub(super) fn run(files: &[PathBuf]) -> Exit {
     };
     match runtime.block_on(replay(&items)) {
         Err(problem) => fail(&problem, Exit::Failed),
-        Ok(false) if exit == Exit::Done => Exit::Failed,
+        Ok(replayed) if exit == Exit::Done => replayed,
         Ok(_) => exit,
     }
 }
@@ -86,8 +86,8 @@ fn name_of(path: &Path, items: &[Item]) -> String {
     }
 }
 
-/// Whether all numbers are those that were recorded.
-async fn replay(items: &[Item]) -> Result<bool, String> {
+/// Prints the table; fails where a number is not the one that was recorded.
+async fn replay(items: &[Item]) -> Result<Exit, String> {
     let mut reports = Vec::with_capacity(items.len());
     let mut lines = Vec::with_capacity(items.len());
     let mut all_same = true;
@@ -99,12 +99,11 @@ async fn replay(items: &[Item]) -> Result<bool, String> {
         lines.push(item.details(compared));
         reports.push(report);
     }
+    let mut printed = Exit::Done;
     if !reports.is_empty() {
-        let table = table(&reports, |index| lines[index].clone());
-        // Where standard output is closed, the exit status still tells.
-        let _ = io::stdout().lock().write_all(table.as_bytes());
+        printed = print(table(&reports, |index| lines[index].clone()).as_bytes());
     }
-    Ok(all_same)
+    Ok(if all_same { printed } else { Exit::Failed })
 }
 
 impl Item {
