@@ -27,6 +27,9 @@ pub(super) const FARTHEST: i64 = 30 * 366 * 24 * 3600;
 /// The form of dates in texts, always in UTC.
 pub(super) const DATE: &str = "%Y-%m-%d %H:%M";
 
+/// Stands for every number that no type of numbers holds.
+const BEYOND: &str = "<number out of range>";
+
 /// How a number is made up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
@@ -80,6 +83,7 @@ pub(super) enum Unit {
 pub(super) enum Placeholder {
     Text { number: u64, is_readable: bool },
     Number { number: u64, shape: Shape, spelling: Spelling },
+    Beyond,
     Time { offset: i64, unit: Unit, spelling: Spelling },
 }
 
@@ -100,6 +104,7 @@ impl fmt::Display for Placeholder {
                 let kind = if *spelling == Spelling::Number { "number" } else { "digits" };
                 write!(f, "<{shape}{kind} {number}>")
             }
+            Self::Beyond => f.write_str(BEYOND),
             Self::Time { offset, unit, spelling } => {
                 let kind = match spelling {
                     Spelling::Number => "time",
@@ -123,6 +128,9 @@ impl FromStr for Placeholder {
 
     fn from_str(text: &str) -> Result<Self, NoPlaceholder> {
         let wrong = || NoPlaceholder(text.chars().take(QUOTED).collect());
+        if text == BEYOND {
+            return Ok(Self::Beyond);
+        }
         let words = text.strip_prefix('<').and_then(|text| text.strip_suffix('>'));
         let words: Vec<&str> = words.ok_or_else(wrong)?.split(' ').collect();
         let number = |word: &str| match word.parse::<u32>() {
@@ -190,6 +198,7 @@ impl Placeholder {
                 Shape::Pointed => return float((FIRST_NUMBER + number) as f64),
                 Shape::NegativePointed => return float(-((FIRST_NUMBER + number) as f64)),
             },
+            Self::Beyond => return Node::Beyond,
             Self::Time { offset, unit, spelling } => {
                 let now = match unit {
                     Unit::Seconds => now.as_second(),
@@ -224,7 +233,7 @@ mod tests {
 
     #[test]
     fn a_placeholder_is_written_and_read() {
-        let mut all = Vec::new();
+        let mut all = vec![Placeholder::Beyond];
         for is_readable in [true, false] {
             all.push(Placeholder::Text { number: 3, is_readable });
         }

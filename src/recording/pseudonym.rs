@@ -92,6 +92,10 @@ impl Pseudonyms {
                 };
                 Node::Text(placeholder.to_string())
             }
+            Node::Beyond => {
+                self.replaced.numbers += 1;
+                Node::Text(Placeholder::Beyond.to_string())
+            }
             Node::Text(text) => {
                 let value = text.trim();
                 if value.is_empty() {
@@ -186,7 +190,7 @@ fn blank(blanks: &str) -> &'static str {
 /// The answer that a recorded one stands for, at the time `now`.
 pub(super) fn expanded(node: &Node, now: Timestamp) -> Result<Node, NoPlaceholder> {
     Ok(match node {
-        Node::Null | Node::Flag(_) | Node::Number(_) => node.clone(),
+        Node::Null | Node::Flag(_) | Node::Number(_) | Node::Beyond => node.clone(),
         Node::List(items) => {
             Node::List(items.iter().map(|item| expanded(item, now)).collect::<Result<_, _>>()?)
         }
@@ -244,7 +248,7 @@ mod tests {
     }
 
     fn node(value: &Value) -> Node {
-        serde_json::from_value(value.clone()).unwrap()
+        serde_json::from_str(&value.to_string()).unwrap()
     }
 
     fn value(node: &Node) -> Value {

@@ -79,7 +79,8 @@ pub(super) fn write(document: &Node) -> String {
 
 fn append(node: &Node, text: &mut String) {
     match node {
-        Node::Null => {}
+        // XML has no numbers, and so none that is out of range.
+        Node::Null | Node::Beyond => {}
         Node::Flag(flag) => text.push_str(if *flag { "true" } else { "false" }),
         Node::Number(number) => text.push_str(&number.to_string()),
         Node::Text(content) => text.push_str(&escape(content.as_str())),

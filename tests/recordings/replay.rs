@@ -200,6 +200,39 @@ async fn a_name_that_is_cut_inside_of_a_character_is_one_name() {
     }
 }
 
+/// What the exporter passes over is no reason why a recording could not be replayed.
+#[tokio::test]
+async fn whatever_an_unknown_key_holds_is_passed_over_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    // The deepest that is still an answer: 128 levels with the object around it.
+    let nested = |depth: usize| format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+    let deep: Vec<_> = [120, 124, 125, 126, 127].into_iter().map(nested).collect();
+    let odd = ["1e999", "-1E+400", "[1e999,{\"key\":1e999}]", "1e308", "99999999999999999999999"];
+    let query = "conference/query";
+    for odd in odd.into_iter().chain(deep.iter().map(String::as_str)) {
+        let body = format!(r#"{{"status":"Success","conferences":[],"unknown":{odd}}}"#);
+        let yaml = answered(&simulator, Vendor::YeastarS, query, body);
+        let outcome = assert_replayed(odd, &record(&yaml).await[0]).await;
+        assert!(matches!(outcome, Outcome::Numbers(_)), "{odd}: {outcome:?}");
+    }
+    // A list for every second element: there are two of each.
+    let nested = |depth: usize| format!("{}{}", "<a><b/><b/>".repeat(depth), "</a>".repeat(depth));
+    for depth in [60, 125] {
+        let head = "<returncode>SUCCESS</returncode><meetings/>";
+        let body = format!("<response>{head}{}</response>", nested(depth));
+        let yaml = answered(&simulator, Vendor::BigBlueButton, "getMeetings", body);
+        let outcome = assert_replayed("XML", &record(&yaml).await[0]).await;
+        assert!(matches!(outcome, Outcome::Numbers(_)), "{depth}: {outcome:?}");
+    }
+}
+
+/// The configuration of a source whose `call` is answered by `body` once.
+fn answered(simulator: &Simulator, vendor: Vendor, call: &str, body: String) -> String {
+    simulator.clear_faults();
+    simulator.inject(vendor, "", Some(call), Fault::Body(body.into_bytes()), Some(1));
+    config(&[source(vendor, &simulator.base_url(vendor), &[])])
+}
+
 #[tokio::test]
 async fn a_refusal_in_words_is_the_same_refusal_again() {
     let simulator = Simulator::start(Options::default()).await.unwrap();
