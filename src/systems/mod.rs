@@ -36,7 +36,7 @@ use std::{future::Future, sync::Arc};
 
 use crate::{
     config::{self, Profile, Settings},
-    model::{MeasureSet, Observation},
+    model::{MeasureSet, Observation, Reason},
     net::{Answer, Failure, Fault},
     recording::Shown,
     session::{Authorized, Login},
@@ -167,6 +167,19 @@ impl<C> Refusal<C> {
     #[must_use]
     pub fn with_status(self, status: Fault) -> Self {
         if Answer::overrules(&status, &self.fault) { status.into() } else { self }
+    }
+
+    /// What the answer means if its code is not documented and its HTTP status says `status`. A login that is
+    /// refused is so for whatever reason: an account that may be locked out is not tried on and on. On
+    /// other calls the code may be about the token, and the status tells the reason.
+    #[must_use]
+    pub fn undocumented(self, status: Fault) -> Self {
+        match (status.reason, self.fault.reason) {
+            (Reason::Http4xx, Reason::Auth) => self,
+            (Reason::Http4xx, _) => status.then(self.fault.consequence).into(),
+            // Trouble of the system's, or what has its consequence already.
+            _ => status.into(),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, source, wait::later};
+use crate::common::{Bench, config, entry, source, wait::later};
 
 const VENDOR: Vendor = Vendor::YeastarP;
 
@@ -122,5 +122,71 @@ async fn a_login_that_is_forbidden_is_held_back_as_a_refused_one_is() {
         later(Duration::from_secs(15 * 60)).await;
         let up = bench.scrape().await.value("conferencing_up", &[]);
         assert_eq!(up, Some(1.0), "{vendor:?}");
+    }
+}
+
+/// The failures of each vendor's form whose code its documentation does not have.
+const UNDOCUMENTED: [(Vendor, &str, &str, &str); 6] = [
+    (Vendor::OpenvoxUc, "login", "99999", ""),
+    (Vendor::YeastarS, "login", "99999", ""),
+    (Vendor::YeastarP, "get_token", "12345", ""),
+    (Vendor::HuaweiMeeting, "appauth", "USG.299999999", ""),
+    (Vendor::HuaweiMeeting, "account_login", "USG.299999999", "account"),
+    (Vendor::Dingtalk, "access_token", "somethingNew", ""),
+];
+
+fn undocumented(vendor: Vendor, url: &str, way: &str) -> String {
+    let lines = ["account: a@example.com", "password: not-secret", "min_interval: 0s"];
+    config(&[match way {
+        "" => source(vendor, url, &[]),
+        _ => entry("a", vendor, url, &lines),
+    }])
+}
+
+/// An account may be locked out by any refusal, and what a code means that nobody documented is not known.
+#[tokio::test]
+async fn a_login_that_fails_with_an_undocumented_code_is_held_back_as_a_refused_one_is() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for (vendor, login, code, way) in UNDOCUMENTED {
+        for status in [200, 400, 404, 409] {
+            let fault = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(vendor, "", Some(login), fault, None);
+            let logins = || simulator.requests(vendor, "").len();
+            let before = logins();
+            let bench = Bench::new(&undocumented(vendor, &simulator.base_url(vendor), way)).await;
+            for (wait, expected) in [(0, 1), (0, 1), (59, 1), (2, 2), (61, 2), (8 * 60, 2)] {
+                later(Duration::from_secs(wait)).await;
+                let scraped = bench.scrape().await;
+                let why = [("reason", "auth")];
+                let failure = scraped.value("conferencing_source_failure", &why);
+                assert_eq!(failure, Some(1.0), "{vendor:?} {status}");
+                assert_eq!(logins() - before, expected, "{vendor:?} {status} {wait}");
+            }
+            assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+            simulator.clear_faults();
+        }
+    }
+}
+
+/// Trouble of the system, or of what stands before it, judges nobody's credentials.
+#[tokio::test]
+async fn a_login_that_was_not_judged_is_tried_again_at_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for (vendor, login, code, way) in UNDOCUMENTED {
+        for fault in [
+            Fault::VendorErrorStatus(500, code.to_owned()),
+            Fault::StatusJson(404, r#"{"code":404,"message":"no route"}"#.to_owned()),
+            Fault::Status(404),
+        ] {
+            let bench = Bench::new(&undocumented(vendor, &simulator.base_url(vendor), way)).await;
+            simulator.inject(vendor, "", Some(login), fault.clone(), Some(1));
+            let up = async || bench.scrape().await.value("conferencing_up", &[]);
+            assert_eq!(up().await, Some(0.0), "{vendor:?} {fault:?}");
+            assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(0.0));
+            if way.is_empty() {
+                assert_eq!(up().await, Some(1.0), "{vendor:?} {fault:?}");
+            }
+            simulator.clear_faults();
+        }
     }
 }

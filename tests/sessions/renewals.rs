@@ -153,14 +153,23 @@ async fn a_refresh_that_fails_for_good_is_followed_by_a_login() {
     let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
     let bench = Bench::new(&yaml).await;
     assert!(up(&bench, false).await);
-    for fault in [Fault::Status(404), Fault::Status(500), Fault::Html] {
+    let code = |code: &str| Fault::VendorError(code.to_owned());
+    for fault in [
+        Fault::Status(404),
+        Fault::Status(500),
+        Fault::Html,
+        Fault::Status(403),
+        // "Access denied", which would stay so for as long as the refresh token lives.
+        code("10005"),
+        code("70087"),
+    ] {
         simulator.inject(vendor, "", Some("refresh_token"), fault, None);
         // Long after the access token, long before the refresh token ends.
         later(Duration::from_secs(3_600)).await;
         assert!(up(&bench, false).await);
         simulator.clear_faults();
     }
-    assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 4.0);
+    assert_eq!(bench.own().sum("conferencing_logins_total", &[]), 7.0);
 }
 
 /// Tokens that have worked and are refused: revoked, say.
@@ -175,6 +184,35 @@ async fn a_token_that_worked_and_is_refused_is_replaced_once() {
         simulator.inject(vendor, "", Some(call), refused(), Some(1));
         assert!(up(&bench, false).await, "{vendor:?}");
         assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
+    }
+}
+
+/// As a restarted PBX may, with a number that nobody documented and whatever HTTP status stands beside it.
+#[tokio::test]
+async fn a_token_that_worked_and_is_refused_with_an_undocumented_code_is_replaced_once() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for (vendor, call, code, reason) in [
+        (Vendor::OpenvoxUc, "conference/query_in_session", "99999", "http_4xx"),
+        (Vendor::YeastarS, "conference/query", "99999", "http_4xx"),
+        (Vendor::YeastarP, "conference/query_ongoing_conference", "12345", "http_4xx"),
+        // Its table of codes is not public: those of its form count as documented.
+        (Vendor::HuaweiMeeting, "conferences", "USG.299999999", "vendor"),
+        (Vendor::Dingtalk, "videoConferences/query", "somethingNew", "http_4xx"),
+    ] {
+        for status in [400, 404] {
+            // DingTalk says in its codes what it does not find.
+            if (vendor, status) == (Vendor::Dingtalk, 404) {
+                continue;
+            }
+            let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+            let bench = Bench::new(&yaml).await;
+            assert!(up(&bench, false).await, "{vendor:?}");
+            let refused = Fault::VendorErrorStatus(status, code.to_owned());
+            simulator.inject(vendor, "", Some(call), refused, Some(1));
+            assert!(up(&bench, false).await, "{vendor:?} {status}");
+            assert_eq!(bench.errors(reason), 1.0, "{vendor:?} {status}");
+            bench.engine.shutdown().await;
+        }
     }
 }
 

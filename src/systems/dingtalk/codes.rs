@@ -36,6 +36,9 @@ const QUOTA_PAUSE: Duration = Duration::from_secs(60 * 60);
 /// An address that is not allowed stays so until somebody changes it.
 const NOT_ALLOWED: Duration = Duration::from_secs(10 * 60);
 
+/// What an unknown path is answered, with HTTP 200.
+const UNKNOWN_PATH: i64 = 404;
+
 /// Letters of the longest code with a name, and digits of the longest number.
 const LONGEST_NAME: usize = 64;
 const LONGEST_NUMBER: usize = 6;
@@ -119,14 +122,14 @@ impl Code {
             | "invalidauthinfo"
             | "unsupported.grant.type"
             | "unauthorized.client" => Self::BadCredentials,
-            "nopermission" | "permissionerror" => Self::NoPermission,
+            "nopermission" | "no.priviledge" | "permissionerror" => Self::NoPermission,
             "orgaccessforbidden" => Self::ForeignMeeting,
             "waterlimiterror" | "system.busy" | "systembusy" => Self::PerMinute,
             "resourceclose" => Self::MeetingEnded,
             "roomnotfound" => Self::MeetingNotFound,
             "unknownusererror" | "paramserror" | "paramerror" | "param.error" | "missingroomid"
             | "invalidroomcode" => Self::MeetingUnknown,
-            "paramstitleerror" | "missingroomcode" => Self::BadParameters,
+            "paramstitleerror" | "missingroomcode" | "missingbody" => Self::BadParameters,
             "sizetoolarge" => Self::BatchTooLong,
             "systemerror" | "system.error" | "server.error" => Self::Broken,
             _ => return None,
@@ -173,11 +176,11 @@ impl Code {
             Self::NoPermission | Self::ForeignMeeting => forbidden,
             Self::AddressNotAllowed => forbidden
                 .advise(Some("add this machine's address to the addresses allowed for the application")),
-            Self::TokenRefused => match on {
-                On::Token => rejected(),
-                On::Data => Fault::new(Reason::Auth).then(Consequence::RenewToken),
-            },
-            Self::TokenMissing => Fault::new(Reason::Auth),
+            Self::TokenRefused if on == On::Data => {
+                Fault::new(Reason::Auth).then(Consequence::RenewToken)
+            }
+            Self::TokenMissing if on == On::Data => Fault::new(Reason::Auth),
+            Self::TokenRefused | Self::TokenMissing => rejected(),
             Self::BadCredentials if on == On::Token => rejected(),
             Self::BadTicket if on == On::Token => rejected()
                 .advise(Some("keep suite_ticket current: a new one is pushed every few hours")),
@@ -289,7 +292,11 @@ impl Body<'_> {
         };
         let documented = known.and_then(|code| Some((code, code.fault(on)?))).or_else(|| {
             // A failure by its shape, whatever the number.
-            (number.is_some() && status < 400).then_some((Code::Other, Fault::new(Reason::Vendor)))
+            let number = number.filter(|_| status < 400)?;
+            Some(match on {
+                On::Token if number != UNKNOWN_PATH => (Code::Other, rejected()),
+                On::Token | On::Data => (Code::Other, Fault::new(Reason::Vendor)),
+            })
         });
         match documented {
             Some((code, fault)) => {
@@ -303,11 +310,13 @@ impl Body<'_> {
 
 /// What a code without documentation, or none at all, means: what the status says.
 fn undocumented(code: &str, status: u16, by_status: Fault, on: On) -> Refusal<Code> {
+    // Any code may be another reason to refuse a login: trying on and on would not make it a better one.
+    // A copy of the status is none of the vendor's codes.
+    let has_code = !code.is_empty() && code != status.to_string();
     let refused = match status {
         401 => true,
-        // Another reason to refuse a login: trying on and on would not make it a better one.
-        400 | 403 => !code.is_empty(),
-        _ => false,
+        429 => false,
+        _ => status < 500 && has_code,
     };
     let fault = match on {
         On::Token if refused => rejected(),
@@ -394,6 +403,8 @@ mod tests {
             (403, "Forbidden.AccessDenied.IpNotInWhiteList", Forbidden, None),
             (403, "Forbidden.AccessDenied.SomethingNew", Forbidden, None),
             (403, "noPermission", Forbidden, None),
+            (400, "no.priviledge", Forbidden, None),
+            (400, "Missingbody", Vendor, None),
             (404, "permissionError", Forbidden, None),
             (403, "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi", RateLimited, hold(1)),
             (403, "Forbidden.AccessDenied.QpsLimitForSuitekeyAndOrgAndApi", RateLimited, hold(1)),
@@ -443,7 +454,11 @@ mod tests {
             (401, "", Auth, LoginRejected),
             (403, "", Forbidden, None),
             (400, "", Http4xx, None),
-            (404, "somethingNew", Http4xx, None),
+            (404, "somethingNew", Auth, LoginRejected),
+            (200, "somethingNew", Auth, LoginRejected),
+            (400, "AuthenticationFailed.MissingParameter", Auth, LoginRejected),
+            (404, "404", Http4xx, None),
+            (429, "somethingNew", RateLimited, hold(7)),
             (403, "Forbidden.AccessDenied.IpNotInWhiteList", Forbidden, HoldLogin(NOT_ALLOWED)),
             (403, "Forbidden.AccessDenied.QpsLimitForApi", RateLimited, hold(1)),
             (403, "Forbidden.AccessDenied.ApiCountLimitForOrg", Quota, hold(3600)),
@@ -478,6 +493,8 @@ mod tests {
             assert_eq!(judged(200, body, On::Data), (reason, consequence), "{body}");
         }
         assert_eq!(judged(200, r#"{"errcode":40096}"#, On::Token), (Auth, LoginRejected));
+        assert_eq!(judged(200, r#"{"errcode":40097}"#, On::Token), (Auth, LoginRejected));
+        assert_eq!(judged(200, r#"{"errcode":404}"#, On::Token), (Vendor, None));
         assert_eq!(judged(403, r#"{"punish":"deny"}"#, On::Token), (RateLimited, hold(300)));
         assert_eq!(judged(400, r#"{"errcode":123456}"#, On::Data).0, Reason::Http4xx);
     }

@@ -56,6 +56,8 @@ enum Code {
     Over,
     /// Flow control of the meeting service, or of the gateway before it.
     FlowControl,
+    /// A bad request, an internal error, a list that could not be queried: no credentials were judged.
+    NotJudged,
     /// Any other of the form that the vendor documents: nine digits, whatever stands before them,
     /// or one of the gateway's.
     Other,
@@ -79,6 +81,7 @@ impl Code {
             "111072064" => Self::HostLocked,
             "111072065" => Self::HostRefused,
             "111070005" | "111072005" => Self::Over,
+            "111070001" | "111070003" | "111071008" => Self::NotJudged,
             number if number.ends_with("100000429") => Self::FlowControl,
             _ if code.eq_ignore_ascii_case("APIG.0308") => Self::FlowControl,
             _ if code.eq_ignore_ascii_case(NOT_FOUND) => Self::Over,
@@ -110,6 +113,7 @@ impl Code {
             | Self::NoPermission
             | Self::Over
             | Self::FlowControl
+            | Self::NotJudged
             | Self::Other
             | Self::Foreign => None,
         }
@@ -191,7 +195,10 @@ pub(super) fn login(refused: &Refused) -> Fault {
         Fault::new(Reason::LockedOut).then(Consequence::LockedOut(USER_LOCK))
     } else if let Some(throttled) = refused.throttled() {
         throttled
-    } else if refused.is(&LOGIN_REFUSED) || matches!(refused.status, 400 | 401 | 403 | 412) {
+    } else if refused.is(&LOGIN_REFUSED)
+        || matches!(refused.status, 400 | 401 | 403 | 412)
+        || refused.is_by_a_code()
+    {
         Fault::new(Reason::Auth).then(Consequence::LoginRejected)
     } else {
         refused.plain()
@@ -223,8 +230,9 @@ pub(super) fn host_password(refused: &Refused) -> Fault {
         Code::WrongPassword,
         Code::TokenRefused,
     ]) || refused.status == 401
+        || (refused.status != 403 && refused.is_by_a_code())
     {
-        // Passwords that are tried again and again lock the meeting.
+        // Passwords that are tried again and again lock the meeting. (403 says that a right is missing.)
         Fault::new(Reason::Auth).then(Consequence::LoginRejected)
     } else {
         refused.plain()
@@ -260,6 +268,14 @@ impl Refused {
             return None;
         };
         Some(Fault::new(Reason::LockedOut).then(Consequence::LockedOut(pause)))
+    }
+
+    /// Whether the vendor refused something with a code. That of a login or of a host password that is not
+    /// known here may mean wrong credentials: those who try on are locked out.
+    fn is_by_a_code(&self) -> bool {
+        let is_foreign = self.status >= 400 && self.is(&[Code::Foreign]);
+        let judges_nobody = self.is(&[Code::NotJudged, Code::Over]);
+        self.status < 500 && self.code.is_some() && !is_foreign && !judges_nobody
     }
 
     fn is_over(&self) -> bool {
@@ -408,6 +424,11 @@ mod tests {
                 (429, "", Reason::RateLimited, PAUSE),
                 (400, "MMC.100000429", Reason::RateLimited, PAUSE),
                 (503, "APIG.0308", Reason::RateLimited, PAUSE),
+                (200, "13", Reason::Auth, rejected),
+                (200, "USG.299999999", Reason::Auth, rejected),
+                (404, "USG.299999999", Reason::Auth, rejected),
+                (404, "NoRoute", Reason::Http4xx, Consequence::None),
+                (200, "MMC.111070003", Reason::Vendor, Consequence::None),
                 (404, "", Reason::Http4xx, Consequence::None),
                 (500, "", Reason::Http5xx, Consequence::None),
                 (500, "USG.206000000", Reason::Vendor, Consequence::None),
@@ -464,8 +485,15 @@ mod tests {
                 (400, "MMC.111072064", Reason::LockedOut, locked),
                 (403, "MMC.111070002", Reason::Forbidden, Consequence::None),
                 (403, "", Reason::Forbidden, Consequence::None),
+                (403, "MMC.199999999", Reason::Forbidden, Consequence::None),
+                (400, "MMC.199999999", Reason::Auth, Consequence::LoginRejected),
+                (200, "MMC.199999999", Reason::Auth, Consequence::LoginRejected),
+                (200, "MMC.111072005", Reason::Vendor, Consequence::None),
+                (500, "MMC.199999999", Reason::Vendor, Consequence::None),
+                (404, "", Reason::Http4xx, Consequence::None),
                 (400, "MMC.100000429", Reason::RateLimited, PAUSE),
                 (400, "MMC.111070001", Reason::Vendor, Consequence::None),
+                (400, "MMC.111071008", Reason::Vendor, Consequence::None),
                 (500, "", Reason::Http5xx, Consequence::None),
             ],
         );

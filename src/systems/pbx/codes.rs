@@ -162,8 +162,13 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     };
     if let Err(status) = answer.check_status() {
         return Err(match answer.decode::<Bare<'_>>() {
-            Ok(bare) if failed(&bare) && Code::of(bare.errno.as_str()).is_documented() => {
-                refusal(bare.errno.as_str()).with_status(status)
+            Ok(bare) if failed(&bare) => {
+                let refusal = refusal(bare.errno.as_str());
+                if Code::of(bare.errno.as_str()).is_documented() {
+                    refusal.with_status(status)
+                } else {
+                    refusal.undocumented(status)
+                }
             }
             Ok(_) | Err(_) => status.into(),
         });

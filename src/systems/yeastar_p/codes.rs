@@ -209,10 +209,11 @@ pub(super) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     };
     if let Err(status) = answer.check_status() {
         return Err(match answer.decode::<Bare>() {
+            Ok(Bare { errcode: Number(None | Some(0)) }) | Err(_) => status.into(),
             Ok(Bare { errcode: Number(Some(errcode)) }) if Code::of(errcode).is_documented() => {
                 refusal(errcode).with_status(status)
             }
-            Ok(_) | Err(_) => status.into(),
+            Ok(Bare { errcode: Number(Some(errcode)) }) => refusal(errcode).undocumented(status),
         });
     }
     let decoded = answer.decode::<T>()?;

@@ -32,12 +32,14 @@ const REFRESH_LIFETIME: Duration = Duration::from_secs(24 * 60 * 60);
 /// The pause after the second refused login: after five, the PBX blocks our address.
 const REFUSED: Duration = Duration::from_secs(6 * 60 * 60);
 
-/// Whether a refresh that failed says nothing about a login: the PBX answered, and asked neither for a
-/// pause nor for us to stay away. Then a login follows. Without one the same failure could last for a
-/// day, because a refresh token outlives its access token by that much.
+/// Whether a refresh that failed says nothing about a login: the PBX answered, and did not ask for a
+/// pause. Then a login follows. Without one the same failure could last for a day, because a refresh token
+/// outlives its access token by that much. Where nobody at this address is allowed to do anything, the
+/// login finds that out, and is held back.
 const fn is_only_about_the_refresh(reason: Reason) -> bool {
     match reason {
         Reason::Auth
+        | Reason::Forbidden
         | Reason::Http4xx
         | Reason::Http5xx
         | Reason::Vendor
@@ -48,7 +50,6 @@ const fn is_only_about_the_refresh(reason: Reason) -> bool {
         | Reason::Connect
         | Reason::Tls
         | Reason::LockedOut
-        | Reason::Forbidden
         | Reason::RateLimited
         | Reason::Quota
         | Reason::Redirect => false,
