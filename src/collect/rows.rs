@@ -66,7 +66,8 @@ fn labelled(mut conferences: Vec<Conference>, key: &HashKey) -> Vec<(String, Con
     let mut done = Vec::with_capacity(conferences.len());
     let mut later = Vec::new();
     for mut conference in conferences {
-        let label = conference.label.take().filter(|label| !label.is_empty());
+        let label = conference.label.take();
+        let label = label.as_deref().map(str::trim).filter(|label| !label.is_empty());
         let label = label.map_or_else(|| keyed_hash(key, &conference.id), cut);
         match taken.entry(label) {
             Entry::Occupied(entry) => later.push((entry.key().clone(), conference)),
@@ -98,11 +99,8 @@ fn numbered(taken: &mut HashMap<String, u32>, label: String) -> String {
 }
 
 /// The first [`LONGEST_LABEL`] characters.
-fn cut(mut label: String) -> String {
-    if let Some((end, _)) = label.char_indices().nth(LONGEST_LABEL) {
-        label.truncate(end);
-    }
-    label
+fn cut(label: &str) -> String {
+    label.chars().take(LONGEST_LABEL).collect()
 }
 
 fn keyed_hash(key: &HashKey, id: &str) -> String {
@@ -193,7 +191,7 @@ mod tests {
 
     #[test]
     fn without_a_label_the_hash_of_the_id_stands() {
-        let rows = rows(vec![conference("914083136", None, 1), conference("1", Some(""), 0)], 10);
+        let rows = rows(vec![conference("914083136", None, 1), conference("1", Some(" "), 0)], 10);
         for row in &rows.shown {
             assert_eq!(row.label.len(), 16);
             assert!(row.label.bytes().all(|b| b.is_ascii_hexdigit()));

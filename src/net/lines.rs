@@ -284,27 +284,31 @@ impl Wire {
 pub struct Block(Wiped);
 
 impl Block {
-    /// The value of `key`, if it is there; what is not UTF-8 in it is replaced.
+    /// The value of `key`, if it is there, without blanks around it; what is not UTF-8 in it is replaced.
     pub fn value(&self, key: &str) -> Option<Cow<'_, str>> {
-        self.fields().find(|(known, _)| known == key).map(|(_, value)| value)
+        let mut fields = self.fields();
+        let (_, value) = fields.find(|(known, _)| *known == key.as_bytes())?;
+        Some(String::from_utf8_lossy(value.trim_ascii()))
     }
 
-    /// Appends the lines to `json`, as an object whose values are texts.
+    /// Appends the lines to `json`, as an object whose values are texts. Blanks around a value stay: they
+    /// may be part of a name.
     pub fn write_to(&self, json: &mut Wiped) {
         for (at, (key, value)) in self.fields().enumerate() {
             json.extend(if at == 0 { b"{" } else { b"," });
-            json.append(&key);
+            json.append(&String::from_utf8_lossy(key));
             json.extend(b":");
-            json.append(&value);
+            json.append(&String::from_utf8_lossy(value));
         }
         json.extend(b"}");
     }
 
-    fn fields(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+    fn fields(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.0.split(|byte| *byte == b'\n').filter_map(|line| {
             let colon = line.iter().position(|byte| *byte == b':')?;
-            let (key, value) = (line[..colon].trim_ascii(), line[colon + 1..].trim_ascii());
-            Some((String::from_utf8_lossy(key), String::from_utf8_lossy(value)))
+            let value = &line[colon + 1..];
+            // The first blank belongs to the form.
+            Some((line[..colon].trim_ascii(), value.strip_prefix(b" ").unwrap_or(value)))
         })
     }
 }

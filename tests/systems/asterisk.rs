@@ -191,6 +191,7 @@ async fn what_asterisk_refuses_has_a_reason_and_advice() {
         ("challenge", "Must specify AuthType", "vendor", "log"),
         ("login", "Authentication failed", "auth", "permit"),
         ("login", "Something else", "auth", "permit"),
+        ("login", "Login Already In Use", "vendor", "allowmultiplelogin"),
     ] {
         simulator.inject(VENDOR, "", Some(call), Fault::VendorError(message.to_owned()), None);
         let bench = bench(&simulator.base_url(VENDOR), &[]).await;
@@ -343,6 +344,73 @@ async fn a_name_that_would_be_a_line_of_its_own_is_not_asked_for() {
     assert_eq!(bench(&script.url(), &[]).await.failure().await.0, "decode");
     let seen = script.seen();
     assert!(seen.iter().all(|request| !request.contains("Originate")), "{seen:?}");
+}
+
+/// A room's name as the real one tells it, and takes it: the blanks before it are passed over, those behind it are not.
+fn room_named(name: &'static str) -> impl Fn(&str) -> Reply {
+    move |request| {
+        let id = request.lines().find(|line| line.starts_with("ActionID")).unwrap();
+        let asked = request.lines().find_map(|line| line.strip_prefix("Conference: "));
+        let item = match asked.map(|asked| asked.trim_start_matches(|c| c <= ' ')) {
+            None => format!("Conference: {name}\r\nLocked: No\r\nMuted: No"),
+            Some(asked) if asked == name => "Admin: No\r\nWaiting: No\r\nMuted: No".to_owned(),
+            Some(_) => {
+                let message = "No Conference by that name found.";
+                return Some(
+                    format!("Response: Error\r\n{id}\r\nMessage: {message}\r\n\r\n").into(),
+                );
+            }
+        };
+        let item = format!("Event: Item\r\n{id}\r\n{item}\r\n\r\n");
+        let end = format!("{id}\r\nEventList: Complete\r\nListItems: 1\r\n\r\n");
+        Some(format!("Response: Success\r\n{id}\r\nEventList: start\r\n\r\n{item}{end}").into())
+    }
+}
+
+/// `ConfBridge(1500 ,bridge)` in a dialplan makes such a name.
+#[tokio::test]
+async fn a_conference_is_asked_for_by_its_name_as_it_is() {
+    for name in ["1500 ", "my room", "Gr\u{f6}\u{df}e: \u{4f1a}", "a\t", "\u{a0}1500\u{a0}", "a:b"]
+    {
+        let answer = room_named(name);
+        let script =
+            Script::start(BANNER, move |request| session(request).or_else(|| answer(request)))
+                .await;
+        let shown = "conferences: { enabled: true, identify: name }";
+        let scraped = bench(&script.url(), &[shown]).await.scrape().await;
+        let joined = scraped.value("conferencing_participants", &[("state", "joined")]);
+        assert_eq!((is_up(&scraped), joined), (true, Some(1.0)), "{name:?}");
+        let of = [("conference", name.trim())];
+        let people = scraped.value("conferencing_conference_participants", &of);
+        assert_eq!(people, Some(1.0), "{name:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_conference_that_cannot_be_asked_for_is_not_taken_for_an_empty_one() {
+    for name in [" 1600", "\t1600", "\u{1}1600"] {
+        let answer = room_named(name);
+        let script =
+            Script::start(BANNER, move |request| session(request).or_else(|| answer(request)))
+                .await;
+        let (reason, told) = bench(&script.url(), &[]).await.failure().await;
+        assert_eq!(reason, "decode", "{name:?}");
+        assert!(told.contains("dialplan"), "{name:?}: {told}");
+    }
+}
+
+/// Nobody has judged the password then: the next scrape may try again.
+#[tokio::test]
+async fn a_user_who_is_logged_in_elsewhere_is_not_a_wrong_password() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let busy = Fault::VendorError("Login Already In Use".to_owned());
+    simulator.inject(VENDOR, "", Some("login"), busy, Some(2));
+    let bench = bench(&simulator.base_url(VENDOR), &[]).await;
+    for is_free in [false, false, true] {
+        assert_eq!(is_up(&bench.scrape().await), is_free);
+        assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(0.0));
+    }
+    assert_eq!((count(&simulator, "login"), bench.errors("vendor")), (3, 2.0));
 }
 
 #[tokio::test]

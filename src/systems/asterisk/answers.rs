@@ -3,7 +3,7 @@
 //!
 //! The answers name callers and their numbers: what has no field here is skipped while decoding.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
 use serde::Deserialize;
 
@@ -26,6 +26,9 @@ pub(super) const PEOPLE: &[Measure] = &[
     Measure::ConferencesAllMuted,
     Measure::ConferencesLocked,
 ];
+
+const NOT_TO_BE_ASKED_FOR: &str = "a conference has a name that Asterisk cannot be asked for: it begins with a blank, \
+                                   or is not UTF-8; look at ConfBridge(...) in the dialplan";
 
 /// An answer as [`super::ami`] passes it on.
 #[derive(Deserialize)]
@@ -62,8 +65,9 @@ pub(super) struct Nothing {}
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub(super) struct Room<'a> {
+    /// As it came: blanks at its ends are part of it.
     #[serde(borrow)]
-    conference: Text<'a>,
+    conference: Cow<'a, str>,
     locked: Flag,
     /// Versions before 16 may not tell it.
     #[serde(default, deserialize_with = "present")]
@@ -106,11 +110,13 @@ pub(super) struct Found {
 
 impl Room<'_> {
     pub(super) fn found(self) -> Result<Found, Fault> {
-        let name = self.conference.0;
-        // Asked for by another name than its own, it would not be found, and look empty. And what may be taken
-        // for the end of a line would make the rest of the name a line of the next action.
-        if name.is_empty() || name.contains([char::REPLACEMENT_CHARACTER, '\r']) {
-            return Err(Fault::new(Reason::Decode));
+        let name = self.conference;
+        // Asked for by another name than its own, it would not be found, and look empty: Asterisk passes over
+        // blanks, and whatever else is not above them, before the name in an action. And what may be taken for
+        // the end of a line would make the rest of the name a line of the next action.
+        let is_cut = name.starts_with(|first| first <= ' ');
+        if is_cut || name.is_empty() || name.contains([char::REPLACEMENT_CHARACTER, '\r']) {
+            return Err(Fault::new(Reason::Decode).advise(Some(NOT_TO_BE_ASKED_FOR)));
         }
         Ok(Found {
             name: name.into_owned(),

@@ -15,6 +15,9 @@ use super::answers::Answered;
 pub(super) enum Code {
     /// `Authentication failed`: wrong user or password, or an address that `permit` does not name.
     LoginRefused,
+    /// `Login Already In Use`: the user has `allowmultiplelogin = no`, and a session elsewhere. Nobody has looked
+    /// at the password.
+    InUse,
     /// `Permission denied`: the user lacks the privilege.
     Denied,
     /// `No active conferences.`
@@ -33,6 +36,8 @@ impl Code {
         let is = |known: &str| message.eq_ignore_ascii_case(known);
         if is("Authentication failed") {
             Self::LoginRefused
+        } else if is("Login Already In Use") {
+            Self::InUse
         } else if is("Permission denied") {
             Self::Denied
         } else if is("No active conferences") {
@@ -50,7 +55,8 @@ impl Code {
     pub(super) const fn on_challenge(self) -> Fault {
         match self {
             Self::LoginRefused => self.on_login(),
-            Self::Denied
+            Self::InUse
+            | Self::Denied
             | Self::NoConferences
             | Self::NoSuchConference
             | Self::UnknownAction
@@ -61,7 +67,15 @@ impl Code {
     /// What it means on the login. Whatever is not known counts as refused: firewalls that read
     /// Asterisk's log lock out after a few of those.
     pub(super) const fn on_login(self) -> Fault {
-        Fault::new(Reason::Auth).then(Consequence::LoginRejected)
+        match self {
+            Self::InUse => Fault::new(Reason::Vendor),
+            Self::LoginRefused
+            | Self::Denied
+            | Self::NoConferences
+            | Self::NoSuchConference
+            | Self::UnknownAction
+            | Self::Other => Fault::new(Reason::Auth).then(Consequence::LoginRejected),
+        }
     }
 
     /// What it means on the list of conferences or of the people in one.
@@ -69,15 +83,20 @@ impl Code {
         match self {
             Self::Denied => Fault::new(Reason::Forbidden),
             Self::LoginRefused => Fault::new(Reason::Auth),
-            Self::NoConferences | Self::NoSuchConference | Self::UnknownAction | Self::Other => {
-                Fault::new(Reason::Vendor)
-            }
+            Self::InUse
+            | Self::NoConferences
+            | Self::NoSuchConference
+            | Self::UnknownAction
+            | Self::Other => Fault::new(Reason::Vendor),
         }
     }
 
     /// What a person should look at, where the message says more than the reason.
     const fn advice(self) -> Option<&'static str> {
         match self {
+            Self::InUse => Some(
+                "the user is logged in elsewhere, and has allowmultiplelogin = no in manager.conf: give the exporter a user of its own",
+            ),
             Self::UnknownAction => Some(
                 "load the module app_confbridge.so: this Asterisk has no conferences without it",
             ),
