@@ -44,9 +44,10 @@ room-1002: { description = "Empty audio room", sampling_rate = 16000, record = f
 general: { admin_key = "real-videoroom-key" }
 room-1234: { description = "Video room", publishers = 6, record = false }
 room-5678: { description = "Private video room", is_private = true, pin = "4711", publishers = 6, record = false }
+room-9012: { description = "Room with a placeholder", publishers = 6, record = false, dummy_publisher = true }
 """,
 }
-ALL_ROOMS, PUBLIC_ROOMS, PINS = 5, 3, 2
+ALL_ROOMS, PUBLIC_ROOMS, PINS = 6, 4, 2
 
 
 def fetch():
@@ -163,6 +164,9 @@ admin: {{ admin_base_path = "/admin", admin_http = true, admin_port = {ADMIN_POR
                 if room["num_participants"] == 0:
                     continue
                 people = self.plugin(word, {"request": "listparticipants", "room": room["room"]})["participants"]
+                people = [person for person in people if not person.get("dummy")]
+                if not people:
+                    continue
                 inside = [person for person in people if person.get("setup") is not False]
                 counts["active"] += 1
                 counts["joined"] += len(inside)

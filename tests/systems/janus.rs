@@ -382,6 +382,69 @@ async fn a_room_of_one_plugin_is_not_that_of_the_other() {
     }
 }
 
+/// One room of a VideoRoom with these participants, and what is counted then.
+async fn of_video_room(room: Value, participants: Value) -> Exposition {
+    let simulator = simulator().await;
+    let count = participants.as_array().unwrap().len();
+    let list =
+        json!([{ "room": room, "num_participants": count, "record": true, "pin_required": false }]);
+    let list = json!({ "janus": "success", "transaction": VR_LIST, "response": { "videoroom": "success", "list": list } });
+    let people = json!({ "janus": "success", "transaction": VR_PEOPLE,
+        "response": { "videoroom": "participants", "room": room, "participants": participants } });
+    for (call, answer) in [(VR_LIST, list), (VR_PEOPLE, people)] {
+        let fault = Fault::Body(answer.to_string().into_bytes());
+        simulator.inject(VENDOR, "", Some(call), fault, None);
+    }
+    let shown = "conferences: { enabled: true, identify: number }";
+    bench(&simulator, &["plugins: [videoroom]", shown]).await.scrape().await
+}
+
+/// Janus puts a placeholder into a room with `dummy_publisher`, and lists it like a person, as seen with 1.1.2.
+#[tokio::test]
+async fn a_dummy_publisher_is_nobody() {
+    let dummy = json!({ "id": 6083173496113297_u64, "display": "Dummy publisher", "dummy": true, "publisher": true });
+    let ada = json!({ "id": 7, "display": "Ada", "publisher": false });
+    let not_dummy = json!({ "id": 8, "dummy": false, "publisher": true });
+    for (participants, [active, joined, recorded]) in [
+        (json!([dummy]), [0.0, 0.0, 0.0]),
+        (json!([dummy, ada]), [1.0, 1.0, 1.0]),
+        (json!([ada, not_dummy, dummy]), [1.0, 2.0, 1.0]),
+    ] {
+        let scraped = of_video_room(json!(7777), participants.clone()).await;
+        let value = |name: &str, state: &[(&str, &str)]| scraped.value(name, state);
+        let what = participants.to_string();
+        assert_eq!(value("conferencing_rooms", &[]), Some(1.0), "{what}");
+        let found = value("conferencing_conferences", &[("state", "active")]);
+        assert_eq!(found, Some(active), "{what}");
+        let found = value("conferencing_participants", &[("state", "joined")]);
+        assert_eq!(found, Some(joined), "{what}");
+        assert_eq!(value("conferencing_conferences_recording", &[]), Some(recorded), "{what}");
+        let found = value("conferencing_largest_conference_participants", &[]);
+        assert_eq!(found, Some(joined), "{what}");
+    }
+}
+
+/// With `string_ids` a person may choose any text for an id, as seen with 1.1.2: it must neither make the answer
+/// unreadable nor be taken for that of another.
+#[tokio::test]
+async fn whatever_text_a_person_chose_for_an_id_is_an_id() {
+    let ids = ["bob", "bob ", " ", "", "\u{a0}", "\u{1}", "\u{fffd}", "a\"b\\c"];
+    let people: Vec<_> = ids.iter().map(|id| json!({ "id": id, "publisher": false })).collect();
+    for room in ["1234", " lead", "trail ", "a/b\"c\\d", "\u{fffd}"] {
+        let scraped = of_video_room(json!(room), json!([&people[..], &people[..]].concat())).await;
+        let joined = scraped.value("conferencing_participants", &[("state", "joined")]);
+        assert_eq!(joined, Some(ids.len() as f64), "{room:?}");
+        let of = [("conference", room.trim())];
+        let found = scraped.value("conferencing_conference_participants", &of);
+        assert_eq!(found, joined, "{room:?}");
+    }
+    // Nobody counts whose id is none.
+    for id in [Value::Null, json!(-1), json!(1.5), json!([7])] {
+        let scraped = of_video_room(json!("1234"), json!([{ "id": id }])).await;
+        assert_eq!(scraped.value("conferencing_up", &[]), Some(0.0), "{id}");
+    }
+}
+
 #[tokio::test]
 async fn an_answer_to_another_request_is_refused() {
     let simulator = simulator().await;

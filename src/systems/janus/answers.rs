@@ -11,7 +11,7 @@ use crate::{
     model::{Conference, Measure, Observation, Reason, Sizes},
     net::{
         Fault,
-        lenient::{Count, Flag, Name, Text},
+        lenient::{Count, Flag, Name},
     },
     systems::Setting,
 };
@@ -28,16 +28,16 @@ pub(super) const OF_AUDIOBRIDGE: &[Measure] = &[
     Measure::ConferencesAllMuted,
 ];
 
-/// The id of a room: a number, or a text where the plug-in is configured with `string_ids`. It goes
-/// back as it came.
+/// The id of a room, or of somebody in it: a number, or any text where the plug-in is configured with
+/// `string_ids`. That of a room goes back as it came.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
 #[serde(untagged)]
-pub(super) enum RoomId {
+pub(super) enum Id {
     Number(u64),
     Text(String),
 }
 
-impl RoomId {
+impl Id {
     /// For people.
     pub(super) fn shown(&self) -> String {
         match self {
@@ -50,7 +50,7 @@ impl RoomId {
 /// An entry of `list`. Its PIN is not in the answer.
 #[derive(Deserialize)]
 pub(super) struct Room<'a> {
-    pub(super) room: RoomId,
+    pub(super) room: Id,
     #[serde(borrow, default)]
     description: Name<'a>,
     num_participants: Count,
@@ -86,7 +86,7 @@ impl Room<'_> {
 /// A room that a plug-in has listed.
 pub(super) struct Listed {
     pub(super) plugin: Plugin,
-    pub(super) room: RoomId,
+    pub(super) room: Id,
     is_empty: bool,
     label: Option<String>,
     pin_required: Option<bool>,
@@ -96,9 +96,11 @@ pub(super) struct Listed {
 
 /// An entry of `listparticipants`. `display`, which is a name, has no field.
 #[derive(Deserialize)]
-pub(super) struct Participant<'a> {
-    #[serde(borrow)]
-    id: Text<'a>,
+pub(super) struct Participant {
+    id: Id,
+    /// Nobody, but a placeholder that Janus itself puts into a VideoRoom with `dummy_publisher`.
+    #[serde(default)]
+    dummy: Flag,
     #[serde(default)]
     setup: Flag,
     #[serde(default)]
@@ -115,15 +117,16 @@ pub(super) struct People {
 }
 
 impl People {
-    /// Counts them, each once.
-    pub(super) fn of(plugin: Plugin, listed: Vec<Participant<'_>>) -> Result<Self, Fault> {
+    /// Counts them, each once. `None`: there is nobody, only a placeholder.
+    pub(super) fn of(plugin: Plugin, listed: Vec<Participant>) -> Option<Self> {
+        let is_placeholder = |person: &Participant| person.dummy.0 == Some(true);
+        if !listed.is_empty() && listed.iter().all(is_placeholder) {
+            return None;
+        }
         let mut people = Self::default();
         let mut seen = HashSet::with_capacity(listed.len());
         for person in listed {
-            if person.id.is_empty() {
-                return Err(Fault::new(Reason::Decode));
-            }
-            if !seen.insert(person.id.0) {
+            if is_placeholder(&person) || !seen.insert(person.id) {
                 continue;
             }
             if plugin == Plugin::Audiobridge && person.setup.0 == Some(false) {
@@ -134,7 +137,7 @@ impl People {
             people.mute_reported += u64::from(person.muted.0.is_some());
             people.muted += u64::from(person.muted.0 == Some(true));
         }
-        Ok(people)
+        Some(people)
     }
 }
 
@@ -166,7 +169,7 @@ impl Rooms {
     }
 
     /// What was found; `people` are those of [`Rooms::occupied`] in the same order, `None` where
-    /// the room was gone by then.
+    /// the room was gone by then, or has nobody in it.
     pub(super) fn observation(
         self,
         people: Vec<Option<People>>,

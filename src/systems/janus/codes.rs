@@ -8,7 +8,7 @@
 
 use serde::{Deserialize, de::IgnoredAny};
 
-use super::{Plugin, answers::RoomId};
+use super::{Plugin, answers::Id};
 use crate::{
     model::{CallName, Reason},
     net::{
@@ -122,7 +122,7 @@ struct Inner<T> {
     #[serde(default)]
     error_code: Number,
     /// Which room it is about; a list of rooms does not say.
-    room: Option<RoomId>,
+    room: Option<Id>,
     #[serde(rename = "list", alias = "participants")]
     items: Option<Vec<T>>,
 }
@@ -132,7 +132,7 @@ pub(super) fn unwrap<'a, T: Deserialize<'a>>(
     answer: &'a Answer,
     plugin: Plugin,
     call: CallName,
-) -> Result<(Vec<T>, Option<RoomId>), Refusal<Code>> {
+) -> Result<(Vec<T>, Option<Id>), Refusal<Code>> {
     if let Err(status) = each_call::check_status(answer) {
         return Err(match answer.decode::<Outer<'_, IgnoredAny>>() {
             Ok(Outer { error: Some(Failed { code: Number(Some(code)) }), .. })

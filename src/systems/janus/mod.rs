@@ -28,7 +28,7 @@ use crate::{
         each_call::{Presented, SecretInEachCall},
     },
 };
-use answers::{Listed, OF_AUDIOBRIDGE, OF_ROOMS, Participant, People, Room, RoomId, Rooms};
+use answers::{Id, Listed, OF_AUDIOBRIDGE, OF_ROOMS, Participant, People, Room, Rooms};
 use codes::{Code, unwrap};
 
 const ADMIN_SECRET: Key =
@@ -237,7 +237,7 @@ impl Janus {
     }
 }
 
-/// The people in `room`. `None`: it has gone since it was listed.
+/// The people in `room`. `None`: it has gone since it was listed, or nobody is in it.
 async fn people(
     authorized: &Authorized<'_, Login>,
     room: &Listed,
@@ -254,9 +254,9 @@ async fn people(
                 };
                 message(plugin, call, secrets, request).about(room.room.shown())
             },
-            |answer| match unwrap::<Participant<'_>>(answer, plugin, call) {
+            |answer| match unwrap::<Participant>(answer, plugin, call) {
                 Ok((_, Some(other))) if other != room.room => Err(Fault::new(Reason::Decode)),
-                Ok((listed, _)) => People::of(plugin, listed).map(Some),
+                Ok((listed, _)) => Ok(People::of(plugin, listed)),
                 Err(Refusal { code: Some(Code::NoRoom), .. }) => Ok(None),
                 Err(refusal) => Err(refusal.into()),
             },
@@ -272,7 +272,7 @@ struct Request<'a> {
     admin_key: Option<&'a str>,
     request: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    room: Option<&'a RoomId>,
+    room: Option<&'a Id>,
 }
 
 /// A request to the server.

@@ -12,6 +12,7 @@ pub(super) const SHOWN: Shown = Shown {
         "code",
         "description",
         "display",
+        "dummy",
         "error",
         "error_code",
         "id",
