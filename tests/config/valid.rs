@@ -223,6 +223,28 @@ fn opt_ins_are_read() {
 }
 
 #[test]
+fn a_user_whom_freeswitch_always_refuses_is_a_warning() {
+    for (username, is_doubtful) in [
+        ("exporter@pbx.example", false),
+        ("exporter", true),
+        ("exporter@", true),
+        ("@pbx.example", true),
+        ("exporter:secret@pbx.example", true),
+        ("exporter@pbx.example:secret", true),
+    ] {
+        let text = format!(
+            "sources:\n- name: f\n  vendor: freeswitch\n  base_url: tls://h:8021\n  username: \"{username}\"\n\
+             \x20 password_env: PBX_PASSWORD\n"
+        );
+        let warnings = parse(&text).unwrap().warnings;
+        let found: Vec<_> =
+            warnings.iter().map(|w| (w.path.as_str(), w.message.as_str())).collect();
+        let doubt = ("sources[0].username", "FreeSWITCH refuses a user without its domain");
+        assert_eq!(found, if is_doubtful { vec![doubt] } else { Vec::new() }, "{username}");
+    }
+}
+
+#[test]
 fn an_empty_list_of_sources_is_valid() {
     assert!(parse("sources: []\n").unwrap().config.sources.is_empty());
 }

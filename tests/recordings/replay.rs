@@ -240,11 +240,13 @@ async fn a_refusal_in_words_is_the_same_refusal_again() {
                    available commands.";
     for (vendor, call, message, reason) in [
         (Vendor::Asterisk, "login", "Authentication failed", "auth"),
+        (Vendor::Asterisk, "login", "Login Already In Use", "vendor"),
         (Vendor::Asterisk, "confbridge_list_rooms", "Permission denied", "forbidden"),
         (Vendor::Asterisk, "confbridge_list_rooms", unknown, "vendor"),
         (Vendor::FreeSwitch, "auth", "-ERR invalid", "auth"),
         (Vendor::FreeSwitch, "json_list", "-ERR permission denied", "forbidden"),
         (Vendor::FreeSwitch, "json_list", "-ERR Conference json_list not found", "vendor"),
+        (Vendor::FreeSwitch, "json_list", "Conference json_list not found", "vendor"),
     ] {
         simulator.clear_faults();
         let refusal = Fault::VendorError(message.to_owned());

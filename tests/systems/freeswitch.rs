@@ -132,6 +132,7 @@ async fn what_freeswitch_refuses_has_a_reason_and_advice() {
         ("auth", "-ERR invalid", "auth", "esl-password"),
         ("json_list", "-ERR permission denied", "forbidden", "esl-allowed-api"),
         ("json_list", "-ERR Conference json_list not found", "vendor", "1.8"),
+        ("json_list", "Conference json_list not found", "vendor", "1.8"),
         ("json_list", "-ERR conference Command not found!", "vendor", "mod_conference"),
         ("json_list", "-ERR something else", "vendor", "log"),
     ] {

@@ -12,7 +12,8 @@ use crate::{
 pub(super) enum Code {
     /// `-ERR permission denied`: the user may not use the command `conference`.
     Denied,
-    /// `-ERR Conference json_list not found`: the word is taken for the name of a conference.
+    /// `-ERR Conference json_list not found`, before 1.8 without `-ERR`: the word is taken for the name of a
+    /// conference.
     NoJsonList,
     /// `Command not found` and `INVALID COMMAND!`: the module of the command is not loaded.
     UnknownCommand,

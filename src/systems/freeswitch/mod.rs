@@ -122,6 +122,13 @@ impl System for FreeSwitch {
     }
 }
 
+/// Whether `userauth` can take it for a user and a domain: a colon in it would begin the password.
+fn has_domain(username: &str) -> bool {
+    let parts = username.split_once('@');
+    parts.is_some_and(|(user, domain)| !user.is_empty() && !domain.is_empty())
+        && !username.contains(':')
+}
+
 fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
     let section = reading.section;
     let password = section.secret(&PASSWORD);
@@ -131,6 +138,11 @@ fn read(reading: &Reading<'_, '_>) -> Option<OwnSettings> {
         Some(text) => Some(text?),
         None => None,
     };
+    if username.as_deref().is_some_and(|username| !has_domain(username)) {
+        let remedy =
+            "write it like `exporter@pbx.example`, with the domain as the directory names it";
+        section.warning(&USERNAME, "FreeSWITCH refuses a user without its domain", Some(remedy));
+    }
     let account = username.clone().unwrap_or_default();
     Some(OwnSettings::new(account, Settings { username, password: password? }))
 }

@@ -48,6 +48,7 @@ pub(super) const SHOWN: Shown = Shown {
             // What a refusal means is in its words; the first that fits is kept.
             "body=-ERR permission denied*",
             "body=-ERR Conference json_list not found*",
+            "body=Conference json_list not found*",
             "body=-ERR json_list Command not found*",
             "body=-ERR conference Command not found*",
             "body=-ERR*",
