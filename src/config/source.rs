@@ -48,8 +48,8 @@ pub(super) fn read(section: &Section<'_>) -> Option<(String, Option<Source>)> {
     if needs_url && section.find(&keys::BASE_URL).is_none() {
         section.missing(&keys::BASE_URL, "missing");
     }
-    if let Some(scheme) = common.base_url.as_ref().map(Url::scheme) {
-        warn_of_no_effect(section, scheme);
+    if let Some(url) = &common.base_url {
+        warn_of_no_effect(section, url, common.proxy_url.as_ref());
     }
     let settings = profile.and_then(|profile| {
         let login = login(section, profile.logins);
@@ -162,10 +162,11 @@ impl Common {
 }
 
 /// Says which keys of a source do nothing, because of the scheme of its address.
-fn warn_of_no_effect(section: &Section<'_>, scheme: &str) {
-    let is_clear = matches!(scheme, "http" | "tcp");
+fn warn_of_no_effect(section: &Section<'_>, url: &Url, proxy: Option<&ProxyUrl>) {
+    let scheme = url.scheme();
     let has_no_paths = matches!(scheme, "tcp" | "tls");
-    for (key, has_no_effect) in [(&keys::TLS, is_clear), (&keys::API_PATH, has_no_paths)] {
+    let has_no_tls = !meets_tls(url, proxy);
+    for (key, has_no_effect) in [(&keys::TLS, has_no_tls), (&keys::API_PATH, has_no_paths)] {
         if let Some(place) = section.own(key.name).filter(|_| has_no_effect) {
             let message = format!("`{}` has no effect: `base_url` is {scheme}", key.name);
             section.report().warning(place.node.position, &place.path, &message, None);
@@ -269,14 +270,19 @@ fn check_no_api_path(section: &Section<'_>, url: Option<&Url>, api_path: &str) {
 
 /// Without `ca_file` the machine's own root certificates must be there.
 fn check_roots(section: &Section<'_>, url: Option<&Url>, proxy: Option<&ProxyUrl>, tls: &Tls) {
-    let is_tls = url.is_some_and(|url| matches!(url.scheme(), "https" | "tls"))
-        || proxy.is_some_and(|proxy| proxy.0.expose_secret().starts_with("https:"));
+    let is_tls = url.is_some_and(|url| meets_tls(url, proxy));
     let needs_roots = is_tls && tls.ca_file.is_none() && !tls.insecure_skip_verify;
     if needs_roots && !section.report().has_roots() {
         let message = "this machine has no root certificates to verify the system's with";
         let remedy = "install ca-certificates, or name the certificate to trust with `tls.ca_file`";
         section.unready(&keys::BASE_URL, message, Some(remedy));
     }
+}
+
+/// Whether the system at `url`, or the proxy before it, is reached by TLS.
+fn meets_tls(url: &Url, proxy: Option<&ProxyUrl>) -> bool {
+    matches!(url.scheme(), "https" | "tls")
+        || proxy.is_some_and(|proxy| proxy.0.expose_secret().starts_with("https:"))
 }
 
 /// Whether the URL leads to this machine itself.

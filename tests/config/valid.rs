@@ -439,6 +439,15 @@ fn warnings_name_what_is_allowed_but_doubtful() {
             "sources[0].tls.insecure_skip_verify: any certificate is accepted: anybody on the way can read the credentials"
         ]
     );
+    // Of no use to a system without TLS, unless there is a proxy with TLS before it.
+    let clear = pbx("    tls: { insecure_skip_verify: false }\n    PROXY\n")
+        .replace("https://192.0.2.10", "http://127.0.0.1");
+    assert_eq!(
+        warnings(&clear.replace("    PROXY\n", "")),
+        ["sources[0].tls: `tls` has no effect: `base_url` is http"]
+    );
+    let proxied = clear.replace("PROXY", "proxy_url: https://proxy.example");
+    assert!(warnings(&proxied).is_empty(), "{:?}", warnings(&proxied));
     let ding =
         "sources:\n- { name: d, vendor: dingtalk, app_key: k, app_secret: s, min_interval: 1m }\n";
     assert_eq!(
