@@ -141,11 +141,16 @@ impl Broken {
             } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
                 broken.note_http2(http2);
             } else if let Some(io) = cause.downcast_ref::<io::Error>() {
+                let is_malformed =
+                    matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
                 if let Some((reason, detail)) = describe_io(io) {
                     (broken.reason, broken.detail) = (reason, Some(detail));
+                } else if below_http && is_malformed && stage == Stage::Read {
+                    // The chunks of the body.
+                    (broken.reason, broken.detail) = (Reason::Decode, Some(NOT_HTTP));
                 } else if below_http && broken.detail.is_none() {
                     broken.detail = Some(CUT);
-                } else if error.is_decode() && io.get_ref().is_none() && broken.detail.is_none() {
+                } else if error.is_decode() && broken.detail.is_none() {
                     // Neither the connection nor TLS: the decompressor.
                     (broken.reason, broken.detail) = (Reason::Decode, Some("broken compression"));
                 }
@@ -169,7 +174,7 @@ impl Broken {
 
     fn note_http(&mut self, error: &hyper::Error) {
         if error.is_parse() {
-            (self.reason, self.detail) = (Reason::Decode, Some("not an HTTP answer"));
+            (self.reason, self.detail) = (Reason::Decode, Some(NOT_HTTP));
             self.state = RequestState::Answered;
         } else if error.is_timeout() {
             (self.reason, self.detail) = (Reason::Timeout, Some("the connection went silent"));
@@ -233,6 +238,9 @@ impl Broken {
 
 /// Said of a proxy that answers 407.
 const NO_CREDENTIALS: &str = "it asks for a user and a password";
+
+/// Said of what breaks the rules of HTTP.
+const NOT_HTTP: &str = "not an HTTP answer";
 
 /// Said of a connection that ended too early, where nothing more is known.
 pub(super) const CUT: &str = "closed before the answer was whole";

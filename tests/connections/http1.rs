@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Answers of HTTP/1 that are not as they should be, and mean something all the same.
 
+use std::io::Write;
+
+use flate2::{Compression, write::GzEncoder};
 use simulator::Vendor;
 use tokio::{io::AsyncWriteExt, net::TcpStream};
 
@@ -47,6 +50,34 @@ async fn header_lines_may_be_written_badly() {
         let raw = with_header(head).await;
         let outcome = outcome(VENDOR, &raw.url(), &[]).await;
         assert_eq!(outcome.said, "up", "{}", String::from_utf8_lossy(head));
+    }
+}
+
+/// An answer whose packing is wrong: a network is not to blame for it.
+#[tokio::test]
+async fn an_answer_that_cannot_be_unpacked_is_not_decodable() {
+    const ZIPPED: &str = "HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\n\r\n";
+    let login = right(b"POST /login");
+    let mut zipped = GzEncoder::new(Vec::new(), Compression::default());
+    zipped.write_all(login).unwrap();
+    let zipped = zipped.finish().unwrap();
+    let without_end = &zipped[..zipped.len() / 2];
+    let mut other_sum = zipped.clone();
+    other_sum[zipped.len() - 8] ^= 1;
+    let gzip = |body: &[u8]| [ZIPPED.as_bytes(), body].concat();
+    let chunks = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for (what, answer, words) in [
+        ("whole", gzip(&zipped), ""),
+        ("not zipped", gzip(login), "broken compression"),
+        ("cut", gzip(without_end), "broken compression"),
+        ("another sum", gzip(&other_sum), "broken compression"),
+        ("not in chunks", [chunks, login].concat(), "not an HTTP answer"),
+    ] {
+        let raw = Raw::answering(answer.leak()).await;
+        let said = outcome(VENDOR, &raw.url(), &[]).await.said;
+        let login_worked = !said.starts_with("login");
+        assert_eq!(login_worked, words.is_empty(), "{what}: {said}");
+        assert!(login_worked || said.contains(&format!("decode ({words})")), "{what}: {said}");
     }
 }
 
