@@ -265,6 +265,7 @@ impl Engine {
         }
         let (system, memory) = match old {
             Some(old) if is_same_way && config.asks_like(&old.config) => {
+                api = api.reaching_like(&old.api);
                 (Some(Arc::clone(&old.system)), old.handed_over())
             }
             Some(old) => {

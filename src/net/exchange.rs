@@ -152,6 +152,14 @@ impl Api {
         self
     }
 
+    /// The same handle for requests that go the same way as those of `old`: the certificate shown last
+    /// is still the one that `old` was shown.
+    #[must_use]
+    pub fn reaching_like(self, old: &Self) -> Self {
+        self.host().peer_certificate.succeed(&old.host().peer_certificate);
+        self
+    }
+
     /// Equal as long as requests go the same way: with the same TLS and proxy settings and the same
     /// contents of the certificate files.
     pub fn client_fingerprint(&self) -> [u8; 32] {

@@ -2,7 +2,7 @@
 //! How one host is reached: through which proxy, with which settings of the HTTP client.
 
 use std::{
-    net::SocketAddr,
+    net::{self, SocketAddr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -16,6 +16,7 @@ use rustls::{
     pki_types::{IpAddr, ServerName},
 };
 use secrecy::ExposeSecret;
+use tokio::time::Instant;
 use url::Url;
 
 use super::{
@@ -27,6 +28,10 @@ use super::{
 };
 use crate::config::{ProxyUrl, Source};
 
+/// How long TLS sessions are resumed. The server shows no certificate when it resumes one, and many
+/// keep doing so after their certificate was replaced, which would never be noticed.
+const MAX_SESSIONS_AGE: Duration = Duration::from_secs(60 * 60);
+
 /// A host, or a host behind a proxy, and the connections to it. Sources of the same host with the
 /// same settings share them.
 pub(super) struct Host {
@@ -34,6 +39,8 @@ pub(super) struct Host {
     pub(super) url: Url,
     /// `tls.server_name`.
     server_name: Option<String>,
+    /// The same if it is a name. An address is verified, but not announced: TLS announces names only.
+    announced: Option<String>,
     /// The proxy before it.
     pub(super) proxy: Option<Proxy>,
     /// The address that last answered.
@@ -46,17 +53,26 @@ pub(super) struct Host {
     /// Connections kept for the next request.
     most_idle: AtomicUsize,
     connections: Connections,
-    /// TLS settings, and what they were made of. They outlive the connections, because sessions are
-    /// resumed only with the same ones.
-    tls: Mutex<Option<([u8; 32], ClientConfig)>>,
+    /// They outlive the connections, because sessions are resumed only with the same ones.
+    tls: Mutex<Option<TlsConfig>>,
+}
+
+/// TLS settings for one host.
+struct TlsConfig {
+    config: ClientConfig,
+    /// What they were made of.
+    fingerprint: [u8; 32],
+    since: Instant,
 }
 
 impl Host {
     /// The host of `source`.
     pub(super) fn new(source: &Source, environment: &Environment) -> Self {
+        let server_name = source.tls.server_name.clone();
         Self {
             url: source.base_url.clone(),
-            server_name: source.tls.server_name.clone(),
+            announced: server_name.clone().filter(|name| name.parse::<net::IpAddr>().is_err()),
+            server_name,
             proxy: Proxy::of(source, environment),
             peer: Peer::default(),
             peer_certificate: Arc::default(),
@@ -73,11 +89,11 @@ impl Host {
         self.most_idle.store(connections, Ordering::Relaxed);
     }
 
-    /// What the URLs of requests below `api_path` of `base` begin with. `tls.server_name` stands for the
-    /// host in them.
+    /// What the URLs of requests below `api_path` of `base` begin with. The name to announce stands for
+    /// the host in them.
     pub(super) fn root(&self, base: &Url, api_path: &str) -> Url {
         let mut root = base.clone();
-        if let Some(host) = &self.server_name {
+        if let Some(host) = &self.announced {
             // An unusable name was refused with the configuration.
             let _ = root.set_host(Some(host));
         }
@@ -87,7 +103,7 @@ impl Host {
 
     /// The `Host` header to send, where URLs do not have the configured host.
     pub(super) fn header(&self) -> Option<String> {
-        self.server_name.as_ref()?;
+        self.announced.as_ref()?;
         let host = self.url.host_str()?;
         Some(match self.url.port() {
             Some(port) => format!("{host}:{port}"),
@@ -181,7 +197,7 @@ impl Host {
             .pool_max_idle_per_host(self.most_idle.load(Ordering::Relaxed))
             .tls_backend_preconfigured(self.tls(tls, fingerprint))
             .dns_resolver(Arc::new(Resolver {
-                host: self.server_name.as_ref().map(|_| bare(&self.url).to_owned()),
+                host: self.announced.as_ref().map(|_| bare(&self.url).to_owned()),
                 peer: Arc::clone(&self.peer),
                 connect_timeout: self.connect_timeout,
             }));
@@ -199,15 +215,23 @@ impl Host {
 
     fn tls(&self, settings: &tls::Settings, fingerprint: [u8; 32]) -> ClientConfig {
         let mut current = self.tls.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*current {
-            Some((made_of, config)) if *made_of == fingerprint => config.clone(),
-            _ => {
-                let mut config = settings.for_host(self.certified_name(), &self.peer_certificate);
-                config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-                *current = Some((fingerprint, config.clone()));
-                config
-            }
+        let is_good = |known: &TlsConfig| {
+            known.fingerprint == fingerprint && known.since.elapsed() < MAX_SESSIONS_AGE
+        };
+        if let Some(known) = current.as_ref().filter(|known| is_good(known)) {
+            return known.config.clone();
         }
+        let has_own_name = self.server_name.is_some();
+        let mut config =
+            settings.for_host(self.certified_name(), has_own_name, &self.peer_certificate);
+        // With an announced name, the URL and the `Host` header differ. HTTP/2 sends both, and servers
+        // refuse that.
+        if self.announced.is_none() {
+            config.alpn_protocols.push(b"h2".to_vec());
+        }
+        config.alpn_protocols.push(b"http/1.1".to_vec());
+        *current = Some(TlsConfig { config: config.clone(), fingerprint, since: Instant::now() });
+        config
     }
 
     /// The name that its certificate is to be for.

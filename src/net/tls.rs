@@ -93,11 +93,13 @@ impl Settings {
         Ok(Self { config, verifier })
     }
 
-    /// The settings for one host, `name`, whose certificate is noted in `shown`. Its sessions are
-    /// resumed, and those of a proxy before it.
+    /// The settings for one host, `name`, whose certificate is noted in `peer_certificate`. Its sessions
+    /// are resumed, and those of a proxy before it. If the name `is_configured`, certificates are
+    /// verified for it, whatever host is connected to: there is no proxy then.
     pub(crate) fn for_host(
         &self,
         name: ServerName<'static>,
+        is_configured: bool,
         peer_certificate: &Arc<PeerCertificate>,
     ) -> ClientConfig {
         let (verifier, peer_certificate) =
@@ -106,6 +108,7 @@ impl Settings {
         config.dangerous().set_certificate_verifier(Arc::new(NotingVerifier {
             verifier,
             name,
+            is_configured,
             peer_certificate,
         }));
         // The library's own store remembers many hosts for each of these settings.
@@ -134,6 +137,14 @@ impl PeerCertificate {
         (self.times() > 0 && expires != i64::MIN).then_some(expires)
     }
 
+    /// Takes over what `old` has noted, unless a certificate was shown since.
+    pub(super) fn succeed(&self, old: &Self) {
+        if self.times() == 0 && old.times() > 0 {
+            self.expires.store(old.expires.load(Ordering::Relaxed), Ordering::Relaxed);
+            self.times.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     fn note(&self, certificate: &[u8]) {
         let expires = X509Certificate::from_der(certificate)
             .map_or(i64::MIN, |(_, read)| read.validity().not_after.timestamp());
@@ -148,6 +159,8 @@ struct NotingVerifier {
     verifier: Arc<dyn ServerCertVerifier>,
     /// Whose certificate it is: a proxy on the way shows another one.
     name: ServerName<'static>,
+    /// Whether it stands for the host that is connected to.
+    is_configured: bool,
     peer_certificate: Arc<PeerCertificate>,
 }
 
@@ -160,6 +173,7 @@ impl ServerCertVerifier for NotingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
+        let server_name = if self.is_configured { &self.name } else { server_name };
         if *server_name == self.name {
             self.peer_certificate.note(end_entity);
         }

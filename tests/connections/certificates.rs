@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //! Certificates as systems have them, and servers that cannot agree on TLS.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use rcgen::{BasicConstraints, CertificateParams, DnType, IsCa, KeyPair};
 use rustls::{
@@ -15,24 +19,47 @@ use simulator::{Options, Simulator, Vendor};
 
 use super::raw::{Raw, outcome};
 use crate::common::{
-    Bench, config, source,
+    Bench, config,
+    relay::{Fate, Relay},
+    source,
     tls::{Authority, Front},
+    wait::later,
 };
 
 const VENDOR: Vendor = Vendor::YeastarS;
 
+const EXPIRY: &str = "conferencing_tls_certificate_expiry_timestamp_seconds";
+
 fn address(simulator: &Simulator) -> SocketAddr {
-    simulator.base_url(VENDOR).trim_start_matches("http://").parse().unwrap()
+    address_of(simulator, VENDOR)
 }
 
-/// Presents one certificate, whatever it is.
+fn address_of(simulator: &Simulator, vendor: Vendor) -> SocketAddr {
+    simulator.base_url(vendor).split_once("://").unwrap().1.parse().unwrap()
+}
+
+/// Presents one certificate, whatever it is, until it is replaced.
 #[derive(Debug)]
-struct Only(Arc<CertifiedKey>);
+struct Only(Mutex<Arc<CertifiedKey>>);
+
+impl Only {
+    fn new(certificate: CertificateDer<'static>, key: &PrivateKeyDer<'static>) -> Self {
+        Self(Mutex::new(certified(certificate, key)))
+    }
+}
 
 impl ResolvesServerCert for Only {
     fn resolve(&self, _: rustls::server::ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.0))
+        Some(Arc::clone(&self.0.lock().unwrap()))
     }
+}
+
+fn certified(
+    certificate: CertificateDer<'static>,
+    key: &PrivateKeyDer<'static>,
+) -> Arc<CertifiedKey> {
+    let key = aws_lc_rs::sign::any_supported_type(key).unwrap();
+    Arc::new(CertifiedKey::new(vec![certificate], key))
 }
 
 /// A server with this certificate, which a library would not call one of a server.
@@ -41,11 +68,16 @@ fn server(
     key: PrivateKeyDer<'static>,
     versions: &[&'static rustls::SupportedProtocolVersion],
 ) -> ServerConfig {
-    let key = aws_lc_rs::sign::any_supported_type(&key).unwrap();
-    let only = Only(Arc::new(CertifiedKey::new(vec![certificate], key)));
+    presenting(Arc::new(Only::new(certificate, &key)), versions)
+}
+
+fn presenting(
+    only: Arc<Only>,
+    versions: &[&'static rustls::SupportedProtocolVersion],
+) -> ServerConfig {
     ServerConfig::builder_with_protocol_versions(versions)
         .with_no_client_auth()
-        .with_cert_resolver(Arc::new(only))
+        .with_cert_resolver(only)
 }
 
 /// A file with `pem`, in a folder that lasts as long as the test.
@@ -193,7 +225,6 @@ async fn a_missing_client_certificate_is_called_one() {
 
 #[tokio::test]
 async fn when_the_certificate_expires_is_told_also_if_it_is_refused() {
-    const NAME: &str = "conferencing_tls_certificate_expiry_timestamp_seconds";
     let simulator = Simulator::start(Options::default()).await.unwrap();
     let authority = Authority::new();
     let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
@@ -216,7 +247,90 @@ async fn when_the_certificate_expires_is_told_also_if_it_is_refused() {
         for _ in 0..2 {
             let scraped = bench.scrape().await;
             assert_eq!(scraped.value("conferencing_up", &[]), Some(up));
-            assert_eq!(scraped.value(NAME, &[]), expiry, "{url} {tls}");
+            assert_eq!(scraped.value(EXPIRY, &[]), expiry, "{url} {tls}");
+        }
+    }
+}
+
+/// A reload that changes no question asks nothing, and what is known of the certificate stays known.
+#[tokio::test]
+async fn a_reload_forgets_no_certificate() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let certificate = authority.issue("localhost");
+    let (front, handshakes) =
+        authority.noting_front(&certificate, address(&simulator), false).await;
+    let url = format!("https://localhost:{}", front.port());
+    let tls = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+    let with = |more: &str| config(&[source(VENDOR, &url, &[&tls, "min_interval: 1h", more])]);
+    let bench = Bench::new(&with("labels: { site: one }")).await;
+    let before = bench.scrape().await.value(EXPIRY, &[]);
+    let asked = handshakes.full_and_resumed();
+    bench.apply(&with("labels: { site: two }")).await;
+    let after = bench.scrape().await.value(EXPIRY, &[("site", "two")]);
+    assert!(before.is_some());
+    assert_eq!(after, before);
+    assert_eq!(handshakes.full_and_resumed(), asked);
+}
+
+/// Servers resume sessions from before their certificate was replaced, and then show none.
+#[tokio::test]
+async fn a_certificate_that_was_replaced_is_noticed_within_an_hour() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    for vendor in [VENDOR, Vendor::Asterisk] {
+        for version in [&rustls::version::TLS12, &rustls::version::TLS13] {
+            let of_year = |year| {
+                let mut params = CertificateParams::new(vec!["127.0.0.1".to_owned()]).unwrap();
+                params.not_after = rcgen::date_time_ymd(year, 1, 1);
+                let key = KeyPair::generate().unwrap();
+                let certificate = params.self_signed(&key).unwrap();
+                (certificate, PrivateKeyDer::try_from(key.serialize_der()).unwrap())
+            };
+            let [(old, old_key), (new, new_key)] = [of_year(2100), of_year(2101)];
+            let only = Arc::new(Only::new(old.der().clone(), &old_key));
+            let server = presenting(Arc::clone(&only), &[version]);
+            let front = Front::start(server, address_of(&simulator, vendor)).await;
+            let directory = tempfile::tempdir().unwrap();
+            let tls = file(&directory, &(old.pem() + &new.pem()));
+            let scheme = if vendor == VENDOR { "https" } else { "tls" };
+            let url = format!("{scheme}://{}", front.address);
+            let bench = Bench::new(&config(&[source(vendor, &url, &[&tls])])).await;
+            let before = bench.scrape().await.value(EXPIRY, &[]);
+            assert_eq!(before, Some(4_102_444_800.0), "{vendor:?}, {version:?}");
+            *only.0.lock().unwrap() = certified(new.der().clone(), &new_key);
+            later(Duration::from_secs(60 * 60)).await;
+            let after = bench.scrape().await.value(EXPIRY, &[]);
+            assert_eq!(after, Some(4_133_980_800.0), "{vendor:?}, {version:?}");
+        }
+    }
+}
+
+/// A certificate may be for an address the system had once: it is verified for that address, and the
+/// system is still reached at its own.
+#[tokio::test]
+async fn an_address_as_server_name_is_verified_and_not_connected_to() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    for vendor in [VENDOR, Vendor::Asterisk] {
+        let behind = address_of(&simulator, vendor);
+        for (certified, expected, is_right) in [
+            ("127.0.0.2", "127.0.0.2", true),
+            ("::1", "\"::1\"", true),
+            ("127.0.0.2", "127.0.0.3", false),
+            ("127.0.0.1", "127.0.0.2", false),
+        ] {
+            let front = authority.front(&authority.issue(certified), behind, false).await;
+            // The front listens everywhere, this at one address only.
+            let relay = Relay::start(front, |_| Fate::Passed).await;
+            let scheme = if vendor == VENDOR { "https" } else { "tls" };
+            let url = format!("{scheme}://{}", relay.address());
+            let ca = authority.ca_file();
+            let tls = format!("tls: {{ ca_file: {}, server_name: {expected} }}", ca.display());
+            let said = outcome(vendor, &url, &[&tls]).await.said;
+            let is_up = said == "up";
+            assert_eq!(is_up, is_right, "{vendor:?}, {certified}, {expected}: {said}");
+            assert!(is_up || said.contains("for another name"), "{vendor:?}: {said}");
+            assert!(relay.connections() > 0);
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
-use hyper::{Request, Response, body::Incoming, service::service_fn};
+use hyper::{Request, Response, StatusCode, body::Incoming, header::HOST, service::service_fn};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use reqwest::Client;
 use rustls::ServerConfig;
@@ -37,7 +37,7 @@ enum First {
     Closing,
 }
 
-/// A server of HTTP/2 over TLS, before a simulated system. Goes on until it is dropped.
+/// A server of HTTP/2 over TLS, and of HTTP/1.1, before a simulated system. Goes on until it is dropped.
 struct Front {
     address: SocketAddr,
     accepting: JoinHandle<()>,
@@ -45,7 +45,7 @@ struct Front {
 
 impl Front {
     async fn start(simulator: &Simulator, mut server: ServerConfig, first: First) -> Self {
-        server.alpn_protocols = vec![b"h2".to_vec()];
+        server.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
         let acceptor = TlsAcceptor::from(Arc::new(server));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
@@ -83,10 +83,15 @@ impl Drop for Front {
 }
 
 async fn forward_all(stream: TlsStream<tokio::net::TcpStream>, client: Client, root: String) {
+    let is_http2 = stream.get_ref().1.alpn_protocol() == Some(b"h2");
     let service = service_fn(move |request| forward(client.clone(), root.clone(), request));
-    let _ = hyper::server::conn::http2::Builder::new(TokioExecutor::new())
-        .serve_connection(TokioIo::new(stream), service)
-        .await;
+    let stream = TokioIo::new(stream);
+    let _ = if is_http2 {
+        let server = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+        server.serve_connection(stream, service).await
+    } else {
+        hyper::server::conn::http1::Builder::new().serve_connection(stream, service).await
+    };
 }
 
 async fn forward(
@@ -96,6 +101,12 @@ async fn forward(
 ) -> Result<Response<reqwest::Body>, Infallible> {
     use http_body_util::BodyExt;
     let (parts, body) = request.into_parts();
+    // As nginx does.
+    if parts.uri.authority().is_some() && parts.headers.contains_key(HOST) {
+        let mut refused = Response::new(reqwest::Body::from("duplicate host header"));
+        *refused.status_mut() = StatusCode::BAD_REQUEST;
+        return Ok(refused);
+    }
     let url = format!("{root}{}", parts.uri.path_and_query().unwrap());
     let body = body.collect().await.unwrap().to_bytes();
     let asked = client.request(parts.method, url).headers(parts.headers).body(body);
@@ -210,4 +221,17 @@ async fn a_login_that_may_have_arrived_is_not_sent_again() {
     assert!(!up(&bench).await);
     assert_eq!(bench.errors("connect"), 1.0);
     assert_eq!(bench.own().sum("conferencing_api_requests_total", &[]), 1.0);
+}
+
+/// HTTP/2 would name both the host that is announced and the one of `base_url`.
+#[tokio::test]
+async fn a_server_that_takes_one_host_only_takes_an_announced_name() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let server = authority.server(&authority.issue("localhost"), false);
+    let front = Front::start(&simulator, server, First::Good).await;
+    let ca = authority.ca_file();
+    let tls = format!("tls: {{ ca_file: {}, server_name: localhost }}", ca.display());
+    let bench = Bench::new(&config(&[source(VENDOR, &front.url(), &[&tls])])).await;
+    assert!(up(&bench).await, "{:?}", bench.failure().await);
 }
