@@ -16,7 +16,10 @@ use reqwest::{
     Request, StatusCode, Url,
     header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
-use tokio::{sync::Semaphore, time::Instant};
+use tokio::{
+    sync::Semaphore,
+    time::{Instant, timeout},
+};
 
 use super::{
     Answer, ApiError, Call, Consequence, Failure, Fault, Observer, StandIn, StandInAnswer, body,
@@ -376,7 +379,10 @@ impl Api {
             && broken.is_refused_tunnel
             && let Some(proxy) = &client.host().proxy
         {
-            broken.status = proxy.refusal(&client.host().url).await;
+            // That it was the proxy is worth saying without a status, too: so there is time left for it.
+            let left = self.deadline.end().saturating_duration_since(Instant::now());
+            let status = timeout(left / 2, proxy.refusal(&client.host().url)).await;
+            broken.status = status.ok().flatten();
         }
         outcome.map_err(|broken| broken.into_error(call.name))
     }

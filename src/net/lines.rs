@@ -11,6 +11,7 @@ use std::{
     fmt, io,
     net::SocketAddr,
     sync::{Arc, PoisonError},
+    time::Duration,
 };
 
 use rustls::{ClientConfig, pki_types::ServerName};
@@ -86,11 +87,12 @@ impl<P: Protocol> Lines<P> {
             let mut connected = match wire.take() {
                 Some(connected) => connected,
                 None => {
-                    let mut new = Wire::connect(api, tls).await.map_err(failed(false))?;
+                    let limit = api.host().connect_timeout;
+                    let connected = within(limit, Wire::connect(api, tls), "no connection").await;
+                    let mut new = connected.map_err(failed(false))?;
                     // It comes at once, or never: from a server that waits for TLS to begin, say.
-                    let greeted = timeout(api.host().connect_timeout, protocol.greeted(&mut new));
-                    let silent = |_| Err(Problem::new(Reason::Timeout, SILENT));
-                    greeted.await.unwrap_or_else(silent).map_err(failed(false))?;
+                    let greeted = within(limit, protocol.greeted(&mut new), SILENT).await;
+                    greeted.map_err(failed(false))?;
                     new
                 }
             };
@@ -311,6 +313,15 @@ impl Block {
             Some((line[..colon].trim_ascii(), value.strip_prefix(b" ").unwrap_or(value)))
         })
     }
+}
+
+/// What comes of `step`, or, if it takes longer than `limit`, a problem with `late` as its words.
+async fn within<T>(
+    limit: Duration,
+    step: impl Future<Output = Result<T, Problem>>,
+    late: &'static str,
+) -> Result<T, Problem> {
+    timeout(limit, step).await.unwrap_or_else(|_| Err(Problem::new(Reason::Timeout, late)))
 }
 
 /// Connects to the first address of `host` that answers.

@@ -110,6 +110,17 @@ async fn who_does_not_greet_is_taken_for_another_service() {
     }
 }
 
+/// A server that takes the connection and does not answer to TLS.
+#[tokio::test]
+async fn a_handshake_that_is_not_answered_is_no_connection() {
+    for vendor in SYSTEMS {
+        let silent = Script::start("", |_| None).await;
+        let url = silent.url().replace("tcp", "tls");
+        let said = outcome(vendor, &url, &["timeout: 1s"]).await.said;
+        assert!(said.ends_with("timeout (no connection)"), "{vendor:?}: {said}");
+    }
+}
+
 /// A name may have addresses of both kinds, of which one is served.
 #[tokio::test]
 async fn addresses_of_both_kinds_are_connected_to() {
