@@ -305,6 +305,15 @@ impl<'de> Deserialize<'de> for IsSet {
                 }
                 Ok(IsSet(set))
             }
+
+            /// One item of a list, or a list with numbers as keys: see [`Items`].
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<IsSet, A::Error> {
+                let mut set = false;
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {
+                    set = true;
+                }
+                if set { Ok(IsSet(true)) } else { Err(A::Error::custom("an empty object")) }
+            }
         }
         deserializer.deserialize_any(IsSetVisitor)
     }
@@ -538,7 +547,7 @@ mod tests {
 
     #[test]
     fn only_whether_a_secret_is_set_survives() {
-        for json in ["\"4711\"", "4711", "[1]"] {
+        for json in ["\"4711\"", "4711", "[1]", "{\"1\":{}}"] {
             assert_eq!(decode::<IsSet>(json), Some(IsSet(true)), "{json}");
         }
         for json in ["\"\"", "null", "[]", "\" \""] {

@@ -418,6 +418,27 @@ async fn a_meeting_that_ends_meanwhile_is_no_error() {
     }
 }
 
+/// "Meeting not found, or wrong password": the password has just worked, so the meeting is over. If it is
+/// still listed at the next collection, it is the password.
+#[tokio::test]
+async fn a_host_password_that_worked_is_not_blamed_for_a_meeting_that_ends() {
+    let simulator = simulator().await;
+    let known = hosts(&simulator.host_passwords(""));
+    let bench = Bench::new(&yaml(&simulator, &[&known])).await;
+    assert!(up(&bench.scrape().await));
+    let over = || Fault::VendorErrorStatus(400, "MMC.111072065".into());
+    simulator.inject(HUAWEI, "", Some("realTimeInfo"), over(), None);
+    simulator.inject(HUAWEI, "", Some("control_token"), over(), None);
+    assert!(up(&bench.scrape().await));
+    assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(0.0));
+    simulator.clear_requests();
+    for _ in 0..3 {
+        assert!(!up(&bench.scrape().await));
+    }
+    assert_eq!(asked(&simulator, "control_token"), 1);
+    assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+}
+
 #[tokio::test]
 async fn a_wrong_host_password_is_tried_once() {
     let directory = tempfile::tempdir().unwrap();

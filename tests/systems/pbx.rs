@@ -307,7 +307,7 @@ async fn one_object_stands_for_a_list_of_one() {
             {"channelid":"a","memberstatus":"Up"}}}"#,
     ];
     let p_series = [
-        r#"{"errcode":0,"data":{"id":7,"number":"6401"}}"#,
+        r#"{"errcode":0,"data":{"id":7,"number":"6401","moderator_list":{"id":"50","name":"A"}}}"#,
         r#"{"errcode":0,"data":{"conference_number":"6401","members":
             {"channel_id":"a","member_status":"ANSWERED"}}}"#,
     ];
@@ -318,6 +318,8 @@ async fn one_object_stands_for_a_list_of_one() {
         assert_eq!(failure, None, "{vendor:?}");
         assert_eq!(scraped.value("conferencing_rooms", &[]), Some(1.0), "{vendor:?}");
         assert_eq!(scraped.value("conferencing_participants", &joined), Some(1.0), "{vendor:?}");
+        let moderated = (vendor == Vendor::YeastarP).then_some(1.0);
+        assert_eq!(scraped.value("conferencing_rooms_moderated", &[]), moderated, "{vendor:?}");
     }
 }
 
@@ -331,7 +333,8 @@ async fn an_object_with_numbers_as_keys_stands_for_a_list() {
             {"0":{"channelid":"a","memberstatus":"Up"},"2":{"channelid":"b","memberstatus":"Up"}}}}}"#,
     ];
     let p_series = [
-        r#"{"errcode":0,"data":{"0":{"id":7},"2":{"id":8}}}"#,
+        r#"{"errcode":0,"data":{"0":{"id":7,"moderator_list":{"1":{"id":"50"}}},
+            "2":{"id":8,"moderator_list":[]}}}"#,
         r#"{"errcode":0,"data":{"1":{"conference_number":"6401","members":
             {"0":{"channel_id":"a","member_status":"ANSWERED"},
              "2":{"channel_id":"b","member_status":"ANSWERED"}}}}}"#,

@@ -168,6 +168,20 @@ pub(super) fn unwrap_meeting<'a, T: Deserialize<'a> + Content>(
     }
 }
 
+/// As [`unwrap_meeting`], of the call with a host password. One that `has_worked` before is not to blame where the
+/// meeting does not exist or its password is wrong: the meeting has ended since it was listed.
+pub(super) fn unwrap_control_token<'a, T: Deserialize<'a> + Content>(
+    answer: &'a Answer,
+    has_worked: bool,
+) -> Result<Option<T>, Fault> {
+    match content(answer) {
+        Ok(content) => Ok(Some(content)),
+        Err(refused) if refused.is_over() => Ok(None),
+        Err(refused) if has_worked && refused.is(&[Code::HostRefused]) => Ok(None),
+        Err(refused) => Err(host_password(&refused)),
+    }
+}
+
 fn content<'a, T: Deserialize<'a> + Content>(answer: &'a Answer) -> Result<T, Refused> {
     let (plain, content) = match answer.check_status() {
         Err(status) => (status, None),
@@ -219,7 +233,7 @@ pub(super) fn query(refused: &Refused) -> Fault {
 }
 
 /// What it means that a host password yields no control token.
-pub(super) fn host_password(refused: &Refused) -> Fault {
+fn host_password(refused: &Refused) -> Fault {
     let fault = if let Some(locked) = refused.host_locked() {
         locked
     } else if let Some(documented) = refused.documented() {

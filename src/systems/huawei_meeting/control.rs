@@ -115,8 +115,8 @@ impl Hosts {
             settled => return Ok(settled?.map(|live| (id, live))),
         };
         let refused = error.fault.consequence == Consequence::RenewToken;
-        if refused {
-            self.tokens.lock().await.remove(id);
+        if refused && let Some(held) = self.tokens.lock().await.get_mut(id) {
+            held.use_until = Instant::now();
         }
         if !refused || usable.is_fresh {
             return Err(note(session, error).await);
@@ -144,18 +144,18 @@ impl Hosts {
         if let Some(held) = tokens.get(&id).filter(|held| Instant::now() < held.use_until) {
             return Ok(Some(Usable { token: held.token.clone(), is_fresh: false }));
         }
-        tokens.remove(&id);
+        let has_worked = tokens.remove(&id).is_some();
         let password = session::read(&host.password).await?;
         let noting = Arc::clone(session);
         // Completed in any case, and under the lock: a refusal is noted before the next password is
         // tried, even if the collection was dropped meanwhile.
-        let calls = |api: Api| async move {
+        let calls = move |api: Api| async move {
             let call = Call::get(CONTROL_TOKEN, "/v1/mmc/control/conferences/token")
                 .about(&id)
                 .query("conferenceID", &id)
                 .secret_header("x-password", password.expose_secret())
                 .header("x-login-type", "1");
-            match api.send(call, control_token).await {
+            match api.send(call, |answer| control_token(answer, has_worked)).await {
                 Ok(None) => Ok(None),
                 Ok(Some((token, lifetime))) => {
                     let use_until = Instant::now() + lifetime.saturating_sub(MARGIN);
@@ -223,9 +223,13 @@ impl Content for Granted<'_> {
     }
 }
 
-/// The token of an answer and how long it lives.
-fn control_token(answer: &Answer) -> Result<Option<(SecretString, Duration)>, Fault> {
-    let granted = codes::unwrap_meeting::<Granted<'_>>(answer, codes::host_password)?;
+/// The token of an answer and how long it lives; `None`: the meeting is over. `has_worked`: the password
+/// yielded a token since the meeting began.
+fn control_token(
+    answer: &Answer,
+    has_worked: bool,
+) -> Result<Option<(SecretString, Duration)>, Fault> {
+    let granted = codes::unwrap_control_token::<Granted<'_>>(answer, has_worked)?;
     let Some(Granted { data: Object(grant) }) = granted else { return Ok(None) };
     if grant.token.is_empty() {
         return Err(Fault::new(Reason::Decode));
