@@ -23,7 +23,7 @@ use super::negotiate::accepts_gzip;
 pub(super) type Answer = Response<Blocks>;
 
 /// A body that is there as a whole, in one block or several.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub(super) struct Blocks(VecDeque<Bytes>);
 
 impl Blocks {
@@ -135,6 +135,16 @@ pub(super) fn encoded_headers(request: &HeaderMap, content_type: &'static str) -
     // It would have to be the length of a GET's body, which is not known without making it.
     answer.headers_mut().remove(CONTENT_LENGTH);
     answer
+}
+
+/// The same answer to HEAD. The server leaves bodies out by itself over HTTP/1 only.
+pub(super) fn without_body(mut answer: Answer) -> Answer {
+    let body = mem::take(answer.body_mut());
+    if body.is_end_stream() {
+        answer
+    } else {
+        with(answer, CONTENT_LENGTH, &body.len().to_string())
+    }
 }
 
 /// `None`: it could not be done; the plain body will do.

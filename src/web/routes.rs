@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::{
     Site,
     query::{self, DEBUG, Refused, SOURCE},
-    respond::{Answer, shortened, text, with},
+    respond::{Answer, shortened, text, with, without_body},
     scrape::{self, Asked},
     sd, status_page,
 };
@@ -109,7 +109,7 @@ pub(super) async fn respond<B>(site: &Site, request: Request<B>, over_tls: bool)
         answer.headers_mut().insert(name.clone(), value.clone());
     }
     site.own.http_request(handler.as_str(), answer.status().as_u16());
-    answer
+    if request.method == Method::HEAD { without_body(answer) } else { answer }
 }
 
 async fn handle(site: &Site, handler: Handler, request: &Parts, over_tls: bool) -> Answer {

@@ -107,6 +107,34 @@ async fn tls_with_http2_unless_switched_off() {
     }
 }
 
+/// HTTP/2 sends what it is given: a body in an answer to HEAD breaks the stream off.
+#[tokio::test(flavor = "multi_thread")]
+async fn head_over_http2_has_the_headers_and_no_body() {
+    let exporter = start(TLS);
+    let client = client(&AUTHORITY).build().expect("client");
+    for (path, status) in [
+        ("/", 200),
+        ("/metrics", 200),
+        ("/metrics/self", 200),
+        ("/sd", 200),
+        ("/-/healthy", 200),
+        ("/-/ready", 200),
+        ("/-/reload", 405),
+        ("/nope", 404),
+        ("/probe", 400),
+    ] {
+        let url = format!("https://{}{path}", exporter.address);
+        let head = client.head(url).header("accept-encoding", "identity").send().await;
+        let head = head.unwrap_or_else(|error| panic!("{path}: {error}"));
+        assert_eq!((head.status().as_u16(), head.version()), (status, Version::HTTP_2), "{path}");
+        let length = head.headers().get("content-length").cloned();
+        // How long the metrics would be is not known without making them.
+        assert_eq!(length.is_some_and(|length| length != "0"), path != "/metrics", "{path}");
+        let body = head.bytes().await.unwrap_or_else(|error| panic!("{path}: {error:?}"));
+        assert!(body.is_empty(), "{path}: {body:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn service_discovery_over_tls_says_https() {
     let exporter = start(TLS);
