@@ -254,6 +254,24 @@ async fn a_meeting_is_never_labelled_by_the_number_to_dial() {
     }
 }
 
+/// bbb-web and Scalelite answer HTTP 200, also where nothing of their API is.
+#[tokio::test]
+async fn what_the_server_refuses_has_a_reason_and_advice() {
+    let simulator = simulator().await;
+    for (key, reason, advice) in [
+        ("checksumError", "auth", "bbb-conf --secret"),
+        ("internalError", "vendor", "load balancer"),
+        ("apiNotEnabled", "vendor", "bbb-web.properties"),
+        ("unsupportedRequest", "vendor", "/bigbluebutton/api"),
+    ] {
+        simulator.inject(VENDOR, "", None, Fault::VendorError(key.to_owned()), Some(1));
+        let (found, told) = bench(&simulator, &[]).await.failure().await;
+        assert_eq!(found, reason, "{key}");
+        assert!(told.contains(advice), "{key}: {told}");
+        simulator.clear_faults();
+    }
+}
+
 #[tokio::test]
 async fn a_checksum_of_each_kind_is_accepted_where_the_server_allows_it() {
     let simulator = simulator().await;

@@ -25,6 +25,8 @@ pub(super) enum Code {
     Internal,
     /// `apiNotEnabled`.
     ApiOff,
+    /// `unsupportedRequest`: there is no call of that name, or nothing of the API at that path.
+    Unsupported,
     /// Any other, or none.
     Other,
 }
@@ -36,6 +38,7 @@ impl Code {
             "validationError" => Self::Validation,
             "internalError" => Self::Internal,
             "apiNotEnabled" => Self::ApiOff,
+            "unsupportedRequest" => Self::Unsupported,
             _ => Self::Other,
         }
     }
@@ -46,7 +49,9 @@ impl Code {
             Self::Checksum | Self::Validation => {
                 Fault::new(Reason::Auth).then(Consequence::RenewToken)
             }
-            Self::Internal | Self::ApiOff | Self::Other => Fault::new(Reason::Vendor),
+            Self::Internal | Self::ApiOff | Self::Unsupported | Self::Other => {
+                Fault::new(Reason::Vendor)
+            }
         }
     }
 
@@ -57,6 +62,7 @@ impl Code {
                 Some("a load balancer could not ask one of its servers: look at its log")
             }
             Self::ApiOff => Some("switch the API on in bbb-web.properties"),
+            Self::Unsupported => Some(super::PATHS),
             Self::Checksum | Self::Validation | Self::Other => None,
         }
     }

@@ -28,6 +28,10 @@ use codes::unwrap;
 
 const GET_MEETINGS: CallName = CallName("getMeetings");
 
+/// What to look at where something else than the API answers.
+const PATHS: &str =
+    "base_url is the address without /bigbluebutton/api, which is the default of api_path";
+
 const SHARED_SECRET: Key =
     Key::new("shared_secret", Kind::Secret, "The shared secret, as `bbb-conf --secret` shows it.");
 const CHECKSUM: Key = Key::new(
@@ -74,14 +78,8 @@ impl System for BigBlueButton {
                 Reason::Auth,
                 "shared_secret is not the server's (bbb-conf --secret), or it does not allow this `checksum`",
             ),
-            Advice::new(
-                Reason::Http4xx,
-                "base_url is the address without /bigbluebutton/api, which is the default of api_path",
-            ),
-            Advice::new(
-                Reason::Decode,
-                "base_url is the address without /bigbluebutton/api, which is the default of api_path",
-            ),
+            Advice::new(Reason::Http4xx, PATHS),
+            Advice::new(Reason::Decode, PATHS),
             Advice::new(
                 Reason::Http5xx,
                 "the server restarts, or the proxy before it has trouble; look at its log",
