@@ -75,6 +75,20 @@ async fn a_conference_began_when_its_run_time_says() {
     }
 }
 
+/// FreeSWITCH's own clock goes back with that of its machine.
+#[tokio::test]
+async fn a_clock_that_was_set_back_leaves_only_the_start_unknown() {
+    let list = r#"[{"conference_name":"1","wait_mod":false,"locked":false,"recording":false,"run_time":-3600,"members":[]}]"#;
+    let length = list.len();
+    let answer = format!("Content-Type: api/response\nContent-Length: {length}\n\n{list}");
+    let script = answering(answer.into()).await;
+    let scraped = bench(&script.url(), &["conferences: { enabled: true }"]).await.scrape().await;
+    assert!(is_up(&scraped));
+    assert_eq!(numbers(&scraped, [("conferencing_conferences", Some("active"))]), [1]);
+    let start = "conferencing_conference_start_timestamp_seconds";
+    assert_eq!(scraped.matching(start, &[]).count(), 0);
+}
+
 /// What a real FreeSWITCH answered to the command.
 fn recorded(text: &'static str) -> Vec<u8> {
     text.split_once("# received\n").unwrap().1.into()

@@ -13,7 +13,7 @@ use crate::{
     model::{Conference, Measure, Observation, Reason, Sizes},
     net::{
         Answer, Fault,
-        lenient::{Count, Flag, Text},
+        lenient::{Flag, Number, Text},
     },
 };
 
@@ -84,8 +84,9 @@ pub(super) struct Entry<'a> {
     wait_mod: Flag,
     locked: Flag,
     recording: Flag,
+    /// In seconds; negative where FreeSWITCH's clock was set back meanwhile.
     #[serde(default)]
-    run_time: Count,
+    run_time: Number,
     #[serde(borrow)]
     members: Vec<Member<'a>>,
 }
@@ -203,7 +204,7 @@ pub(super) fn observation(
         locked += u64::from(told(entry.locked)?);
         recording += u64::from(told(entry.recording)?);
         if settings.enabled {
-            let run_time = entry.run_time.0.and_then(|seconds| i64::try_from(seconds).ok());
+            let run_time = entry.run_time.0.filter(|seconds| *seconds >= 0);
             observation.conferences.push(Conference {
                 // A conference has one name, which is its number.
                 label: (settings.identify != Identify::Hash).then(|| name.to_string()),
