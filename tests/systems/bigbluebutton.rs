@@ -272,6 +272,25 @@ async fn what_the_server_refuses_has_a_reason_and_advice() {
     }
 }
 
+/// Who reads of a wrong path then looks in the wrong place.
+#[tokio::test]
+async fn a_list_that_cannot_be_read_is_not_taken_for_a_wrong_path() {
+    let simulator = simulator().await;
+    let example =
+        |name: &str| fs::read(Path::new(EXAMPLES).join(format!("example-{name}.xml"))).unwrap();
+    for (body, advice) in [
+        (example("malformed-customdata"), "userdata-"),
+        (example("wrong-number"), "userdata-"),
+        (example("index"), "base_url"),
+        (b"<html><hr></html>".to_vec(), "base_url"),
+    ] {
+        simulator.inject(VENDOR, "", None, Fault::Body(body), Some(1));
+        let (found, told) = bench(&simulator, &[]).await.failure().await;
+        assert_eq!(found, "decode");
+        assert!(told.contains(advice), "{advice}: {told}");
+    }
+}
+
 #[tokio::test]
 async fn a_checksum_of_each_kind_is_accepted_where_the_server_allows_it() {
     let simulator = simulator().await;

@@ -19,6 +19,10 @@ pub(super) const OF_PEOPLE: &[Measure] =
 /// Largest count accepted: what a float renders exactly.
 const MAX_COUNT: u64 = 1 << 53;
 
+/// What may be the matter where the API itself answers.
+const UNREADABLE: &str = "the API answers, and its list cannot be read: a name that XML does not allow, in a userdata- parameter \
+                          of somebody's join link, is one cause";
+
 const fn decode() -> Fault {
     Fault::new(Reason::Decode)
 }
@@ -38,7 +42,7 @@ impl<'a> Body<'a> {
         let (mut returncode, mut key) = (None, None);
         let mut meetings: Option<Meetings<'a>> = None;
         let mut is_something_else = false;
-        Xml::read(answer, "response", |xml, name| match name {
+        let read = Xml::read(answer, "response", |xml, name| match name {
             "returncode" => once(&mut returncode, xml.text()?),
             "messageKey" => once(&mut key, xml.text()?),
             "message" => Ok(()),
@@ -56,7 +60,11 @@ impl<'a> Body<'a> {
                 is_something_else = true;
                 Ok(())
             }
-        })?;
+        });
+        if let Err(fault) = read {
+            let is_of_the_api = returncode.as_deref() == Some("SUCCESS");
+            return Err(fault.advise(is_of_the_api.then_some(UNREADABLE)));
+        }
         match returncode.as_deref() {
             Some("FAILED") => Ok(Self::Failed { key: key.unwrap_or_default() }),
             Some("SUCCESS") => match meetings {
