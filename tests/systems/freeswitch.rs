@@ -75,6 +75,38 @@ async fn a_conference_began_when_its_run_time_says() {
     }
 }
 
+/// A conference is told from others by its `conference_uuid`. One without, whose name is not UTF-8, may be any.
+#[tokio::test]
+async fn a_conference_whose_name_is_not_utf8_does_not_take_the_others_down() {
+    let conference = |name: &[u8], uuid: &str| {
+        let rest = r#""wait_mod":false,"locked":false,"recording":false,"members":[]}"#;
+        [
+            br#"{"conference_name":""#,
+            name,
+            br#"","conference_uuid":""#,
+            uuid.as_bytes(),
+            br#"","#,
+            rest.as_bytes(),
+        ]
+        .concat()
+    };
+    for (name, uuids, is_read) in [
+        (&b"Gr\xFC\xDFe"[..], ["c-1", "c-2"], true),
+        (b"Gr\xFC\xDFe", ["c-1", ""], false),
+        (b"1000", ["c-1", ""], true),
+    ] {
+        let both = uuids.map(|uuid| conference(name, uuid)).join(&b","[..]);
+        let list = [b"[", &both[..], b"]"].concat();
+        let header = format!("Content-Type: api/response\nContent-Length: {}\n\n", list.len());
+        let script = answering([header.as_bytes(), &list].concat()).await;
+        let shown = "conferences: { enabled: true, identify: name }";
+        let scraped = bench(&script.url(), &[shown]).await.scrape().await;
+        assert_eq!(is_up(&scraped), is_read, "{name:?} {uuids:?}");
+        let found = scraped.value("conferencing_conferences", &[("state", "active")]);
+        assert_eq!(found, is_read.then_some(2.0), "{name:?} {uuids:?}");
+    }
+}
+
 /// FreeSWITCH's own clock goes back with that of its machine.
 #[tokio::test]
 async fn a_clock_that_was_set_back_leaves_only_the_start_unknown() {

@@ -13,7 +13,7 @@ use crate::{
     model::{Conference, Measure, Observation, Reason, Sizes},
     net::{
         Answer, Fault,
-        lenient::{Flag, Number, Text},
+        lenient::{Flag, Name, Number, Text, is_unreadable},
     },
 };
 
@@ -78,7 +78,7 @@ struct Told<'a> {
 #[derive(Deserialize)]
 pub(super) struct Entry<'a> {
     #[serde(borrow)]
-    conference_name: Text<'a>,
+    conference_name: Name<'a>,
     #[serde(borrow, default)]
     conference_uuid: Text<'a>,
     wait_mod: Flag,
@@ -183,14 +183,12 @@ pub(super) fn observation(
     let mut seen = HashSet::new();
     for entry in entries {
         let name = entry.conference_name.0;
-        let id = if entry.conference_uuid.is_empty() {
-            name.to_string()
-        } else {
-            entry.conference_uuid.0.into_owned()
-        };
-        if name.is_empty() {
+        let has_uuid = !entry.conference_uuid.is_empty();
+        // Without an id of its own, one is told from others by its name alone.
+        if name.is_empty() || !has_uuid && is_unreadable(&name) {
             return Err(Fault::new(Reason::Decode));
         }
+        let id = if has_uuid { entry.conference_uuid.0.into_owned() } else { name.to_string() };
         if !seen.insert(id) {
             continue;
         }
