@@ -348,6 +348,17 @@ pub(super) fn describe_tls(error: &rustls::Error, has_shown_certificate: bool) -
         Error::AlertReceived(AlertDescription::UnrecognisedName) => {
             "it does not know the name that was asked for"
         }
+        // What else they could be about: a server knows no other certificate of ours. One that misses
+        // it may say `BadCertificate`.
+        Error::AlertReceived(
+            AlertDescription::UnknownCA
+            | AlertDescription::CertificateExpired
+            | AlertDescription::CertificateRevoked
+            | AlertDescription::CertificateUnknown
+            | AlertDescription::UnsupportedCertificate
+            | AlertDescription::AccessDenied
+            | AlertDescription::DecryptError,
+        ) => "it does not accept the client certificate",
         Error::AlertReceived(_) => "the other side refused the handshake",
         Error::PeerIncompatible(_) => NO_CIPHER,
         _ => "the handshake failed",

@@ -119,7 +119,8 @@ impl Environment {
     fn proxy_for(&self, url: &Url) -> Option<Intercept> {
         let uri = url.as_str().parse().ok()?;
         let proxy = self.proxies.intercept(&uri)?;
-        // The client's own matcher knows neither `*` for addresses nor ports nor brackets.
+        // The client's own matcher knows neither `*` for addresses nor `*.` before a name nor ports nor
+        // brackets.
         let port = url.port_or_known_default();
         let mut without = Vec::new();
         for entry in self.without.split(',').map(str::trim) {
@@ -133,6 +134,8 @@ impl Environment {
                 _ => (entry, true),
             };
             if is_for_port {
+                let host =
+                    host.strip_prefix('*').filter(|name| name.starts_with('.')).unwrap_or(host);
                 without.push(host.trim_matches(['[', ']']));
             }
         }

@@ -178,6 +178,10 @@ fn tls(profile: &Profile, detail: Option<&'static str>) -> Cow<'static, str> {
             "refused the handshake",
             "does the system ask for a client certificate? give tls.cert_file and tls.key_file",
         ),
+        (
+            "accept the client certificate",
+            "renew the certificate of tls.cert_file, or have it issued by an authority that the system trusts",
+        ),
         ("newer than", OLD_TLS),
         ("common cipher", OLD_TLS),
     ];

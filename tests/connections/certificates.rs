@@ -223,6 +223,37 @@ async fn a_missing_client_certificate_is_called_one() {
     assert!(outcome.advice.contains("client certificate"), "{} {}", outcome.said, outcome.advice);
 }
 
+/// The system says what it dislikes about the client certificate: to give one would be no news.
+#[tokio::test]
+async fn a_client_certificate_that_is_not_accepted_is_called_one() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let (authority, other) = (Authority::new(), Authority::new());
+    for vendor in [VENDOR, Vendor::FreeSwitch] {
+        let behind = address_of(&simulator, vendor);
+        let front = authority.front(&authority.issue("localhost"), behind, true).await;
+        let scheme = if vendor == VENDOR { "https" } else { "tls" };
+        let url = format!("{scheme}://localhost:{}", front.port());
+        for (issuer, issued, is_accepted) in [
+            (&authority, authority.issue("client"), true),
+            (&authority, authority.issue_expired("client"), false),
+            (&other, other.issue("client"), false),
+        ] {
+            let (certificate, key) = issuer.files(&issued);
+            let tls = format!(
+                "tls: {{ ca_file: {}, cert_file: {}, key_file: {} }}",
+                authority.ca_file().display(),
+                certificate.display(),
+                key.display()
+            );
+            let outcome = outcome(vendor, &url, &[&tls]).await;
+            assert_eq!(outcome.said == "up", is_accepted, "{vendor:?}: {}", outcome.said);
+            let words = "it does not accept the client certificate";
+            assert_eq!(outcome.said.contains(words), !is_accepted, "{vendor:?}: {}", outcome.said);
+            assert_eq!(outcome.advice.contains("renew"), !is_accepted, "{}", outcome.advice);
+        }
+    }
+}
+
 #[tokio::test]
 async fn when_the_certificate_expires_is_told_also_if_it_is_refused() {
     let simulator = Simulator::start(Options::default()).await.unwrap();

@@ -164,6 +164,29 @@ async fn no_proxy_holds_for_addresses_and_ports() {
     }
 }
 
+/// A name stands for its subdomains too, however that is written.
+#[tokio::test]
+async fn no_proxy_holds_for_names() {
+    let proxy = Raw::answering(b"HTTP/1.1 502 Bad Gateway\r\nContent-Length: 0\r\n\r\n").await;
+    let login = ["username: api", "password: demo-password-not-secret"];
+    // It has no address: all that counts is whether the proxy was asked.
+    let yaml = config(&[entry("pbx", VENDOR, "http://pbx.example.invalid:9", &login)]);
+    for (without, is_direct) in [
+        ("example.invalid", true),
+        (".example.invalid", true),
+        ("*.example.invalid", true),
+        ("*.example.invalid:9", true),
+        ("*.example.invalid:10", false),
+        ("xample.invalid", false),
+        ("*xample.invalid", false),
+    ] {
+        let (asked, url) = (proxy.connections(), proxy.url());
+        let variables = [("HTTP_PROXY", url.as_str()), ("NO_PROXY", without)];
+        Exporter::start_with(&yaml, &[], &variables).scrape().await;
+        assert_eq!(proxy.connections() == asked, is_direct, "NO_PROXY={without}");
+    }
+}
+
 /// An IPv6 address may stand in brackets or not, and with a port in brackets.
 #[tokio::test]
 async fn no_proxy_holds_for_addresses_of_ipv6() {
