@@ -15,7 +15,7 @@ use conferencing_exporter::{
     model::{Measure, Observation, Reason},
     net::Failure,
     systems::{
-        System, catalogue,
+        System, advice, catalogue,
         dingtalk::{Credentials, Dingtalk, Settings},
     },
 };
@@ -615,6 +615,21 @@ async fn failures_have_their_reasons() {
             assert_true(&bench.observe().await, &bench.truth());
         }
     }
+}
+
+/// A wrong corporation shows as trouble at the vendor, which would pass by itself.
+#[tokio::test]
+async fn an_unknown_corporation_is_named_as_what_to_look_at() {
+    let login = Credentials::Unified {
+        corp_id: "dingother".to_owned(),
+        client_id: CLIENT_ID.to_owned(),
+        client_secret: secret(CLIENT_SECRET),
+    };
+    let bench = Bench::new(Settings { login, ..settings() }).await;
+    let failure = bench.fail().await;
+    assert_eq!(failure.reason(), Reason::Http5xx);
+    assert_eq!(failure.code(), Some("unknownError"));
+    assert!(advice(Dingtalk::PROFILE, &failure).contains("corp_id"));
 }
 
 #[tokio::test]

@@ -439,6 +439,21 @@ async fn a_host_password_that_worked_is_not_blamed_for_a_meeting_that_ends() {
     assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
 }
 
+/// What is known of the meetings outlives a reload that does not change as whom they are asked about.
+#[tokio::test]
+async fn control_tokens_survive_a_reload() {
+    let simulator = simulator().await;
+    let known = hosts(&simulator.host_passwords(""));
+    let bench = Bench::new(&yaml(&simulator, &[&known])).await;
+    assert!(up(&bench.scrape().await));
+    assert!(asked(&simulator, "control_token") > 0);
+    simulator.clear_requests();
+    bench.apply(&yaml(&simulator, &[&known, "details: true"])).await;
+    assert!(up(&bench.scrape().await));
+    assert_eq!((asked(&simulator, "appauth"), asked(&simulator, "control_token")), (0, 0));
+    assert!(asked(&simulator, "realTimeInfo") > 0);
+}
+
 #[tokio::test]
 async fn a_wrong_host_password_is_tried_once() {
     let directory = tempfile::tempdir().unwrap();

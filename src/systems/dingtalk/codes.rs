@@ -94,6 +94,9 @@ pub(super) enum Code {
     BadParameters,
     /// Trouble at the vendor.
     Broken,
+    /// What the unified call for a token was seen to answer to a corporation that does not exist, with HTTP 500. It is
+    /// not documented.
+    UnknownError,
     /// A failure by its shape that is not documented.
     Other,
 }
@@ -132,6 +135,7 @@ impl Code {
             "paramstitleerror" | "missingroomcode" | "missingbody" => Self::BadParameters,
             "sizetoolarge" => Self::BatchTooLong,
             "systemerror" | "system.error" | "server.error" => Self::Broken,
+            "unknownerror" => Self::UnknownError,
             _ => return None,
         })
     }
@@ -199,7 +203,8 @@ impl Code {
             | Self::MeetingNotFound
             | Self::MeetingUnknown
             | Self::BadParameters
-            | Self::BatchTooLong => return None,
+            | Self::BatchTooLong
+            | Self::UnknownError => return None,
         })
     }
 }
@@ -303,7 +308,14 @@ impl Body<'_> {
                 Refusal { code: Some(code), fault: coded(fault, &text) }.with_status(by_status)
             }
             // A code that is not documented of such a call may still say what is wrong.
-            None => Refusal { code: known, ..undocumented(&text, status, by_status, on) },
+            None => {
+                let Refusal { fault, .. } = undocumented(&text, status, by_status, on);
+                let is_corporation = known == Some(Code::UnknownError) && on == On::Token;
+                let advice = is_corporation.then_some(
+                    "a wrong corp_id is answered so; else it is trouble at the vendor, which usually passes",
+                );
+                Refusal { code: known, fault: fault.advise(advice) }
+            }
         }
     }
 }

@@ -79,6 +79,11 @@ impl Hosts {
         Self { hosts, tokens: Arc::default() }
     }
 
+    /// Goes on with the control tokens of `old`, which has the same hosts: they are a part of the login.
+    pub(super) fn inherit(&mut self, old: &Self) {
+        self.tokens = Arc::clone(&old.tokens);
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.hosts.is_empty()
     }

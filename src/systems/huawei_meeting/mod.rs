@@ -220,6 +220,11 @@ impl System for HuaweiMeeting {
         }
     }
 
+    fn inherit(&mut self, old: &Self) {
+        self.hosts.inherit(&old.hosts);
+        self.warned = AtomicBool::new(old.warned.load(Ordering::Relaxed));
+    }
+
     fn configured(&self) -> MeasureSet {
         let hosts = !self.hosts.is_empty();
         MeasureSet::of(Sizes::MEASURES)
