@@ -176,6 +176,7 @@ async fn a_login_that_was_not_judged_is_tried_again_at_once() {
         for fault in [
             Fault::VendorErrorStatus(500, code.to_owned()),
             Fault::StatusJson(404, r#"{"code":404,"message":"no route"}"#.to_owned()),
+            Fault::StatusJson(404, r#"{"status":"failed","errcode":null}"#.to_owned()),
             Fault::Status(404),
         ] {
             let bench = Bench::new(&undocumented(vendor, &simulator.base_url(vendor), way)).await;

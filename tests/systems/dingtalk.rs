@@ -617,6 +617,16 @@ async fn failures_have_their_reasons() {
     }
 }
 
+/// To scrape less often would not help an organisation with more meetings than 20 queries hold.
+#[tokio::test]
+async fn the_limit_of_calls_a_second_is_about_the_queries_of_one_collection() {
+    let bench = Bench::new(settings()).await;
+    let limit = "Forbidden.AccessDenied.QpsLimitForAppkeyAndApi".to_owned();
+    bench.inject(QUERY, Fault::VendorError(limit));
+    let told = advice(Dingtalk::PROFILE, &bench.fail().await);
+    assert!(told.contains("batch_size"), "{told}");
+}
+
 /// A wrong corporation shows as trouble at the vendor, which would pass by itself.
 #[tokio::test]
 async fn an_unknown_corporation_is_named_as_what_to_look_at() {

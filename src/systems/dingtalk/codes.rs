@@ -172,7 +172,12 @@ impl Code {
             On::Data => Fault::new(Reason::Forbidden),
         };
         Some(match self {
-            Self::PerSecond => throttled(SECOND),
+            Self::PerSecond => throttled(SECOND).advise(match on {
+                On::Token => None,
+                On::Data => Some(
+                    "an application may make 20 calls a second: raise batch_size, or lower max_concurrency",
+                ),
+            }),
             Self::PerMinute => throttled(MINUTE),
             Self::MonthlyQuota => Fault::new(Reason::Quota)
                 .then(Consequence::HoldRequests(QUOTA_PAUSE))

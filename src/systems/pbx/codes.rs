@@ -162,7 +162,7 @@ pub(in crate::systems) fn unwrap<'a, T: Deserialize<'a> + Enveloped>(
     };
     if let Err(status) = answer.check_status() {
         return Err(match answer.decode::<Bare<'_>>() {
-            Ok(bare) if failed(&bare) => {
+            Ok(bare) if failed(&bare) && !bare.errno.is_empty() => {
                 let refusal = refusal(bare.errno.as_str());
                 if Code::of(bare.errno.as_str()).is_documented() {
                     refusal.with_status(status)
