@@ -3,7 +3,7 @@
 //! lists of ids. Reading one of them never waits, and never takes more than it should.
 
 use std::{
-    fs::{self, FileType, OpenOptions},
+    fs::{self, File, FileType, OpenOptions},
     io::{self, Read},
     os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt},
     path::Path,
@@ -21,8 +21,7 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
     // Before it is opened: opening a named pipe waits for whoever writes to it, and opening a
     // device may do anything.
     check_kind(fs::metadata(path)?.file_type())?;
-    let not_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
-    let file = OpenOptions::new().read(true).custom_flags(not_waiting).open(path)?;
+    let file = open(path)?;
     // It may have been replaced meanwhile.
     let metadata = file.metadata()?;
     check_kind(metadata.file_type())?;
@@ -34,6 +33,16 @@ pub(crate) fn read(path: &Path, most: u64) -> io::Result<Zeroizing<Vec<u8>>> {
         return Err(io::ErrorKind::FileTooLarge.into());
     }
     Ok(bytes)
+}
+
+/// Opens the file at `path` for reading. A named pipe is opened without waiting for somebody who writes to it, and until
+/// that is changed, reading it does not wait either.
+///
+/// # Errors
+/// What the system says.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    let not_waiting = i32::try_from(OFlags::NONBLOCK.bits()).unwrap_or(0);
+    OpenOptions::new().read(true).custom_flags(not_waiting).open(path)
 }
 
 fn check_kind(kind: FileType) -> io::Result<()> {

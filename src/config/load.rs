@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //! From a path to a [`Config`], or to everything that is wrong with the file.
 
-use std::{collections::HashMap, ffi::OsString, fs::Metadata, io::Read, path::Path};
+use std::{
+    collections::HashMap, ffi::OsString, fs::Metadata, io::Read, os::unix::fs::FileTypeExt,
+    path::Path,
+};
 
+use rustix::fs::{OFlags, fcntl_setfl};
 use url::Url;
 use zeroize::Zeroizing;
 
@@ -14,6 +18,7 @@ use super::{
     section::{Place, Section, io_reason},
     source,
 };
+use crate::files;
 
 /// A longer file is no configuration: a wrong path, or a device that never ends.
 pub(super) const MAX_FILE_BYTES: u64 = 4 << 20;
@@ -115,13 +120,18 @@ pub(crate) fn read_text(
         let remedy = is_absent.then(|| format!("name it with `{option}`"));
         LoadError::of_file(path, message, remedy.as_deref())
     };
-    let file = std::fs::File::open(path).map_err(unreadable)?;
+    let file = files::open(path).map_err(unreadable)?;
+    // A pipe has been opened without waiting, so what is left to wait for is what a writer that is there has to say.
+    fcntl_setfl(&file, OFlags::empty()).map_err(|error| unreadable(error.into()))?;
     let metadata = file.metadata().map_err(unreadable)?;
     let mut bytes = Zeroizing::new(Vec::with_capacity(
         // Room for all of it: a vector that grows leaves copies behind.
         usize::try_from(metadata.len().min(MAX_FILE_BYTES)).unwrap_or(0) + 1,
     ));
     file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.is_empty() && metadata.file_type().is_fifo() {
+        return Err(unreadable(std::io::Error::other("it is a pipe that nobody writes to")));
+    }
     if bytes.len() as u64 > MAX_FILE_BYTES {
         let message = "longer than 4 MiB: not a configuration".to_owned();
         return Err(LoadError::of_file(path, message, None));

@@ -3,7 +3,15 @@
 
 #![allow(clippy::expect_used, reason = "in a test a panic is how a failure is reported")]
 
-use std::{fs, path::Path, process::Command, thread, time::Duration};
+use std::{
+    fs,
+    io::{self, Write},
+    os::fd::AsRawFd,
+    path::Path,
+    process::{self, Command},
+    thread,
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
@@ -158,4 +166,35 @@ fn a_change_is_noticed_and_a_broken_one_is_one_failed_reload() {
     assert_eq!(failed, 1, "{:#?}", exporter.log().lines());
     // Without the option nothing is looked at; the address is free for this one.
     assert_eq!(request(exporter.address, "GET", "/-/ready", &[]).status, 200);
+}
+
+/// Nobody may be there to write to a pipe any more, or yet: a reload that waits for it would keep all that follow waiting.
+#[test]
+fn a_configuration_in_a_pipe_is_read_and_never_waited_for() {
+    let directory = TempDir::new().expect("directory");
+    let folder = directory.path().join("conf.d");
+    fs::create_dir(&folder).expect("folder");
+    replace(&folder.join("a.yaml"), NO_SOURCES);
+    let arguments =
+        ["--config.file", folder.to_str().expect("text"), "--config.auto-reload-interval", "20ms"];
+    let exporter = Exporter::start(NO_SOURCES, &arguments);
+    let successful = || exporter.own("conferencing_exporter_config_last_reload_successful");
+    assert_eq!(successful(), Some(1.0));
+    let pipe = folder.join("b.yaml");
+    let mode = rustix::fs::Mode::from_raw_mode(0o600);
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("pipe");
+    wait("the failed reload", successful, |value| *value == Some(0.0));
+    exporter
+        .log()
+        .wait_for("b.yaml: the configuration cannot be read: it is a pipe that nobody writes to");
+    fs::remove_file(&pipe).expect("removed");
+    wait("the next reload", successful, |value| *value == Some(1.0));
+
+    // As of `check --config.file <(envsubst <template.yaml)`.
+    let (read, mut written) = io::pipe().expect("pipe");
+    written.write_all(NO_SOURCES.as_bytes()).expect("written");
+    drop(written);
+    let path = format!("/proc/{}/fd/{}", process::id(), read.as_raw_fd());
+    let checked = output(Command::new(BINARY).args(["check", "--config.file", &path]));
+    assert_eq!(checked.status.code(), Some(0), "{checked:?}");
 }
