@@ -507,6 +507,23 @@ async fn what_is_not_the_list_is_never_taken_for_an_empty_one() {
     }
 }
 
+/// A Janus whose `admin_acl` does not name this host closes the connection without an answer, as seen with 1.1.2; its HTTP 403
+/// means that the request has no `Origin`, which `enforce_cors` demands.
+#[tokio::test]
+async fn whoever_is_not_let_in_is_told_by_which_setting() {
+    let simulator = simulator().await;
+    for (fault, reason, setting) in [
+        (Fault::CloseBeforeAnswer, "connect", "admin_acl"),
+        (Fault::Status(403), "forbidden", "enforce_cors"),
+    ] {
+        simulator.inject(VENDOR, "", Some(AB_LIST), fault, None);
+        let (found, told) = bench(&simulator, &[]).await.failure().await;
+        assert_eq!(found, reason);
+        assert!(told.contains(setting), "{told}");
+        simulator.clear_faults();
+    }
+}
+
 /// `ping` answers without any secret; that must not count as an answer.
 #[tokio::test]
 async fn a_pong_is_no_list() {

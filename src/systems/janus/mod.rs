@@ -132,7 +132,7 @@ impl System for Janus {
         advice: &[
             Advice::new(
                 Reason::Connect,
-                "is admin_http on in janus.transport.http.jcfg, and does admin_ip let the exporter in? the port is usually 7088",
+                "is admin_http on in janus.transport.http.jcfg, and do admin_ip and admin_acl let the exporter in? the port is usually 7088",
             ),
             Advice::new(
                 Reason::Http4xx,
@@ -140,7 +140,7 @@ impl System for Janus {
             ),
             Advice::new(
                 Reason::Forbidden,
-                "admin_acl of janus.transport.http.jcfg, or a proxy, does not let the exporter in",
+                "enforce_cors of janus.transport.http.jcfg, or a proxy, does not let the exporter in",
             ),
         ],
     };
