@@ -7,10 +7,10 @@
 
 The variable DEBIAN_RELEASE chooses one release, for both commands: bullseye has Asterisk 16.
 
-First people call by SIP, each of them one `sipp`; one mutes itself by a key of ConfBridge's menu. Then people come by Local
-channels, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are compared with what was
-done, and with what Asterisk's own console says. Twice what Asterisk answers is recorded and replayed. At the end a wrong
-password is tried for a while, and Asterisk's log is read: how often it refused.
+First people call by SIP, each of them one `sipp`; one mutes itself by a key of ConfBridge's menu, an administrator all others.
+Then people come by Local channels, one half of which runs the dialplan into ConfBridge. At each step the exporter's numbers are
+compared with what was done, and with what Asterisk's own console says. Three times what Asterisk answers is recorded and
+replayed. At the end a wrong password is tried for a while, and Asterisk's log is read: how often it refused.
 
 Exit status 77: NOT RUN, because the package cannot be had on this machine today.
 """
@@ -61,6 +61,10 @@ write = reporting
 [narrow]
 secret = right
 write = call
+[single]
+secret = right
+write = reporting
+allowmultiplelogin = no
 """,
     "confbridge.conf": """
 [general]
@@ -86,6 +90,9 @@ music_on_hold_when_empty = no
 [menu]
 type = menu
 1 = toggle_mute
+[admin_menu]
+type = menu
+1 = admin_toggle_mute_participants
 """,
     "pjsip.conf": f"""
 [loopback]
@@ -113,7 +120,7 @@ exten => _2XXX,1,Answer()
 exten => _3XXX,1,Answer()
  same => n,ConfBridge(1${EXTEN:1},bridge,waiting)
 exten => _4XXX,1,Answer()
- same => n,ConfBridge(1${EXTEN:1},bridge,admin)
+ same => n,ConfBridge(1${EXTEN:1},bridge,admin,admin_menu)
 exten => phone,1,Answer()
  same => n,Echo()
 """,
@@ -241,6 +248,7 @@ class Asterisk:
             "muted": having("m"),
             "moderators": having("A"),
             "locked": sum(row[3] == "Yes" for row in rooms),
+            "all_muted": sum(row[4] == "Yes" for row in rooms),
             "largest": max(map(len, joined), default=0),
         }
 
@@ -334,6 +342,7 @@ MEASURES = {
     "muted": "conferencing_participants_muted{SOURCE}",
     "moderators": "conferencing_participants_moderators{SOURCE}",
     "locked": "conferencing_conferences_locked{SOURCE}",
+    "all_muted": "conferencing_conferences_all_muted{SOURCE}",
     "largest": "conferencing_largest_conference_participants{SOURCE}",
 }
 
@@ -345,6 +354,7 @@ RECORDED = {
     "muted": "participants_muted",
     "moderators": "participants_moderators",
     "locked": "conferences_locked",
+    "all_muted": "conferences_all_muted",
     "largest": "largest_conference_participants",
 }
 
@@ -385,7 +395,7 @@ def run(exporter):
         yaml = work / "exporter.yaml"
         yaml.write_text(
             "sources:\n" + source.format("real", "exporter", "right") + source.format("narrow", "narrow", "right")
-            + source.format("wrong", "exporter", "wrong")
+            + source.format("wrong", "exporter", "wrong") + source.format("single", "single", "right")
         )
         yaml.chmod(0o600)
         server = subprocess.Popen(
@@ -406,7 +416,7 @@ def run(exporter):
         step(asterisk, "all of them hung up", **nobody)
         for extension in ("1000", "1000", "2000", "4000", "3001", "3001", "1002", "3002"):
             asterisk.join(extension)
-        there = dict(conferences=3, joined=5, waiting=3, muted=1, moderators=1, locked=0, largest=4)
+        there = dict(conferences=3, joined=5, waiting=3, muted=1, moderators=1, locked=0, all_muted=0, largest=4)
         step(asterisk, "three conferences, in two of which people wait", **there)
         record(there)
         asterisk.console(f"confbridge mute 1000 {asterisk.first('1000')}")
@@ -425,18 +435,23 @@ def run(exporter):
 def people_call(asterisk, work, stack, record):
     """Calls by SIP, from the first to the last; some of it is recorded."""
     talks, mutes, waits = (Phone(work, stack, *call) for call in (("1000",), ("1000", 2), ("3001",)))
-    there = dict(conferences=2, joined=2, waiting=1, muted=0, moderators=0, locked=0, largest=2)
+    there = dict(conferences=2, joined=2, waiting=1, muted=0, moderators=0, locked=0, all_muted=0, largest=2)
     step(asterisk, "three called by SIP, one of them waits", **there)
     record(there)
     mutes.press_key()
     step(asterisk, "one muted itself by a key", **{**there, "muted": 1})
     mutes.press_key()
     step(asterisk, "and is heard again", **there)
-    marked = Phone(work, stack, "4001")
-    step(asterisk, "the one who was waited for called", **{**there, "joined": 4, "waiting": 0, "moderators": 1})
+    marked = Phone(work, stack, "4001", 2)
+    there = {**there, "joined": 4, "waiting": 0, "moderators": 1}
+    step(asterisk, "the one who was waited for called", **there)
+    marked.press_key()
+    step(asterisk, "and muted all others by a key", **(muted := {**there, "muted": 1, "all_muted": 1}))
+    record(muted)
+    marked.press_key()
+    step(asterisk, "who are heard again", **there)
     talks.hang_up()
-    there = {**there, "joined": 3, "waiting": 0, "moderators": 1}
-    step(asterisk, "one hung up", **there)
+    step(asterisk, "one hung up", **{**there, "joined": 3})
     for phone in (mutes, waits, marked):
         phone.hang_up()
 
@@ -445,6 +460,13 @@ def check_refusals(asterisk):
     reason = 'conferencing_source_failure{{source="{}",vendor="asterisk",reason="{}"}}'
     if reason.format("narrow", "forbidden") not in scrape("narrow"):
         raise Failed("a user without the right is not told apart")
+    with socket.create_connection(("127.0.0.1", 5038), timeout=10) as other:
+        other.sendall(b"Action: Login\r\nUsername: single\r\nSecret: right\r\nEvents: off\r\n\r\n")
+        wait_until("another login", lambda: b"accepted" in other.recv(4096))
+        if reason.format("single", "vendor") not in scrape("single"):
+            raise Failed("a user who is logged in elsewhere is not told apart")
+    up = 'conferencing_up{source="single",vendor="asterisk"}'
+    wait_until("the end of the other login", lambda: scrape("single")[up] == "1")
     before = asterisk.refusals()
     for _ in range(20):
         if reason.format("wrong", "auth") not in scrape("wrong"):
