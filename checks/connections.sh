@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # SPDX-License-Identifier: Apache-2.0
-# Connections for which it takes more than Rust: a host name of whose addresses one swallows packets, and servers whose TLS
-# the exporter's library does not speak, by OpenSSL. In network namespaces of its own, as root.
+# Connections for which it takes more than Rust: a host name of whose addresses one swallows packets, a name server that does not
+# answer, and servers whose TLS the exporter's library does not speak, by OpenSSL. In network namespaces of its own, as root.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -73,6 +73,11 @@ for took in $(sed -n 's/^conferencing_scrape_duration_seconds{.*} //p' "$work/me
     [ "$(jq -n "$took < 1")" = true ] || fail "the address that answered is not tried first: $took s"
 done
 echo "ok: a second address is tried, and first from then on"
+
+# A name server that does not answer is told from a system that does not.
+echo 'nameserver 198.18.0.1' >"$work/resolv.conf"
+mount --bind "$work/resolv.conf" /etc/resolv.conf
+says "login failed: dns" http://elsewhere.test
 
 # serve ARGUMENTS...: a server of OpenSSL with the certificate $pem, in place of the one before.
 server=

@@ -18,6 +18,7 @@ use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::spawn_blocking,
+    time::timeout,
 };
 
 /// Names looked up at once. A lookup keeps a thread waiting, and the same threads read files and
@@ -60,13 +61,14 @@ impl Resolve for Resolver {
 }
 
 /// The addresses of `host`, without ports, in the order in which they are to be tried one after the
-/// other, with equal parts of `connect_timeout`. `None`: the name is not resolved.
+/// other, with equal parts of `connect_timeout`. `None`: the name is not resolved, which is known before
+/// that time ends, so that a name server that does not answer is told from a system that does not.
 pub(super) async fn look_up(
     host: &str,
     peer: &Peer,
     connect_timeout: Duration,
 ) -> Option<Vec<SocketAddr>> {
-    let addresses = LOOKUPS.look_up(host.to_owned()).await?;
+    let addresses = LOOKUPS.look_up_within(host.to_owned(), connect_timeout * 9 / 10).await?;
     if addresses.is_empty() {
         return None;
     }
@@ -125,6 +127,11 @@ impl Lookups {
 
     fn under_way(&self) -> MutexGuard<'_, HashMap<String, Shared<BoxFuture<'static, Found>>>> {
         self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Looks `host` up, and waits for `limit` at most.
+    async fn look_up_within(&'static self, host: String, limit: Duration) -> Found {
+        timeout(limit, self.look_up(host)).await.ok().flatten()
     }
 
     /// Looks `host` up; an address at once.
@@ -242,7 +249,7 @@ mod tests {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, ended).await.expect("threads end");
+        timeout(PATIENCE, ended).await.expect("threads end");
         assert!(lookups.under_way().is_empty());
     }
 
@@ -341,10 +348,23 @@ mod tests {
         runtime(1).block_on(async {
             all_threads_end(&LOOKUPS).await;
             let found = LOOKUPS.look_up("name-2".to_owned());
-            let found = tokio::time::timeout(PATIENCE, found).await;
+            let found = timeout(PATIENCE, found).await;
             assert_eq!(found, Ok(Some(vec![address(2)])));
             all_threads_end(&LOOKUPS).await;
         });
+    }
+
+    #[tokio::test]
+    async fn a_name_that_is_not_answered_in_time_is_not_resolved() {
+        static SERVER: Server = Server::new();
+        static LOOKUPS: LazyLock<Lookups> = LazyLock::new(|| Lookups::new(|host| SERVER.ask(host)));
+        let silence = SERVER.silence();
+        let found = LOOKUPS.look_up_within("name-1".to_owned(), Duration::from_millis(10));
+        assert_eq!(timeout(PATIENCE, found).await, Ok(None));
+        drop(silence);
+        let found = LOOKUPS.look_up_within("name-1".to_owned(), PATIENCE);
+        assert_eq!(found.await, Some(vec![address(1)]));
+        all_threads_end(&LOOKUPS).await;
     }
 
     #[test]
