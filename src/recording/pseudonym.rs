@@ -51,7 +51,7 @@ impl Pseudonyms {
 
     /// What stands for an id of the configuration or of a request.
     pub(super) fn id(&mut self, id: &str) -> String {
-        self.text(id).to_string()
+        between_blanks(id, |id| self.text(id).to_string())
     }
 
     fn node(&mut self, call: CallName, node: Node, shown: &Shown, path: &mut String) -> Node {
@@ -96,15 +96,9 @@ impl Pseudonyms {
                 self.replaced.numbers += 1;
                 Node::Text(Placeholder::Beyond.to_string())
             }
-            Node::Text(text) => {
-                let value = text.trim();
-                if value.is_empty() {
-                    return Node::Text(blank(&text).to_owned());
-                }
-                let (before, after) = text.split_once(value).unwrap_or_default();
-                let (before, after) = (blank(before), blank(after));
+            Node::Text(text) => Node::Text(between_blanks(&text, |value| {
                 if let Some(kept) = shown.kept(call, path, value) {
-                    return Node::Text(format!("{before}{kept}{after}"));
+                    return kept.to_owned();
                 }
                 let time = if shown.is_time(call, path) { self.written_time(value) } else { None };
                 let placeholder = match time {
@@ -117,8 +111,8 @@ impl Pseudonyms {
                         self.text(value)
                     }
                 };
-                Node::Text(format!("{before}{placeholder}{after}"))
-            }
+                placeholder.to_string()
+            })),
         }
     }
 
@@ -182,7 +176,17 @@ impl Pseudonyms {
     }
 }
 
-/// Blanks around a value are trimmed by the exporter; which ones they are does not matter.
+/// The `text` with something else in place of the value in it.
+fn between_blanks(text: &str, replaced: impl FnOnce(&str) -> String) -> String {
+    let value = text.trim();
+    if value.is_empty() {
+        return blank(text).to_owned();
+    }
+    let (before, after) = text.split_once(value).unwrap_or_default();
+    format!("{}{}{}", blank(before), replaced(value), blank(after))
+}
+
+/// Blanks around a value are trimmed by the exporter, or are a part of a name; which ones they are does not matter.
 fn blank(blanks: &str) -> &'static str {
     if blanks.is_empty() { "" } else { " " }
 }
@@ -217,9 +221,15 @@ pub(super) fn expanded(node: &Node, now: Timestamp) -> Result<Node, NoPlaceholde
 
 /// The id that a recorded one stands for.
 pub(super) fn id(recorded: &str) -> Result<String, NoPlaceholder> {
+    let value = recorded.trim();
+    if value.is_empty() {
+        return Ok(recorded.to_owned());
+    }
     // Ids are no times: any time will do.
-    let expansion = recorded.parse::<Placeholder>()?.value(Timestamp::UNIX_EPOCH);
-    if let Node::Text(id) = expansion { Ok(id) } else { Err(NoPlaceholder(recorded.to_owned())) }
+    let Node::Text(id) = value.parse::<Placeholder>()?.value(Timestamp::UNIX_EPOCH) else {
+        return Err(NoPlaceholder(recorded.to_owned()));
+    };
+    Ok(recorded.replace(value, &id))
 }
 
 #[cfg(test)]

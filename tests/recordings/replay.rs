@@ -6,6 +6,7 @@
 
 use conferencing_exporter::recording::Outcome;
 use futures_util::future::join_all;
+use serde_json::{Value, json};
 use simulator::{Fault, Idle, Options, Population, Simulator, UnknownIds, Vendor};
 
 use super::bench::{record, replay};
@@ -231,6 +232,35 @@ fn answered(simulator: &Simulator, vendor: Vendor, call: &str, body: String) -> 
     simulator.clear_faults();
     simulator.inject(vendor, "", Some(call), Fault::Body(body.into_bytes()), Some(1));
     config(&[source(vendor, &simulator.base_url(vendor), &[])])
+}
+
+/// Of a Janus with `string_ids`, and of an Asterisk: a room is asked for by its name, of which such blanks are a part.
+#[tokio::test]
+async fn rooms_whose_names_differ_in_blanks_are_as_many_again() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let answer = |call: &str, response: Value| {
+        let answer = json!({ "janus": "success", "transaction": call, "response": response });
+        Fault::Body(answer.to_string().into_bytes())
+    };
+    for rooms in [["1500", "1500 "], ["1500 ", " 1500"], ["hall", "hall\t"], ["hall ", "other"]] {
+        let list = rooms.map(|room| json!({ "room": room, "num_participants": 1 }));
+        let list = answer("videoroom/list", json!({ "videoroom": "success", "list": list }));
+        simulator.inject(Vendor::Janus, "", Some("videoroom/list"), list, Some(1));
+        for people in [1, 3] {
+            let people: Vec<_> = (0..people).map(|id| json!({ "id": id })).collect();
+            let people = json!({ "videoroom": "participants", "participants": people });
+            let people = answer("videoroom/listparticipants", people);
+            let call = Some("videoroom/listparticipants");
+            simulator.inject(Vendor::Janus, "", call, people, Some(1));
+        }
+        let lines = ["plugins: [videoroom]", "max_concurrency: 1"];
+        let yaml = config(&[source(Vendor::Janus, &simulator.base_url(Vendor::Janus), &lines)]);
+        let text = record(&yaml).await.remove(0);
+        let outcome = assert_replayed(&format!("{rooms:?}"), &text).await;
+        let Outcome::Numbers(numbers) = outcome else { panic!("{rooms:?}: {outcome:?}") };
+        assert_eq!(numbers["participants_joined"], 4, "{rooms:?}");
+        assert!(!text.contains("1500") && !text.contains("hall"), "{text}");
+    }
 }
 
 #[tokio::test]
