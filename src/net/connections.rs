@@ -10,7 +10,7 @@ use std::{
     collections::HashSet,
     hash::{DefaultHasher, Hash, Hasher},
     net::SocketAddr,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
@@ -22,7 +22,7 @@ pub(super) const MAX_CONNECTION_AGE: Duration = Duration::from_secs(5 * 60);
 
 /// Most connections that are remembered for having been used: those to systems that close theirs
 /// without a word are not kept, and are remembered all the same.
-const MOST_REMEMBERED: usize = 1024;
+const MOST_REMEMBERED: usize = 16 * 1024;
 
 /// The connections to one host.
 #[derive(Default)]
@@ -41,8 +41,18 @@ struct Generation {
     ends: Instant,
     /// When an answer last came by it.
     answered: Option<Instant>,
-    /// The local addresses of connections over which an answer came.
-    used: HashSet<SocketAddr>,
+    used: Arc<Used>,
+}
+
+/// The local addresses of connections over which an answer came. Also known to requests whose
+/// generation has been replaced: connections are often lost all at once.
+#[derive(Default)]
+struct Used(Mutex<HashSet<SocketAddr>>);
+
+impl Used {
+    fn lock(&self) -> MutexGuard<'_, HashSet<SocketAddr>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// The client for one request.
@@ -53,6 +63,14 @@ pub(super) struct Lease {
     /// The generation; 0: none, the client is for this request alone.
     number: u64,
     since: Instant,
+    used: Arc<Used>,
+}
+
+impl Lease {
+    /// Whether an answer has come over the connection from the address `local`.
+    pub(super) fn has_answered(&self, local: SocketAddr) -> bool {
+        self.used.lock().contains(&local)
+    }
 }
 
 impl Connections {
@@ -83,7 +101,7 @@ impl Connections {
             settings,
             ends: now + age_limit,
             answered: None,
-            used: HashSet::new(),
+            used: Arc::default(),
         };
         let lease = generation.lease(now);
         *current = Some(generation);
@@ -94,18 +112,12 @@ impl Connections {
     pub(super) fn answered(&self, lease: &Lease, local: Option<SocketAddr>) {
         if let Some(generation) = self.lock().as_mut().filter(|now| now.number == lease.number) {
             generation.answered = Some(Instant::now());
-            if generation.used.len() >= MOST_REMEMBERED {
-                generation.used.clear();
-            }
-            generation.used.extend(local);
         }
-    }
-
-    /// Whether an answer has come over the connection from the address `local`.
-    pub(super) fn has_answered(&self, lease: &Lease, local: SocketAddr) -> bool {
-        let current = self.lock();
-        let generation = current.as_ref().filter(|now| now.number == lease.number);
-        generation.is_some_and(|generation| generation.used.contains(&local))
+        let mut used = lease.used.lock();
+        if used.len() >= MOST_REMEMBERED {
+            used.clear();
+        }
+        used.extend(local);
     }
 
     /// Notes that a request was lost, or waited for an answer in vain: from now on requests get new
@@ -136,7 +148,7 @@ impl Connections {
         if next.number != lease.number {
             return Ok(next);
         }
-        Ok(Lease { client: make()?, number: 0, ..next })
+        Ok(Lease { client: make()?, number: 0, used: Arc::default(), ..next })
     }
 
     fn first_age_limit(&self, settings: [u8; 32]) -> Duration {
@@ -153,7 +165,8 @@ impl Connections {
 
 impl Generation {
     fn lease(&self, now: Instant) -> Lease {
-        Lease { client: self.client.clone(), number: self.number, since: now }
+        let used = Arc::clone(&self.used);
+        Lease { client: self.client.clone(), number: self.number, since: now, used }
     }
 }
 
@@ -239,11 +252,12 @@ mod tests {
         let before = lease(&connections);
         let [one, other] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
         connections.answered(&before, Some(one));
-        assert!(connections.has_answered(&before, one));
-        assert!(!connections.has_answered(&before, other));
+        assert!(before.has_answered(one));
+        assert!(!before.has_answered(other));
         tokio::time::advance(MAX_CONNECTION_AGE).await;
         let after = lease(&connections);
-        assert!(!connections.has_answered(&after, one), "another one from the same address");
+        assert!(!after.has_answered(one), "another one from the same address");
+        assert!(before.has_answered(one), "a request on the connection from before");
     }
 
     #[tokio::test(start_paused = true)]

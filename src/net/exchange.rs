@@ -363,7 +363,7 @@ impl Api {
             let is_repeated = match broken.state {
                 RequestState::NotBegun => true,
                 RequestState::Lost => {
-                    let was_used = |local| client.host().has_answered(&on.lease, local);
+                    let was_used = |local| on.lease.has_answered(local);
                     !self.is_for_login && broken.local.is_some_and(was_used)
                 }
                 RequestState::NotSent | RequestState::Answered => false,

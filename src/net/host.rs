@@ -146,11 +146,6 @@ impl Host {
         self.connections.answered(lease, local);
     }
 
-    /// Whether an answer has come over the connection from the address `local`.
-    pub(super) fn has_answered(&self, lease: &Lease, local: SocketAddr) -> bool {
-        self.connections.has_answered(lease, local)
-    }
-
     /// Notes that a request waited for an answer in vain.
     pub(super) fn note_unanswered(&self, lease: &Lease) {
         self.connections.note_unanswered(lease);

@@ -57,6 +57,7 @@ pub struct Relay {
     address: SocketAddr,
     connections: Arc<AtomicUsize>,
     muted: watch::Sender<usize>,
+    lost: Arc<AtomicUsize>,
     accepting: JoinHandle<()>,
 }
 
@@ -71,14 +72,20 @@ impl Relay {
         let connections = Arc::new(AtomicUsize::new(0));
         let muted = watch::Sender::new(0);
         let judge: Arc<Judge> = Arc::new(judge);
+        let lost = Arc::new(AtomicUsize::new(0));
         let (counted, listening) = (Arc::clone(&connections), muted.subscribe());
+        let known_lost = Arc::clone(&lost);
         let accepting = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let number = counted.fetch_add(1, Ordering::Relaxed) + 1;
                 let mut listening = listening.clone();
-                let judge = Arc::clone(&judge);
+                let (judge, known_lost) = (Arc::clone(&judge), Arc::clone(&known_lost));
                 tokio::spawn(async move {
-                    let passing = pass_on(client, to, &*judge);
+                    let judge = move |passing: &Passing<'_>| {
+                        let is_lost = number <= known_lost.load(Ordering::Relaxed);
+                        if is_lost { Fate::Reset } else { judge(passing) }
+                    };
+                    let passing = pass_on(client, to, &judge);
                     tokio::pin!(passing);
                     let is_silent = tokio::select! {
                         () = &mut passing => false,
@@ -91,7 +98,7 @@ impl Relay {
                 });
             }
         });
-        Self { address, connections, muted, accepting }
+        Self { address, connections, muted, lost, accepting }
     }
 
     /// Where it listens.
@@ -102,6 +109,12 @@ impl Relay {
     /// How many connections came.
     pub fn connections(&self) -> usize {
         self.connections.load(Ordering::Relaxed)
+    }
+
+    /// The connections there are get reset at the next request on each, as by a network that does not
+    /// know them any more.
+    pub fn lose(&self) {
+        self.lost.store(self.connections(), Ordering::Relaxed);
     }
 
     /// From now on nothing passes over the connections there are; they stay open.

@@ -16,7 +16,7 @@ use tokio::{
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
 
 use crate::common::{
-    Bench, config,
+    Bench, config, credentials, entry,
     relay::{Fate, Relay},
     source,
     tls::Authority,
@@ -175,6 +175,34 @@ async fn a_connection_that_fell_silent_is_noticed_within_the_scrape() {
     relay.silence();
     assert!(up(&bench).await, "a ping finds out, and the request is sent again");
     assert_eq!(relay.connections(), 2);
+}
+
+/// All requests of all tenants are lost with the one connection they share.
+#[tokio::test]
+async fn a_connection_that_fell_silent_fails_none_of_its_tenants() {
+    const TENANTS: usize = 10;
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let authority = Authority::new();
+    let server = authority.server(&authority.issue("127.0.0.1"), false);
+    let front = Front::start(&simulator, server, First::Good).await;
+    let relay = Relay::start(front.address, |_| Fate::Passed).await;
+    let mut lines = credentials(VENDOR);
+    lines.push(format!("tls: {{ ca_file: {} }}", authority.ca_file().display()));
+    lines.push("timeout: 4s".to_owned());
+    let lines: Vec<_> = lines.iter().map(String::as_str).collect();
+    let tenants: Vec<_> = (0..TENANTS)
+        .map(|number| {
+            let (name, url) =
+                (format!("t{number}"), format!("https://{}/i/t{number}", relay.address()));
+            entry(&name, VENDOR, &url, &lines)
+        })
+        .collect();
+    let bench = Bench::new(&config(&tenants)).await;
+    for scrape in 1..=3 {
+        let up = bench.scrape().await.sum("conferencing_up", &[]);
+        assert_eq!(up, TENANTS as f64, "scrape {scrape}");
+        relay.silence();
+    }
 }
 
 /// A scrape that has less time than a ping takes.

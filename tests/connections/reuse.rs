@@ -143,6 +143,30 @@ async fn a_connection_that_ends_as_it_is_used_again_costs_one_more_request() {
     }
 }
 
+/// All connections of a host end at once, as when a load balancer is replaced.
+#[tokio::test]
+async fn many_connections_that_end_at_once_fail_nobody() {
+    const TENANTS: usize = 30;
+    let simulator = simulator().await;
+    let vendor = Vendor::OpenvoxUc;
+    let relay = Relay::start(address(&simulator, vendor), |_| Fate::Passed).await;
+    let tenants: Vec<_> = (0..TENANTS)
+        .map(|number| {
+            let (name, url) =
+                (format!("t{number}"), format!("http://{}/i/t{number}", relay.address()));
+            let lines = credentials(vendor);
+            entry(&name, vendor, &url, &lines.iter().map(String::as_str).collect::<Vec<_>>())
+        })
+        .collect();
+    let bench = Bench::new(&config(&tenants)).await;
+    for scrape in 1..=4 {
+        let up = bench.scrape().await.sum("conferencing_up", &[]);
+        assert_eq!(up, TENANTS as f64, "scrape {scrape}");
+        relay.lose();
+    }
+    assert_eq!(bench.own().sum("conferencing_api_errors_total", &[]), 0.0);
+}
+
 /// Whoever takes connections and answers none of them would only be asked twice as often.
 #[tokio::test]
 async fn a_new_connection_that_ends_is_no_reason_to_ask_again() {
