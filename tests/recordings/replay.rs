@@ -158,9 +158,9 @@ async fn every_fault_of(simulator: &Simulator, vendor: Vendor) {
             let name = format!("{fault_name}-{}", call.replace(['/', '_'], "-"));
             simulator.inject(vendor, &name, Some(call), fault.clone(), None);
             let hosts = hosts(&simulator.host_passwords(&name));
-            // Only what never ends is to end by the time.
+            // Only what never ends is to end by the time, however busy the machine is.
             let is_endless = effect == Effect::Once("timeout");
-            let timeout = if is_endless { "timeout: 1s" } else { "timeout: 1m" };
+            let timeout = if is_endless { "timeout: 1s" } else { "timeout: 10m" };
             let mut lines = vec![timeout, "max_response_bytes: 262144"];
             match vendor {
                 Vendor::YeastarP => lines.push("room_details: true"),
