@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use reqwest::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 
-use super::{Consequence, Fault, json, retry_after, wiped::Wiped};
+use super::{Consequence, Fault, json, retry_after, throttle::http_date, wiped::Wiped};
 use crate::model::Reason;
 
 /// A whole answer. Its text is wiped when it is dropped: logins answer with tokens.
@@ -14,6 +14,7 @@ pub struct Answer {
     pub status: StatusCode,
     pub(super) content_type: Option<HeaderValue>,
     pub(super) retry_after: Option<String>,
+    pub(super) date: Option<HeaderValue>,
     pub(super) body: Wiped,
 }
 
@@ -21,7 +22,8 @@ impl Answer {
     /// An answer that came without HTTP.
     pub(super) fn of_text(body: Wiped) -> Self {
         let body = json::readable(body);
-        Self { status: StatusCode::OK, content_type: None, retry_after: None, body }
+        let status = StatusCode::OK;
+        Self { status, content_type: None, retry_after: None, date: None, body }
     }
 
     /// Decodes the answer.
@@ -79,6 +81,14 @@ impl Answer {
 
     /// The pause this answer asks for.
     pub fn pause(&self) -> Consequence {
-        Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), Timestamp::now()))
+        Consequence::HoldRequests(retry_after(self.retry_after.as_deref(), self.sent_at()))
+    }
+
+    /// When the answer was sent, for comparison with times in it: by its `Date`, on the clock that made
+    /// these too. A PBX without a source of the time, or with the wrong time zone, is hours away from
+    /// ours. Without one, now.
+    pub fn sent_at(&self) -> Timestamp {
+        let date = self.date.as_ref().and_then(|date| http_date(date.to_str().ok()?));
+        date.unwrap_or_else(Timestamp::now)
     }
 }

@@ -14,7 +14,7 @@ use std::{
 use hyper_util::client::legacy::connect::HttpInfo;
 use reqwest::{
     Request, StatusCode, Url,
-    header::{CONTENT_TYPE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
+    header::{CONTENT_TYPE, DATE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
 };
 use tokio::{
     sync::Semaphore,
@@ -408,6 +408,7 @@ impl Api {
         let headers = response.headers();
         let retry_after =
             headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let date = headers.get(DATE).cloned();
         let content_type = headers.get(CONTENT_TYPE).cloned();
         let read = body::read(response, access.max_response_bytes).await;
         let body = match read {
@@ -428,7 +429,7 @@ impl Api {
         if host.route() == Route::Forwarded && is_a_proxys(status, &body) {
             return Err(Broken::refused_by_proxy(status));
         }
-        Ok(Answer { status, content_type, retry_after, body: json::readable(body) })
+        Ok(Answer { status, content_type, retry_after, date, body: json::readable(body) })
     }
 }
 

@@ -16,12 +16,17 @@ const LONGEST: Duration = Duration::from_secs(60 * 60);
 pub fn retry_after(header: Option<&str>, now: Timestamp) -> Duration {
     let Some(value) = header.map(str::trim) else { return DEFAULT };
     let seconds = value.parse::<u64>().ok().or_else(|| {
-        let at = rfc2822::parse(value).ok()?.timestamp();
+        let at = http_date(value)?;
         Some(u64::try_from(at.as_second() - now.as_second()).unwrap_or(0))
     });
     seconds.map_or(DEFAULT, |seconds| {
         Duration::from_secs(seconds).clamp(Duration::from_secs(1), LONGEST)
     })
+}
+
+/// The time of a header (RFC 9110 section 5.6.7).
+pub(super) fn http_date(value: &str) -> Option<Timestamp> {
+    Some(rfc2822::parse(value).ok()?.timestamp())
 }
 
 #[cfg(test)]

@@ -5,9 +5,10 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter};
 use simulator::{Fault, Options, Simulator, Vendor};
 
-use crate::common::{Bench, config, entry, source, wait::later};
+use crate::common::{Bench, config, entry, script::Script, source, wait::later};
 
 const VENDOR: Vendor = Vendor::YeastarP;
 
@@ -55,6 +56,30 @@ async fn a_p_series_says_when_its_block_ends() {
         let scraped = bench.scrape().await;
         assert_eq!(scraped.value("conferencing_up", &[]), Some(1.0), "{more}");
         assert_eq!(logins(&simulator), 2, "{more}");
+    }
+}
+
+/// A PBX with the wrong time zone, or without a source of the time, is hours ahead of us or behind.
+#[tokio::test]
+async fn a_block_ends_on_the_clock_of_the_p_series() {
+    for hours in [-9, 8] {
+        let there = Timestamp::now() + SignedDuration::from_hours(hours);
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&there).unwrap();
+        let end = there.as_second() + 20 * 60;
+        let body = format!(r#"{{"errcode":70004,"block_expire_time":{end}}}"#);
+        let length = body.len();
+        let pbx = Script::start("", move |_| {
+            let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: {length}");
+            Some(format!("{head}\r\n\r\n{body}").into_bytes())
+        })
+        .await;
+        let url = format!("http://{}", pbx.address);
+        let bench = Bench::new(&config(&[source(VENDOR, &url, &[])])).await;
+        for (minutes, expected) in [(0, 1), (19, 1), (2, 2)] {
+            later(Duration::from_secs(minutes * 60)).await;
+            bench.scrape().await;
+            assert_eq!(pbx.seen().len(), expected, "{hours} hours ahead, {minutes} minutes later");
+        }
     }
 }
 

@@ -10,11 +10,15 @@ use std::{
     time::Duration,
 };
 
+use jiff::{SignedDuration, Timestamp, fmt::rfc2822::DateTimePrinter};
 use simulator::{
     Conference, Fault, Options, Participant, Presence, Request, Role, Scheduled, Simulator, Vendor,
 };
 
-use crate::common::{Bench, assert_truth, config, entry, exposition::Exposition, hosts, source};
+use crate::common::{
+    Bench, assert_truth, config, entry, exposition::Exposition, hosts, script::Script, source,
+    wait::later,
+};
 
 const HUAWEI: Vendor = Vendor::HuaweiMeeting;
 
@@ -437,6 +441,37 @@ async fn a_host_password_that_worked_is_not_blamed_for_a_meeting_that_ends() {
     }
     assert_eq!(asked(&simulator, "control_token"), 1);
     assert_eq!(bench.own().value("conferencing_login_blocked", &[]), Some(1.0));
+}
+
+/// The time at which a control token ends is on the clock of the service, as the answer's `Date` is.
+#[tokio::test]
+async fn a_control_token_ends_on_the_clock_of_the_service() {
+    let there = Timestamp::now() + SignedDuration::from_hours(8);
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&there).unwrap();
+    let end = there.as_millisecond() + 30 * 60 * 1_000;
+    let service = Script::start("", move |request| {
+        let body = if request.contains("/conferences/token?") {
+            format!(r#"{{"data":{{"token":"c","expireTime":{end}}}}}"#)
+        } else if request.contains("/realTimeInfo?") {
+            r#"{"participants":[]}"#.to_owned()
+        } else if request.contains("/appauth") {
+            r#"{"accessToken":"a","validPeriod":56326}"#.to_owned()
+        } else {
+            r#"{"data":[{"conferenceID":"1","onlineAttendeeAmount":0}],"count":1}"#.to_owned()
+        };
+        let head = format!("HTTP/1.1 200 OK\r\ndate: {date}\r\ncontent-length: {}", body.len());
+        Some(format!("{head}\r\n\r\n{body}").into_bytes())
+    })
+    .await;
+    let host = r#"hosts: [{ conference_id: "1", password: "123456" }]"#;
+    let url = format!("http://{}", service.address);
+    let bench = Bench::new(&config(&[source(HUAWEI, &url, &[host])])).await;
+    let passwords = || service.seen().iter().filter(|seen| seen.contains("/token?")).count();
+    for (minutes, expected) in [(0, 1), (24, 1), (2, 2)] {
+        later(Duration::from_secs(minutes * 60)).await;
+        assert!(up(&bench.scrape().await));
+        assert_eq!(passwords(), expected, "{minutes} minutes later");
+    }
 }
 
 /// What is known of the meetings outlives a reload that does not change as whom they are asked about.

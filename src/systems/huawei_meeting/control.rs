@@ -13,7 +13,6 @@ use std::{
 };
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::{sync::Mutex, time::Instant};
@@ -36,8 +35,7 @@ use crate::{
 pub(super) const CONTROL_TOKEN: CallName = CallName("control_token");
 pub(super) const REAL_TIME_INFO: CallName = CallName("realTimeInfo");
 
-/// Lifetime of a control token whose answer does not say, or says that it has passed: then our
-/// clock is wrong.
+/// Lifetime of a control token whose answer does not say, or says what cannot be meant: that it has passed.
 const TOKEN_LIFETIME: Duration = Duration::from_secs(30 * 60);
 
 /// A control token is not used in the last minutes before it expires.
@@ -239,7 +237,7 @@ fn control_token(
     if grant.token.is_empty() {
         return Err(Fault::new(Reason::Decode));
     }
-    let now = u64::try_from(Timestamp::now().as_millisecond()).unwrap_or(0);
+    let now = u64::try_from(answer.sent_at().as_millisecond()).unwrap_or(0);
     let remaining = grant.expire_time.0.map(|at| at.saturating_sub(now));
     let lifetime =
         remaining.filter(|lifetime| *lifetime > 0).map_or(TOKEN_LIFETIME, Duration::from_millis);

@@ -138,7 +138,7 @@ impl session::Login for Login {
                 account_call(account, secrets.credential.expose_secret())
             }
         };
-        api.send(call, |answer| granted(answer, now)).await
+        api.send(call, granted).await
     }
 
     async fn logout(&self, api: &Api, token: &Token) {
@@ -253,7 +253,8 @@ impl Content for LoggedIn<'_> {
     }
 }
 
-fn granted(answer: &Answer, now: i64) -> Result<Grant<Token>, Fault> {
+fn granted(answer: &Answer) -> Result<Grant<Token>, Fault> {
+    let now = answer.sent_at().as_second();
     codes::unwrap::<LoggedIn<'_>>(answer, codes::login)?.grant(now)
 }
 
@@ -278,7 +279,7 @@ impl LoggedIn<'_> {
     }
 
     /// When to log in again, and how long the token is valid. `expireTime` is the server's clock:
-    /// it only ever shortens, and where it lies in our past our clock is wrong.
+    /// it only ever shortens, and where it has passed at `now` that cannot be meant.
     fn lifetime(&self, now: u64) -> (Duration, Duration) {
         let lifetime =
             |seconds: Option<u64>| seconds.filter(|seconds| *seconds > 0).map(Duration::from_secs);

@@ -5,7 +5,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use serde::Deserialize;
 
 use crate::{
@@ -159,7 +158,7 @@ fn until_unblocked(fault: Fault, answer: &Answer) -> Fault {
         return fault;
     }
     let end = answer.decode::<Blocked>().ok().and_then(|blocked| blocked.block_expire_time.0);
-    let now = Timestamp::now().as_second();
+    let now = answer.sent_at().as_second();
     let pause = end
         .and_then(|end| u64::try_from(end.saturating_sub(now)).ok())
         .map(Duration::from_secs)
