@@ -6,6 +6,7 @@ pub mod healthcheck;
 pub mod manual;
 pub mod schema;
 pub mod serve;
+mod signals;
 
 use std::io::{self, Write};
 

@@ -21,7 +21,7 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::healthcheck::status;
+use super::{healthcheck::status, signals::StopSignals};
 use crate::{
     cli::{Exit, Here, Options},
     collect::{CollectorThread, Engine},
@@ -146,7 +146,7 @@ async fn run(options: &Options, collector: &CollectorThread) -> Result<Exit, (St
             info!("stopped");
             Ok(Exit::Done)
         }
-        () = signals.stop() => {
+        () = signals.stop.next() => {
             warn!("stopped at once by a second signal");
             Ok(Exit::Failed)
         }
@@ -293,32 +293,19 @@ enum Demand {
 
 /// The signals that stop or reload the process.
 struct Signals {
-    terminate: Signal,
-    interrupt: Signal,
+    stop: StopSignals,
     hang_up: Signal,
 }
 
 impl Signals {
     fn new() -> io::Result<Self> {
-        Ok(Self {
-            terminate: signal(SignalKind::terminate())?,
-            interrupt: signal(SignalKind::interrupt())?,
-            hang_up: signal(SignalKind::hangup())?,
-        })
-    }
-
-    async fn stop(&mut self) {
-        tokio::select! {
-            _ = self.terminate.recv() => {}
-            _ = self.interrupt.recv() => {}
-        }
+        Ok(Self { stop: StopSignals::new()?, hang_up: signal(SignalKind::hangup())? })
     }
 
     /// The next signal.
     async fn next(&mut self) -> Demand {
         tokio::select! {
-            _ = self.terminate.recv() => Demand::Stop,
-            _ = self.interrupt.recv() => Demand::Stop,
+            () = self.stop.next() => Demand::Stop,
             _ = self.hang_up.recv() => Demand::Reload,
         }
     }

@@ -3,14 +3,17 @@
 
 #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-use std::process::Output;
+use std::{
+    io::Read,
+    process::{Command, Output, Stdio},
+};
 
 use simulator::{Fault, Options, Simulator, Vendor};
 
 use crate::common::{
     binary::{command, write_private},
     config, entry, source,
-    wait::output,
+    wait::{output, wait},
 };
 
 /// Runs `check --live` on `yaml`.
@@ -53,6 +56,35 @@ fn a_row_for_each_vendor() {
         // What was logged in is logged out; DingTalk has no such call.
         let left = usize::from(vendor == Vendor::Dingtalk);
         assert_eq!(simulator.live_tokens(vendor, ""), left, "{vendor:?}");
+    }
+}
+
+/// Ctrl-C at a source that does not answer: the others must not be left with tokens that nobody uses.
+#[test]
+fn tokens_are_given_back_after_a_signal() {
+    let simulator = Simulator::start_blocking(Options::default()).unwrap();
+    let (well, silent) = (Vendor::YeastarP, Vendor::YeastarS);
+    simulator.inject(silent, "", Some("conference/query"), Fault::Hang, None);
+    let sources =
+        [well, silent].map(|vendor| source(vendor, &simulator.base_url(vendor), &["timeout: 10m"]));
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("exporter.yaml");
+    write_private(&file, &config(&sources));
+    for signal in ["INT", "TERM"] {
+        let mut check = command();
+        check.arg("--config.file").arg(&file).args(["check", "--live"]).stderr(Stdio::piped());
+        let mut child = check.spawn().unwrap();
+        let tokens = || [well, silent].map(|vendor| simulator.live_tokens(vendor, ""));
+        wait("both logins", tokens, |tokens| *tokens == [1, 1]);
+        let pid = child.id().to_string();
+        let sent = Command::new("kill").args(["-s", signal, &pid]).status().unwrap();
+        assert!(sent.success());
+        let status = wait("the end", || child.try_wait().unwrap(), Option::is_some);
+        assert_eq!(status.and_then(|status| status.code()), Some(1), "{signal}");
+        assert_eq!(tokens(), [0, 0], "{signal}");
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert_eq!(said, "stopped by a signal, with nothing to show\n");
     }
 }
 

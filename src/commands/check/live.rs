@@ -11,7 +11,7 @@ use super::{progress::Progress, record::Records, table::table};
 use crate::{
     cli::Exit,
     collect::{Budget, Engine, Report, Selection, Source},
-    commands::{fail, print},
+    commands::{fail, print, signals::StopSignals},
     config::Config,
     metrics::own::Own,
     systems,
@@ -54,14 +54,27 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
             return fail(&problem, Exit::Unusable);
         }
     };
-    let reports = collect(sources.sources(), |source| {
+    let collected = collect(sources.sources(), |source| {
         if let Some(records) = &records {
             records.collected(source.name());
         }
-    })
-    .await;
-    // First, so that the log-outs are among the requests that are shown, and recorded.
-    engine.shutdown().await;
+    });
+    let mut signals = match StopSignals::new() {
+        Ok(signals) => signals,
+        Err(error) => return fail(&format!("cannot handle signals: {error}"), Exit::Failed),
+    };
+    let stopped = || fail("stopped by a signal, with nothing to show", Exit::Failed);
+    let reports = tokio::select! {
+        reports = collected => Some(reports),
+        () = signals.next() => None,
+    };
+    // First, so that the log-outs are among the requests that are shown, and recorded. After a signal too: a system
+    // has few tokens. A second signal stops at once.
+    tokio::select! {
+        () = engine.shutdown() => {}
+        () = signals.next() => return stopped(),
+    }
+    let Some(reports) = reports else { return stopped() };
     let mut printed = print(table(&reports, |_| Vec::new()).as_bytes());
     if let (Some(folder), Some(records)) = (folder, records) {
         match records.write(folder, &reports) {
