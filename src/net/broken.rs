@@ -137,7 +137,8 @@ impl Broken {
                 below_http = true;
                 broken.note_http(http);
                 // A proxy that forwards requests speaks HTTP itself.
-                broken.at_proxy |= http.is_parse() && context.route == Route::Forwarded;
+                broken.at_proxy |=
+                    broken.reason == Reason::Decode && context.route == Route::Forwarded;
             } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
                 broken.note_http2(http2);
             } else if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -180,9 +181,14 @@ impl Broken {
             (self.reason, self.detail) = (Reason::Timeout, Some("the connection went silent"));
         } else if error.is_incomplete_message() {
             self.detail = Some(CUT);
-        } else if (error.is_canceled() || error.is_closed()) && self.state == RequestState::Lost {
-            self.detail = Some("connection closed");
-            self.state = RequestState::NotBegun;
+        } else if error.is_canceled() || error.is_closed() {
+            if self.state == RequestState::Lost {
+                self.detail = Some("connection closed");
+                self.state = RequestState::NotBegun;
+            }
+        } else if error.source().is_none() && self.state != RequestState::Answered {
+            // All others have a cause. This one is of a server that spoke before it was asked.
+            (self.reason, self.detail) = (Reason::Decode, Some(NOT_HTTP));
         }
     }
 

@@ -53,6 +53,30 @@ async fn header_lines_may_be_written_badly() {
     }
 }
 
+/// A service that greets: its greeting may come before a request is sent, or after it.
+#[tokio::test]
+async fn who_speaks_first_does_not_speak_http() {
+    const ATTEMPTS: usize = 40;
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    // A thread of its own is quick enough to be the first now and then.
+    std::thread::spawn(move || {
+        let mut open = Vec::new();
+        while let Ok((mut socket, _)) = listener.accept() {
+            let Ok(1..) = socket.write(b"Asterisk Call Manager/9.0.0\r\n") else { continue };
+            open.push(socket);
+            if open.len() > 2 * ATTEMPTS {
+                return;
+            }
+        }
+    });
+    let mut said = std::collections::BTreeMap::<String, usize>::new();
+    for _ in 0..ATTEMPTS {
+        *said.entry(outcome(VENDOR, &url, &[]).await.said).or_default() += 1;
+    }
+    assert_eq!(said, [("login failed: decode (not an HTTP answer)".to_owned(), ATTEMPTS)].into());
+}
+
 /// An answer whose packing is wrong: a network is not to blame for it.
 #[tokio::test]
 async fn an_answer_that_cannot_be_unpacked_is_not_decodable() {
