@@ -92,6 +92,7 @@ async fn run(options: &Options, collector: &CollectorThread) -> Result<Exit, (St
     let security = Security::new(options.web_config_file.0.as_deref(), Arc::clone(&own));
     let configuration = Arc::new(Configuration {
         paths: options.config_files.clone(),
+        watched: options.config_files.iter().chain(&options.web_config_file.0).cloned().collect(),
         loaded: Mutex::default(),
         engine: Arc::clone(&engine),
         own: Arc::clone(&own),
@@ -193,8 +194,8 @@ async fn reload_on_change(
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        let paths = configuration.paths.clone();
-        let now = spawn_blocking(move || fingerprint(&paths)).await;
+        let watched = configuration.watched.clone();
+        let now = spawn_blocking(move || fingerprint(&watched)).await;
         if now.is_ok_and(|now| now != *configuration.loaded()) {
             info!("configuration files have changed, reloading");
             let (reply, done) = oneshot::channel();
@@ -232,6 +233,8 @@ async fn answer_watchdog(here: Option<Here>, options: Options, collector: Handle
 /// The configuration files, and the engine that they configure.
 struct Configuration {
     paths: Vec<PathBuf>,
+    /// These, and the web configuration file: what is wrong with that one has a reload fail as well.
+    watched: Vec<PathBuf>,
     /// What the files were like when they were last read.
     loaded: Mutex<[u8; 32]>,
     engine: Arc<Engine>,
@@ -255,10 +258,11 @@ impl Configuration {
     }
 
     async fn try_load(&self) -> Result<(), String> {
-        let (paths, security) = (self.paths.clone(), Arc::clone(&self.security));
+        let (paths, watched) = (self.paths.clone(), self.watched.clone());
+        let security = Arc::clone(&self.security);
         let load = move || {
             // Before they are read: a change in between is one more reload.
-            let seen = fingerprint(&paths);
+            let seen = fingerprint(&watched);
             let loaded = Config::load_all(&paths, systems::catalogue().profiles());
             (seen, loaded, security.load())
         };

@@ -168,6 +168,25 @@ fn a_change_is_noticed_and_a_broken_one_is_one_failed_reload() {
     assert_eq!(request(exporter.address, "GET", "/-/ready", &[]).status, 200);
 }
 
+/// A change that was refused because of the other file is not forgotten.
+#[test]
+fn a_change_is_taken_once_the_web_configuration_is_right_again() {
+    let directory = TempDir::new().expect("directory");
+    let simulator = simulator(Duration::ZERO);
+    let web = directory.path().join("web.yaml");
+    replace(&web, "http_server_config: { http2: true }\n");
+    let arguments = ["--web.config.file", "web.yaml", "--config.auto-reload-interval", "20ms"];
+    let exporter = Exporter::start_in(directory, NO_SOURCES, &arguments);
+    replace(&web, "nonsense: true\n");
+    let successful = || exporter.own("conferencing_exporter_config_last_reload_successful");
+    replace(&exporter.file("exporter.yaml"), &config(&simulator, &["a"]));
+    wait("the failed reload", successful, |value| *value == Some(0.0));
+    replace(&web, "http_server_config: { http2: false }\n");
+    wait("the next reload", successful, |value| *value == Some(1.0));
+    let sources = || exporter.get("/sd").text();
+    wait("the new source", sources, |text| text.contains("\"source\":\"a\""));
+}
+
 /// Nobody may be there to write to a pipe any more, or yet: a reload that waits for it would keep all that follow waiting.
 #[test]
 fn a_configuration_in_a_pipe_is_read_and_never_waited_for() {
