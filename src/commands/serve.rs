@@ -13,7 +13,6 @@ use std::{
 use sd_notify::NotifyState;
 use tokio::{
     runtime::{Builder, Handle, Runtime},
-    signal::unix::{Signal, SignalKind, signal},
     sync::{mpsc, oneshot},
     task::spawn_blocking,
     time::{Instant, MissedTickBehavior, interval, interval_at, timeout},
@@ -21,7 +20,10 @@ use tokio::{
 use tokio_util::task::AbortOnDropHandle;
 use tracing::{error, info, warn};
 
-use super::{healthcheck::status, signals::StopSignals};
+use super::{
+    healthcheck::status,
+    signals::{Demand, Signals},
+};
 use crate::{
     cli::{Exit, Here, Options},
     collect::{CollectorThread, Engine},
@@ -147,7 +149,7 @@ async fn run(options: &Options, collector: &CollectorThread) -> Result<Exit, (St
             info!("stopped");
             Ok(Exit::Done)
         }
-        () = signals.stop.next() => {
+        () = signals.stop() => {
             warn!("stopped at once by a second signal");
             Ok(Exit::Failed)
         }
@@ -285,33 +287,6 @@ impl Configuration {
             warn!(%problem, "the source is down until this can be read");
         }
         self.engine.apply(config).map_err(|error| error.to_string())
-    }
-}
-
-/// What a signal asks for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Demand {
-    Stop,
-    Reload,
-}
-
-/// The signals that stop or reload the process.
-struct Signals {
-    stop: StopSignals,
-    hang_up: Signal,
-}
-
-impl Signals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { stop: StopSignals::new()?, hang_up: signal(SignalKind::hangup())? })
-    }
-
-    /// The next signal.
-    async fn next(&mut self) -> Demand {
-        tokio::select! {
-            () = self.stop.next() => Demand::Stop,
-            _ = self.hang_up.recv() => Demand::Reload,
-        }
     }
 }
 

@@ -59,7 +59,7 @@ fn a_row_for_each_vendor() {
     }
 }
 
-/// Ctrl-C at a source that does not answer: the others must not be left with tokens that nobody uses.
+/// Ctrl-C, or a terminal that is closed, at a source that does not answer: the others must not be left with tokens that nobody uses.
 #[test]
 fn tokens_are_given_back_after_a_signal() {
     let simulator = Simulator::start_blocking(Options::default()).unwrap();
@@ -70,7 +70,7 @@ fn tokens_are_given_back_after_a_signal() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("exporter.yaml");
     write_private(&file, &config(&sources));
-    for signal in ["INT", "TERM"] {
+    for signal in ["INT", "TERM", "HUP"] {
         let mut check = command();
         check.arg("--config.file").arg(&file).args(["check", "--live"]).stderr(Stdio::piped());
         let mut child = check.spawn().unwrap();

@@ -11,7 +11,7 @@ use super::{progress::Progress, record::Records, table::table};
 use crate::{
     cli::Exit,
     collect::{Budget, Engine, Report, Selection, Source},
-    commands::{fail, print, signals::StopSignals},
+    commands::{fail, print, signals::Signals},
     config::Config,
     metrics::own::Own,
     systems,
@@ -59,20 +59,20 @@ async fn ask(config: Config, names: &[String], folder: Option<&Path>) -> Exit {
             records.collected(source.name());
         }
     });
-    let mut signals = match StopSignals::new() {
+    let mut signals = match Signals::new() {
         Ok(signals) => signals,
         Err(error) => return fail(&format!("cannot handle signals: {error}"), Exit::Failed),
     };
     let stopped = || fail("stopped by a signal, with nothing to show", Exit::Failed);
     let reports = tokio::select! {
         reports = collected => Some(reports),
-        () = signals.next() => None,
+        _ = signals.next() => None,
     };
-    // First, so that the log-outs are among the requests that are shown, and recorded. After a signal too: a system
-    // has few tokens. A second signal stops at once.
+    // First, so that the log-outs are among the requests that are shown, and recorded. After a signal, of
+    // a terminal that is closed too: a system has few tokens. A second signal stops at once.
     tokio::select! {
         () = engine.shutdown() => {}
-        () = signals.next() => return stopped(),
+        _ = signals.next() => return stopped(),
     }
     let Some(reports) = reports else { return stopped() };
     let mut printed = print(table(&reports, |_| Vec::new()).as_bytes());
