@@ -163,6 +163,34 @@ async fn logins_are_held_back_for_the_reason_the_pbx_gave() {
     }
 }
 
+/// The vendors' pages have two words for a failure. With a third one the number still says what it is.
+#[tokio::test]
+async fn an_error_number_is_a_failure_whatever_the_status_is_called() {
+    let simulator = Simulator::start(Options::default()).await.unwrap();
+    let statuses = [r#""status":"Error","#, r#""status":null,"#, ""];
+    let vendors = [Vendor::OpenvoxUc, Vendor::YeastarS];
+    for (vendor, status) in vendors.into_iter().flat_map(|v| statuses.map(|status| (v, status))) {
+        let yaml = config(&[source(vendor, &simulator.base_url(vendor), &[])]);
+        let answer = |number| Fault::StatusJson(200, format!(r#"{{{status}"errno":"{number}"}}"#));
+        let bench = Bench::new(&yaml).await;
+        simulator.inject(vendor, "", Some("conference/query"), answer("20004"), Some(1));
+        assert_eq!(
+            bench.scrape().await.value("conferencing_up", &[]),
+            Some(0.0),
+            "{vendor:?} {status}"
+        );
+        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?} {status}");
+
+        let bench = Bench::new(&yaml).await;
+        simulator.inject(vendor, "", Some("login"), answer("20003"), None);
+        for _ in 0..3 {
+            assert_eq!(bench.failure().await.0, "auth", "{vendor:?}");
+        }
+        assert_eq!(bench.errors("auth"), 1.0, "{vendor:?}");
+        simulator.clear_faults();
+    }
+}
+
 /// What `answer` makes of the live query: conferences, joined, waiting.
 async fn live(vendor: Vendor, answer: &str) -> [Option<f64>; 3] {
     let simulator = Simulator::start(Options::default()).await.unwrap();

@@ -24,7 +24,7 @@ use crate::{
 
 #[derive(Deserialize)]
 pub(super) struct Rooms<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
@@ -76,7 +76,7 @@ impl Room<'_> {
 /// The entries are documented with two spellings of their lists.
 #[derive(Deserialize)]
 pub(super) struct InSession<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,

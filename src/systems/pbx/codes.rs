@@ -138,7 +138,7 @@ pub(in crate::systems) use enveloped;
 /// An answer of which only the envelope matters.
 #[derive(Deserialize)]
 pub(super) struct Bare<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
@@ -190,7 +190,9 @@ fn has_form(errno: &str) -> bool {
 }
 
 fn failed(answer: &impl Enveloped) -> bool {
-    let (status, _) = answer.envelope();
-    // The old guide's table says "Failure" where the answers say "Failed".
-    status.eq_ignore_ascii_case("failed") || status.eq_ignore_ascii_case("failure")
+    let (status, errno) = answer.envelope();
+    // The old guide's table says "Failure" where the answers say "Failed". Should there be a third word, the
+    // number tells: a refused login that is not understood would be tried on and on.
+    let is = |word: &str| status.eq_ignore_ascii_case(word);
+    is("failed") || is("failure") || !matches!(errno, "" | "0")
 }

@@ -57,7 +57,7 @@ impl Md5Login {
 
 #[derive(Deserialize)]
 struct LoggedIn<'a> {
-    #[serde(borrow)]
+    #[serde(borrow, default)]
     status: Text<'a>,
     #[serde(borrow, default)]
     errno: Text<'a>,
