@@ -79,6 +79,8 @@ impl Exporter {
             .arg("--config.file")
             .arg(&file)
             .args(["--web.listen-address", &address.to_string(), "--log.level", "warn"])
+            // As the unit and the image start it.
+            .env("MALLOC_ARENA_MAX", "1")
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
