@@ -58,7 +58,6 @@ fn main() -> ExitCode {
     let done = match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         ["bare", plan] => bare::run(Path::new(plan), None),
         ["bare", plan, ca_file] => bare::run(Path::new(plan), Some(Path::new(ca_file))),
-        ["library", plan] => bare::run_library(Path::new(plan)),
         ["quick"] => load(&[10, 100, 1_000], 20),
         ["hosts"] => only_hosts(20),
         ["one", size, scrapes] => match (size.parse(), scrapes.parse()) {
@@ -150,7 +149,6 @@ fn judge(rows: &[Row], scrapes: usize) {
         verdict("1,000 sources, wall time", format!("{wall:.2} x bare"), wall <= 1.5, "1.5");
         let cpu = found.cpu_ratio();
         verdict("1,000 sources, CPU time", format!("{cpu:.2} x bare"), cpu <= 2.0, "2.0");
-        beside_library(found);
         beside_aiohttp(found);
         resident("1,000 sources", found.scrape.resident, scrapes, 64);
         let ready = milliseconds(found.ready_after);
@@ -181,19 +179,6 @@ fn judge(rows: &[Row], scrapes: usize) {
         );
         let memory = growth(|found| found.scrape.resident as f64);
         verdict(&format!("{what}: memory"), format!("{memory:+.0} %"), memory <= 20.0, "+20 %");
-    }
-}
-
-/// What is left of the targets when the HTTP library has sent the same requests.
-fn beside_library(found: &Beside) {
-    if let Some(reqwest) = &found.reqwest {
-        println!(
-            "1,000 sources, the HTTP library alone: CPU {:.1} ms, {:.2} x bare, {:.1} MiB; the bare client has {:.1} MiB",
-            reqwest.cpu,
-            reqwest.cpu / found.bare.cpu,
-            mib(reqwest.resident),
-            mib(found.bare.resident)
-        );
     }
 }
 

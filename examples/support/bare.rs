@@ -16,7 +16,6 @@ use hyper::{
     header::{HOST, HeaderMap, HeaderName, HeaderValue},
 };
 use hyper_util::rt::TokioIo;
-use reqwest::redirect::Policy;
 use rustls::{
     ClientConfig, RootCertStore,
     pki_types::{CertificateDer, ServerName, pem::PemObject},
@@ -39,16 +38,9 @@ pub(crate) fn start(plan: &Path, ca_file: Option<&Path>) -> Outcome<Client> {
     Client::start(Command::new(env::current_exe()?).args(["bare".as_ref(), plan]).args(ca_file))
 }
 
-/// Starts the exporter's HTTP library with the requests of `plan`, without TLS. An exporter with this
-/// library can be no cheaper.
-pub(crate) fn start_library(plan: &Path) -> Outcome<Client> {
-    Client::start(Command::new(env::current_exe()?).args(["library".as_ref(), plan]))
-}
-
 /// One request, ready to be sent.
 struct Ready {
     to: SocketAddr,
-    url: Url,
     method: Method,
     path: Uri,
     headers: HeaderMap,
@@ -70,26 +62,6 @@ const MOST_SOURCES: usize = 1024;
 pub(crate) async fn run(plan: &Path, ca_file: Option<&Path>) -> Outcome<()> {
     let connections =
         Connections { tls: ca_file.map(connector).transpose()?, kept: RefCell::default() };
-    send_on_demand(plan, async |ready| connections.ask(ready).await).await
-}
-
-/// The process of the library: the same with `reqwest`, one client for all.
-#[tokio::main(flavor = "current_thread")]
-pub(crate) async fn run_library(plan: &Path) -> Outcome<()> {
-    let client = reqwest::Client::builder().no_proxy().redirect(Policy::none()).build()?;
-    send_on_demand(plan, async |ready| {
-        let mut request = reqwest::Request::new(ready.method.clone(), ready.url.clone());
-        *request.headers_mut() = ready.headers.clone();
-        *request.body_mut() = Some(ready.body.clone().into());
-        let mut answer = client.execute(request).await?.error_for_status()?;
-        while answer.chunk().await?.is_some() {}
-        Ok(())
-    })
-    .await
-}
-
-/// Sends all of `plan` each time a line comes in, each request by `ask`.
-async fn send_on_demand(plan: &Path, ask: impl AsyncFn(&Ready) -> Outcome<()>) -> Outcome<()> {
     limits::raise_open_files();
     let plan: Vec<Vec<Together>> = serde_json::from_slice(&fs::read(plan)?)?;
     let plan = plan
@@ -99,25 +71,13 @@ async fn send_on_demand(plan: &Path, ask: impl AsyncFn(&Ready) -> Outcome<()>) -
     for line in io::stdin().lines() {
         line?;
         let started = Instant::now();
-        let mut under_way =
-            stream::iter(&plan).map(|source| send(source, &ask)).buffer_unordered(MOST_SOURCES);
+        let mut under_way = stream::iter(&plan)
+            .map(|source| connections.send(source))
+            .buffer_unordered(MOST_SOURCES);
         while let Some(sent) = under_way.next().await {
             sent?;
         }
         println!("took {}", started.elapsed().as_micros());
-    }
-    Ok(())
-}
-
-/// One source's requests, at once or one after the other as the exporter sent them.
-async fn send(source: &[Vec<Ready>], ask: &impl AsyncFn(&Ready) -> Outcome<()>) -> Outcome<()> {
-    for together in source {
-        match &together[..] {
-            [alone] => ask(alone).await?,
-            together => {
-                try_join_all(together.iter().map(|ready| ask(ready))).await?;
-            }
-        }
     }
     Ok(())
 }
@@ -145,10 +105,23 @@ fn ready(planned: Planned) -> Outcome<Ready> {
     let to = url.socket_addrs(|| None)?.into_iter().next().ok_or("no address")?;
     let path = url[Position::BeforePath..].parse()?;
     let body = planned.body.into();
-    Ok(Ready { to, url, method: planned.method.parse()?, path, headers, body })
+    Ok(Ready { to, method: planned.method.parse()?, path, headers, body })
 }
 
 impl Connections {
+    /// One source's requests, at once or one after the other as the exporter sent them.
+    async fn send(&self, source: &[Vec<Ready>]) -> Outcome<()> {
+        for together in source {
+            match &together[..] {
+                [alone] => self.ask(alone).await?,
+                together => {
+                    try_join_all(together.iter().map(|ready| self.ask(ready))).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     async fn ask(&self, ready: &Ready) -> Outcome<()> {
         let waiting = self.kept.borrow_mut().get_mut(&ready.to).and_then(Vec::pop);
         let mut connection = match waiting {

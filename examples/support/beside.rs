@@ -35,8 +35,6 @@ pub(crate) struct Cost {
 pub(crate) struct Beside {
     pub(crate) scrape: Cost,
     pub(crate) bare: Cost,
-    /// The exporter's HTTP library alone, where there is no TLS.
-    pub(crate) reqwest: Option<Cost>,
     /// Why it was not measured, if it was not.
     pub(crate) aiohttp: Result<Aiohttp, String>,
     /// Wall time of a scrape, in times of the bare client's: median of the scrapes.
@@ -86,10 +84,6 @@ impl Beside {
 
         let begin = |name, client| Passes::begin(name, client, &plan, simulator, sources);
         let mut bare = begin("the bare client", bare::start(&plan.file, ca_file.as_deref())?)?;
-        let mut reqwest = match fronts {
-            None => Some(begin("the HTTP library", bare::start_library(&plan.file)?)?),
-            Some(_) => None,
-        };
         let mut aiohttp = match aiohttp {
             Ok(versions) => {
                 let start = |series| begin("aiohttp", aiohttp::start(&plan.file, series)?);
@@ -109,9 +103,6 @@ impl Beside {
             ups(&text, sources.len())?;
             walls.push(milliseconds(wall));
             ratios.push(wall.as_secs_f64() / bare.pass()?.as_secs_f64());
-            if let Some(reqwest) = &mut reqwest {
-                reqwest.pass()?;
-            }
             if turn % SCRAPES_A_PASS == 0
                 && let Ok((_, all, no_text)) = &mut aiohttp
             {
@@ -130,7 +121,6 @@ impl Beside {
         Ok(Self {
             scrape: Cost::of(walls, before, after),
             bare: bare.cost()?,
-            reqwest: reqwest.map(Passes::cost).transpose()?,
             aiohttp: match aiohttp {
                 Ok((versions, all, no_text)) => {
                     Ok(Aiohttp { versions, all: all.cost()?, no_text: no_text.cost()? })

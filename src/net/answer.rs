@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! A whole answer, and what its HTTP status means.
 
+use hyper::{StatusCode, header::HeaderValue};
 use jiff::Timestamp;
-use reqwest::{StatusCode, header::HeaderValue};
 use serde::Deserialize;
 
 use super::{Consequence, Fault, json, retry_after, throttle::http_date, wiped::Wiped};

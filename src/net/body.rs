@@ -1,9 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //! The body of an answer, within a bound of its size.
 
-use reqwest::{
-    Response, Version,
-    header::{CONTENT_LENGTH, TRANSFER_ENCODING},
+use std::io::{self, Read};
+
+use flate2::read::MultiGzDecoder;
+use http_body_util::BodyExt;
+use hyper::{
+    HeaderMap, Version,
+    body::{Body, Frame, Incoming},
+    header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use serde::de::IgnoredAny;
 
@@ -16,38 +21,55 @@ const LARGEST_ROOM: usize = 64 * 1024;
 pub(super) enum Unread {
     /// It has more bytes than it may have.
     TooLarge,
-    /// The connection, or the compression.
-    Broken(reqwest::Error),
+    /// The connection ended, or was used wrongly.
+    Broken(hyper::Error),
+    /// The compression.
+    BadlyCompressed,
 }
 
-/// The body of `response`, of `limit` bytes at most.
+/// The body of an answer with these headers, unpacked, of `limit` bytes at most.
 ///
 /// A body that only the end of the connection ends is whole if it is a whole document. Servers that
 /// answer like that often end the connection as TLS does not allow.
 ///
 /// # Errors
 /// What came instead of the end of the body.
-pub(super) async fn read(mut response: Response, limit: usize) -> Result<Wiped, Unread> {
-    let announced = response.content_length().unwrap_or(0);
+pub(super) async fn read(
+    version: Version,
+    headers: &HeaderMap,
+    mut incoming: Incoming,
+    limit: usize,
+) -> Result<Wiped, Unread> {
+    let announced = incoming.size_hint().exact().unwrap_or(0);
     if announced > limit as u64 {
         return Err(Unread::TooLarge);
     }
-    let headers = response.headers();
-    let ends_with_connection = response.version() < Version::HTTP_2
+    let ends_with_connection = version < Version::HTTP_2
         && !headers.contains_key(CONTENT_LENGTH)
         && !headers.contains_key(TRANSFER_ENCODING);
+    let is_packed = headers.get(CONTENT_ENCODING).is_some_and(|encoding| encoding == "gzip");
     let mut body = Wiped::with_capacity((announced as usize).min(LARGEST_ROOM));
-    loop {
-        match response.chunk().await {
-            Ok(Some(chunk)) if body.len() + chunk.len() > limit => return Err(Unread::TooLarge),
-            Ok(Some(chunk)) => body.extend(&chunk),
-            Ok(None) => return Ok(body),
-            Err(error) if ends_with_connection && is_abrupt_end(&error) && is_whole(&body) => {
-                return Ok(body);
+    while let Some(frame) = incoming.frame().await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(part)) if body.len() + part.len() > limit => return Err(Unread::TooLarge),
+            Ok(Ok(part)) => body.extend(&part),
+            // Trailers say nothing that is needed.
+            Ok(Err(_)) => {}
+            Err(error) if ends_with_connection && is_abrupt_end(&error) => {
+                let body = if is_packed { unpacked(&body, limit) } else { Ok(body) };
+                return body.ok().filter(|body| is_whole(body)).ok_or(Unread::Broken(error));
             }
             Err(error) => return Err(Unread::Broken(error)),
         }
     }
+    if is_packed && !body.is_empty() { unpacked(&body, limit) } else { Ok(body) }
+}
+
+fn unpacked(packed: &[u8], limit: usize) -> Result<Wiped, Unread> {
+    let mut body = Wiped::with_capacity(packed.len().min(LARGEST_ROOM));
+    let mut unpacking = MultiGzDecoder::new(packed).take(limit as u64 + 1);
+    io::copy(&mut unpacking, &mut body).map_err(|_| Unread::BadlyCompressed)?;
+    if body.len() > limit { Err(Unread::TooLarge) } else { Ok(body) }
 }
 
 /// Whether `body` is a document of JSON or XML from its first to its last character.

@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-//! What an error of the HTTP client means: its reason, and what became of the request.
+//! What an error on the way to an answer means: its reason, and what became of the request.
 //!
-//! The client's own words are never shown, because they quote the URL: fixed words stand for them.
+//! The libraries' own words are never shown: fixed words stand for them.
 
-use std::{error::Error as StdError, io, iter, net::SocketAddr};
+use std::{error::Error as StdError, io, iter};
 
-use hyper::http::Extensions;
-use hyper_util::client::legacy::{
-    self,
-    connect::{Connected, HttpInfo},
-};
-use reqwest::StatusCode;
+use hyper::StatusCode;
 use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 
-use super::{ApiError, Fault, proxy::Route, resolver::DnsError, trust::Distrust};
+use super::{ApiError, Fault, proxy::Route, trust::Distrust};
 use crate::model::{CallName, Reason};
 
 /// Why a request has no whole answer.
@@ -23,15 +18,12 @@ pub(super) struct Broken {
     /// More about it in fixed words.
     pub(super) detail: Option<&'static str>,
     pub(super) state: RequestState,
-    /// From which address it was sent.
-    pub(super) local: Option<SocketAddr>,
+    /// Whether an answer had come over the same connection before.
+    pub(super) on_used_connection: bool,
     /// Whether the proxy failed, and not the system behind it.
     pub(super) at_proxy: bool,
     /// With which HTTP status the proxy refused.
     pub(super) status: Option<StatusCode>,
-    /// Whether the proxy refused to open a connection to the system, and the HTTP client does not
-    /// tell with which status.
-    pub(super) is_refused_tunnel: bool,
 }
 
 /// What became of a request that has no whole answer.
@@ -57,16 +49,6 @@ pub(super) enum Stage {
     Read,
 }
 
-/// What is known besides the error.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct RequestContext {
-    /// What stands between the exporter and the system.
-    pub(super) route: Route,
-    /// Whether the system showed a certificate since the request began. A handshake that failed
-    /// after that did not fail for want of a common cipher.
-    pub(super) has_shown_certificate: bool,
-}
-
 impl Broken {
     /// An answer came, and cannot be used for `reason`.
     pub(super) const fn answered(reason: Reason) -> Self {
@@ -74,10 +56,9 @@ impl Broken {
             reason,
             detail: None,
             state: RequestState::Answered,
-            local: None,
+            on_used_connection: false,
             at_proxy: false,
             status: None,
-            is_refused_tunnel: false,
         }
     }
 
@@ -98,47 +79,77 @@ impl Broken {
         }
     }
 
+    /// There is no connection for `reason`.
+    const fn not_sent(reason: Reason, detail: Option<&'static str>) -> Self {
+        Self { detail, state: RequestState::NotSent, ..Self::answered(reason) }
+    }
+
+    /// The name of the host was not resolved.
+    pub(super) const fn not_resolved() -> Self {
+        Self::not_sent(Reason::Dns, None)
+    }
+
+    /// No address answered in time.
+    pub(super) const fn no_connection(route: Route) -> Self {
+        let detail = match route {
+            Route::Direct => "no connection",
+            Route::Forwarded | Route::Tunnelled | Route::Socks => "no connection through the proxy",
+        };
+        Self::not_sent(Reason::Timeout, Some(detail))
+    }
+
+    /// The connection or its handshake failed with `error`. `has_shown_certificate`: the other side has, so a
+    /// handshake did not fail for want of a common cipher.
+    pub(super) fn not_connected(error: &io::Error, has_shown_certificate: bool) -> Self {
+        let (reason, detail) = of_io(error, has_shown_certificate);
+        Self::not_sent(reason, Some(detail))
+    }
+
+    /// HTTP did not begin on a new connection.
+    pub(super) fn not_begun(error: &hyper::Error) -> Self {
+        Self { state: RequestState::NotSent, ..Self::of(error, Stage::Asked, Route::Direct) }
+    }
+
+    /// The proxy does not connect to the system: it answered with `status`, or not as a proxy does.
+    pub(super) fn refused_tunnel(status: Option<StatusCode>, detail: &'static str) -> Self {
+        let is_unauthorized = status == Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED);
+        let detail = if is_unauthorized { NO_CREDENTIALS } else { detail };
+        Self { status, at_proxy: true, ..Self::not_sent(Reason::Connect, Some(detail)) }
+    }
+
+    /// The same of a SOCKS proxy, in the `words` of the library. It keeps its types to itself, there are
+    /// only the words: an update may change them, and `tests/connections/proxies.rs` notices.
+    pub(super) fn refused_by_socks(words: &str) -> Self {
+        let detail = match words.strip_prefix("SOCKS error: ").unwrap_or(words) {
+            "credentials not accepted" | "server does not support user/pass authentication" => {
+                "it does not accept the user and password"
+            }
+            "io error during SOCKS handshake" => "it closed the connection",
+            "failed parsing server response" | "server implements authentication incorrectly" => {
+                "it is no SOCKS proxy"
+            }
+            _ => NOT_CONNECTING,
+        };
+        Self::refused_tunnel(None, detail)
+    }
+
     /// What `error` means.
-    pub(super) fn of(error: &reqwest::Error, stage: Stage, context: RequestContext) -> Self {
+    pub(super) fn of(error: &hyper::Error, stage: Stage, route: Route) -> Self {
         let mut broken = Self::answered(Reason::Connect);
         broken.state = match stage {
-            Stage::Asked if error.is_connect() => RequestState::NotSent,
             Stage::Asked => RequestState::Lost,
             Stage::Read => RequestState::Answered,
         };
-        // To reach the system at all is then a matter of the proxy.
-        broken.at_proxy =
-            broken.state == RequestState::NotSent && context.route == Route::Forwarded;
-        if error.is_connect() && error.is_timeout() && !is_from_the_system(error) {
-            broken.reason = Reason::Timeout;
-            broken.detail = Some(match context.route {
-                Route::Direct => "no connection",
-                Route::Forwarded | Route::Tunnelled | Route::Socks => {
-                    "no connection through the proxy"
-                }
-            });
-            broken.at_proxy = false;
-            return broken;
-        }
-        let mut below_http = false;
         for cause in causes(error) {
-            if cause.is::<DnsError>() {
-                broken.reason = Reason::Dns;
-                // The proxy is told the name of the system and looks it up itself.
-                broken.at_proxy = matches!(context.route, Route::Forwarded | Route::Tunnelled);
-                return broken;
-            } else if let Some(client) = cause.downcast_ref::<legacy::Error>() {
-                broken.local = client.connect_info().and_then(local_address);
-            } else if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
+            if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
                 broken.reason = Reason::Tls;
-                broken.detail = Some(describe_tls(tls, context.has_shown_certificate));
+                // The handshake is over on our side.
+                broken.detail = Some(describe_tls(tls, true));
                 return broken;
             } else if let Some(http) = cause.downcast_ref::<hyper::Error>() {
-                below_http = true;
                 broken.note_http(http);
                 // A proxy that forwards requests speaks HTTP itself.
-                broken.at_proxy |=
-                    broken.reason == Reason::Decode && context.route == Route::Forwarded;
+                broken.at_proxy |= broken.reason == Reason::Decode && route == Route::Forwarded;
             } else if let Some(http2) = cause.downcast_ref::<h2::Error>() {
                 broken.note_http2(http2);
             } else if let Some(io) = cause.downcast_ref::<io::Error>() {
@@ -146,20 +157,20 @@ impl Broken {
                     matches!(io.kind(), io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData);
                 if let Some((reason, detail)) = describe_io(io) {
                     (broken.reason, broken.detail) = (reason, Some(detail));
-                } else if below_http && is_malformed && stage == Stage::Read {
+                } else if is_malformed && stage == Stage::Read {
                     // The chunks of the body.
                     (broken.reason, broken.detail) = (Reason::Decode, Some(NOT_HTTP));
-                } else if below_http && broken.detail.is_none() {
+                } else if broken.detail.is_none() {
                     broken.detail = Some(CUT);
-                } else if error.is_decode() && broken.detail.is_none() {
-                    // Neither the connection nor TLS: the decompressor.
-                    (broken.reason, broken.detail) = (Reason::Decode, Some("broken compression"));
                 }
-            } else if broken.state == RequestState::NotSent {
-                broken.note_proxy(&cause.to_string());
             }
         }
         broken
+    }
+
+    /// An answer is not compressed as it says.
+    pub(super) const fn badly_compressed() -> Self {
+        Self { detail: Some("broken compression"), ..Self::answered(Reason::Decode) }
     }
 
     /// The failure of `call`.
@@ -205,45 +216,13 @@ impl Broken {
             self.detail = Some("the server broke the exchange off");
         }
     }
-
-    /// Notes what the client says about a proxy. Its types for that are its own, there are only the
-    /// words: an update may change them, and `tests/connections/proxies.rs` notices.
-    fn note_proxy(&mut self, words: &str) {
-        let detail = if let Some(words) = words.strip_prefix("tunnel error: ") {
-            match words {
-                "proxy authorization required" => {
-                    self.status = Some(StatusCode::PROXY_AUTHENTICATION_REQUIRED);
-                    Some(NO_CREDENTIALS)
-                }
-                "unsuccessful" => {
-                    self.is_refused_tunnel = true;
-                    Some("it does not connect to the system")
-                }
-                "unexpected end of file" => Some("it closed the connection"),
-                "proxy response headers too long" => Some("it is no HTTP proxy"),
-                _ => None,
-            }
-        } else if let Some(words) = words.strip_prefix("SOCKS error: ") {
-            Some(match words {
-                "failed to create underlying connection" => "no connection to it",
-                "credentials not accepted" | "server does not support user/pass authentication" => {
-                    "it does not accept the user and password"
-                }
-                "io error during SOCKS handshake" => "it closed the connection",
-                "failed parsing server response"
-                | "server implements authentication incorrectly" => "it is no SOCKS proxy",
-                _ => "it does not connect to the system",
-            })
-        } else {
-            return;
-        };
-        self.at_proxy = true;
-        self.detail = detail.or(self.detail);
-    }
 }
 
 /// Said of a proxy that answers 407.
 const NO_CREDENTIALS: &str = "it asks for a user and a password";
+
+/// Said of a proxy that answers that it does not connect to the system.
+pub(super) const NOT_CONNECTING: &str = "it does not connect to the system";
 
 /// Said of what breaks the rules of HTTP.
 const NOT_HTTP: &str = "not an HTTP answer";
@@ -251,10 +230,12 @@ const NOT_HTTP: &str = "not an HTTP answer";
 /// Said of a connection that ended too early, where nothing more is known.
 pub(super) const CUT: &str = "closed before the answer was whole";
 
-/// What caused `error`, the nearest first. An I/O error may wrap another error, which `source()`
+/// `error` and what caused it, the nearest first. An I/O error may wrap another error, which `source()`
 /// passes over.
-fn causes(error: &reqwest::Error) -> impl Iterator<Item = &(dyn StdError + 'static)> {
-    iter::successors(error.source(), |cause| cause_of(*cause))
+pub(crate) fn causes<'a>(
+    error: &'a (dyn StdError + 'static),
+) -> impl Iterator<Item = &'a (dyn StdError + 'static)> {
+    iter::successors(Some(error), |cause| cause_of(*cause))
 }
 
 fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
@@ -264,12 +245,11 @@ fn cause_of<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError
     }
 }
 
-/// The reason and fixed words for an error of a connection without HTTP. `has_shown_certificate` as in
-/// [`RequestContext`].
+/// The reason and fixed words for an error of a connection. `has_shown_certificate` as in
+/// [`Broken::not_connected`].
 pub(super) fn of_io(error: &io::Error, has_shown_certificate: bool) -> (Reason, &'static str) {
-    let error: &(dyn StdError + 'static) = error;
     let mut last = (Reason::Connect, CUT);
-    for cause in iter::successors(Some(error), |cause| cause_of(*cause)) {
+    for cause in causes(error) {
         if let Some(tls) = cause.downcast_ref::<rustls::Error>() {
             return (Reason::Tls, describe_tls(tls, has_shown_certificate));
         }
@@ -278,26 +258,12 @@ pub(super) fn of_io(error: &io::Error, has_shown_certificate: bool) -> (Reason, 
     last
 }
 
-/// Whether the operating system ended the connection, and not a limit of the exporter.
-fn is_from_the_system(error: &reqwest::Error) -> bool {
-    causes(error)
-        .filter_map(|cause| cause.downcast_ref::<io::Error>())
-        .any(|io| io.raw_os_error().is_some())
-}
-
 /// Whether a body that ends with the connection ended as TLS does not allow, or with a reset: many
 /// servers close the connection without close_notify.
-pub(super) fn is_abrupt_end(error: &reqwest::Error) -> bool {
+pub(super) fn is_abrupt_end(error: &hyper::Error) -> bool {
     causes(error).filter_map(|cause| cause.downcast_ref::<io::Error>()).any(|io| {
         matches!(io.kind(), io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset)
     })
-}
-
-/// The address from which a connection was made.
-fn local_address(connection: &Connected) -> Option<SocketAddr> {
-    let mut extras = Extensions::new();
-    connection.get_extras(&mut extras);
-    extras.get::<HttpInfo>().map(HttpInfo::local_addr)
 }
 
 fn describe_io(error: &io::Error) -> Option<(Reason, &'static str)> {

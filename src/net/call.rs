@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request to be sent, as the module of a system describes it.
 
-use reqwest::{
+use hyper::{
     Method,
     header::{HeaderName, HeaderValue},
 };

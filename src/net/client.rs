@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-//! HTTP clients, one for all sources with equal TLS and proxy settings, so that a root store
-//! is parsed once and not for each source.
+//! Clients: settings for TLS, one for all sources with equal ones, so that a root store is parsed once
+//! and not for each source; and the host of each source, with its connections.
 //!
 //! A client follows the certificate files of its settings. While they cannot be used, or the
 //! machine has no root certificates, the sources that need them fail and all others do not notice.
@@ -21,7 +21,7 @@ use tracing::{info, warn};
 use zeroize::Zeroizing;
 
 use super::{
-    connections::Lease,
+    connections::ConnectionSettings,
     host::Host,
     proxy::{Environment, Proxy},
     tls::{self, Accept, Identity},
@@ -51,18 +51,12 @@ pub enum ClientError {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// The proxy URL cannot be used.
-    #[error("proxy_url cannot be used")]
-    Proxy,
     /// There is nothing to verify certificates with.
     #[error("this machine has no root certificates")]
     NoRoots,
     /// The TLS library refused the client certificate.
     #[error("the client certificate and its key cannot be used")]
     Identity,
-    /// The HTTP library refused the settings, which it does for none that a configuration can have.
-    #[error("the HTTP client cannot be made")]
-    Library,
 }
 
 /// The client of a source.
@@ -73,30 +67,21 @@ pub struct SharedClient {
 }
 
 impl SharedClient {
-    /// The client for a request, made of the files as they were when they were last looked at.
+    /// The settings for connections, made of the files as they were when they were last looked at.
     ///
     /// # Errors
     /// Certificates or keys that cannot be read or used, or no root certificates.
-    pub(super) fn lease(&self) -> Result<Lease, Arc<ClientError>> {
+    pub(super) fn settings(&self) -> Result<ConnectionSettings, Arc<ClientError>> {
         let built = self.client.built.load();
         let tls = built.tls.as_ref().map_err(Arc::clone)?;
-        Ok(self.host.lease(tls, built.fingerprint)?)
-    }
-
-    /// The client for the same request once more, on a new connection, after it was lost.
-    ///
-    /// # Errors
-    /// As those of [`lease`](Self::lease).
-    pub(super) fn lease_anew(&self, lease: &Lease) -> Result<Lease, Arc<ClientError>> {
-        let built = self.client.built.load();
-        let tls = built.tls.as_ref().map_err(Arc::clone)?;
-        Ok(self.host.lease_anew(lease, tls, built.fingerprint)?)
+        let fingerprint = built.fingerprint;
+        Ok(ConnectionSettings { tls: self.host.tls(tls, fingerprint), fingerprint })
     }
 
     /// The settings for TLS, and the name that the certificate is to be for, where HTTP is not spoken.
     ///
     /// # Errors
-    /// As those of [`lease`](Self::lease).
+    /// As those of [`settings`](Self::settings).
     pub(super) fn tls(&self) -> Result<(ClientConfig, ServerName<'static>), Arc<ClientError>> {
         let built = self.client.built.load();
         let tls = built.tls.as_ref().map_err(Arc::clone)?;
@@ -160,7 +145,7 @@ pub fn clients(sources: &[Source]) -> Vec<SharedClient> {
     });
     let clients = shared.collect();
     for Shared { host, sources: of_host, requests } in hosts.into_values() {
-        host.keep(requests.min(limits::kept_connections(of_host, sources.len())));
+        host.connections.keep(requests.min(limits::kept_connections(of_host, sources.len())));
     }
     clients
 }

@@ -11,24 +11,21 @@ use std::{
     time::Duration,
 };
 
-use hyper_util::client::legacy::connect::HttpInfo;
-use reqwest::{
-    Request, StatusCode, Url,
-    header::{CONTENT_TYPE, DATE, HOST, HeaderValue, RETRY_AFTER, USER_AGENT},
+use hyper::{
+    StatusCode,
+    header::{CONTENT_TYPE, DATE, RETRY_AFTER},
 };
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout},
-};
+use tokio::{sync::Semaphore, time::Instant};
 
 use super::{
     Answer, ApiError, Call, Consequence, Failure, Fault, Observer, StandIn, StandInAnswer, body,
-    broken::{Broken, RequestContext, RequestState, Stage},
+    broken::{Broken, RequestState, Stage},
     client::{ClientError, SharedClient},
-    connections::Lease,
-    host::{Host, below},
+    connections::ConnectionSettings,
+    host::Host,
     json,
     proxy::Route,
+    request::Requests,
     wiped::Wiped,
 };
 use crate::{
@@ -36,12 +33,6 @@ use crate::{
     metrics::own::SourceMeters,
     model::{CallName, Reason},
 };
-
-/// `User-Agent` for systems that do not demand another one.
-const OWN_NAME: &str = concat!("conferencing_exporter/", env!("CARGO_PKG_VERSION"));
-
-/// What bodies are, unless a system wants another name for it.
-const JSON: HeaderValue = HeaderValue::from_static("application/json; charset=utf-8");
 
 /// The end of the collection under way, shared between those who wait for it.
 ///
@@ -98,11 +89,7 @@ pub struct Api {
 /// How a source is reached, and within which limits.
 struct Access {
     client: SharedClient,
-    /// What the URLs of all requests begin with. To parse it for each of them would take longer than to
-    /// send it.
-    root: Url,
-    host_header: Option<HeaderValue>,
-    user_agent: HeaderValue,
+    requests: Requests,
     max_response_bytes: usize,
     timeout: Duration,
     in_flight: Semaphore,
@@ -113,9 +100,7 @@ impl Api {
     pub fn new(source: &config::Source, client: SharedClient, meters: Arc<SourceMeters>) -> Self {
         let host = client.host();
         let access = Access {
-            root: host.root(&source.base_url, &source.api_path),
-            host_header: host.header().and_then(|host| HeaderValue::from_str(&host).ok()),
-            user_agent: HeaderValue::from_static(source.profile.user_agent.unwrap_or(OWN_NAME)),
+            requests: Requests::new(source, host),
             max_response_bytes: usize::try_from(source.max_response_bytes).unwrap_or(usize::MAX),
             timeout: source.timeout,
             in_flight: Semaphore::new(source.max_concurrency),
@@ -265,7 +250,7 @@ impl Api {
         call: Call,
         judge: impl FnOnce(&Answer) -> Result<T, Fault>,
     ) -> Result<T, Failure> {
-        let exchange = |client: &SharedClient| Ok(self.exchange(client.lease()?, &call));
+        let exchange = |client: &SharedClient| Ok(self.exchange(client.settings()?, &call));
         self.perform((call.name, &call.about), exchange, judge).await
     }
 
@@ -352,112 +337,91 @@ impl Api {
     }
 
     /// Sends `call`, and once more where it was lost and may be repeated.
-    async fn exchange(&self, lease: Lease, call: &Call) -> Result<Answer, ApiError> {
+    async fn exchange(
+        &self,
+        settings: ConnectionSettings,
+        call: &Call,
+    ) -> Result<Answer, ApiError> {
         self.note_asked();
-        let client = &self.access.client;
-        let mut on = Connection { api: self, lease, is_settled: false };
-        let mut outcome = self.attempt(&on.lease, call).await;
+        let connections = &self.access.client.host().connections;
+        let (round, since) = (connections.round(), Instant::now());
+        let mut waiting = Waiting { api: self, round, since, is_settled: false };
+        let mut outcome = self.attempt(&settings, None, call).await;
         if let Err(broken) = &outcome {
             // All calls only read, but those of a login: what was lost with a connection that others
             // used before is asked once more. A new connection that ends has its reasons.
             let is_repeated = match broken.state {
                 RequestState::NotBegun => true,
-                RequestState::Lost => {
-                    let was_used = |local| on.lease.has_answered(local);
-                    !self.is_for_login && broken.local.is_some_and(was_used)
-                }
+                RequestState::Lost => !self.is_for_login && broken.on_used_connection,
                 RequestState::NotSent | RequestState::Answered => false,
             };
-            if is_repeated && let Ok(lease) = client.lease_anew(&on.lease) {
-                on.lease = lease;
+            if is_repeated {
+                connections.note_unanswered(round, since);
+                (waiting.round, waiting.since) = (connections.round(), Instant::now());
                 self.meters.request_sent(call.name);
-                outcome = self.attempt(&on.lease, call).await;
+                outcome = self.attempt(&settings, Some(since), call).await;
             }
         }
-        on.is_settled = true;
-        if let Err(broken) = &mut outcome
-            && broken.is_refused_tunnel
-            && let Some(proxy) = &client.host().proxy
-        {
-            // That it was the proxy is worth saying without a status, too: so there is time left for it.
-            let left = self.deadline.end().saturating_duration_since(Instant::now());
-            let status = timeout(left / 2, proxy.refusal(&client.host().url)).await;
-            broken.status = status.ok().flatten();
-        }
+        waiting.is_settled = true;
         outcome.map_err(|broken| broken.into_error(call.name))
     }
 
-    /// Sends `call` once, with the client of `lease`.
-    async fn attempt(&self, lease: &Lease, call: &Call) -> Result<Answer, Broken> {
+    /// Sends `call` once. `opened_after`: over a connection that was opened after that.
+    async fn attempt(
+        &self,
+        settings: &ConnectionSettings,
+        opened_after: Option<Instant>,
+        call: &Call,
+    ) -> Result<Answer, Broken> {
         let access = &self.access;
         let host = access.client.host();
-        let certificates = host.peer_certificate.times();
-        let context = || RequestContext {
-            route: host.route(),
-            has_shown_certificate: host.peer_certificate.times() != certificates,
-        };
-        let sent = lease.client.execute(access.request(call)).await;
-        let response = sent.map_err(|error| Broken::of(&error, Stage::Asked, context()))?;
-        let connection = response.extensions().get::<HttpInfo>();
-        host.answered(lease, connection.map(HttpInfo::local_addr));
-        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = response.remote_addr();
-        let status = response.status();
+        let (connections, route) = (&host.connections, host.route());
+        let mut connection = connections.take(host, settings, opened_after).await?;
+        let request = access.requests.of(call, connection.is_http2())?;
+        let on_used_connection = connection.was_used();
+        let sent = connection.send(request).await;
+        let response = sent.map_err(|error| Broken {
+            on_used_connection,
+            ..Broken::of(&error, Stage::Asked, route)
+        })?;
+        connections.note_answer(&connection);
+        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = connection.peer();
+        let (head, incoming) = response.into_parts();
+        let status = head.status;
         if status.is_redirection() {
             return Err(Broken::answered(Reason::Redirect));
         }
-        let headers = response.headers();
+        let headers = &head.headers;
         let retry_after =
             headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let date = headers.get(DATE).cloned();
         let content_type = headers.get(CONTENT_TYPE).cloned();
-        let read = body::read(response, access.max_response_bytes).await;
+        let read = body::read(head.version, headers, incoming, access.max_response_bytes).await;
         let body = match read {
-            Ok(body) => body,
+            Ok(body) => {
+                connections.give_back(connection).await;
+                body
+            }
             Err(body::Unread::TooLarge) if status.is_success() => {
                 return Err(Broken::answered(Reason::TooLarge));
             }
-            Err(body::Unread::TooLarge) => Wiped::default(),
+            Err(body::Unread::BadlyCompressed) if status.is_success() => {
+                return Err(Broken::badly_compressed());
+            }
+            // The status says more than an error page that is badly packed.
+            Err(body::Unread::TooLarge | body::Unread::BadlyCompressed) => Wiped::default(),
             Err(body::Unread::Broken(error)) => {
-                let broken = Broken::of(&error, Stage::Read, context());
+                let broken = Broken::of(&error, Stage::Read, route);
                 if broken.reason != Reason::Decode || status.is_success() {
                     return Err(broken);
                 }
-                // The status says more than an error page that is badly packed.
                 Wiped::default()
             }
         };
-        if host.route() == Route::Forwarded && is_a_proxys(status, &body) {
+        if route == Route::Forwarded && is_a_proxys(status, &body) {
             return Err(Broken::refused_by_proxy(status));
         }
         Ok(Answer { status, content_type, retry_after, date, body: json::readable(body) })
-    }
-}
-
-impl Access {
-    /// The request that `call` describes.
-    fn request(&self, call: &Call) -> Request {
-        let mut url = self.root.clone();
-        if !call.path.is_empty() {
-            url.set_path(&below(&self.root, &call.path));
-        }
-        if !call.query.is_empty() {
-            url.query_pairs_mut().extend_pairs(&call.query);
-        }
-        let mut request = Request::new(call.method.clone(), url);
-        let headers = request.headers_mut();
-        headers.reserve(call.headers.len() + 3);
-        headers.insert(USER_AGENT, self.user_agent.clone());
-        if let Some(host) = &self.host_header {
-            headers.insert(HOST, host.clone());
-        }
-        if let Some(body) = &call.body {
-            headers.insert(CONTENT_TYPE, JSON);
-            *request.body_mut() = Some(body.to_vec().into());
-        }
-        for (name, value) in &call.headers {
-            request.headers_mut().insert(name, value.clone());
-        }
-        request
     }
 }
 
@@ -500,18 +464,19 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// The connections that a request uses. If it waits for an answer until the time is up, they are not
-/// used for others.
-struct Connection<'a> {
+/// A request that waits for its answer. If it does so until the time is up, no other one uses its
+/// connection, nor those that were there with it.
+struct Waiting<'a> {
     api: &'a Api,
-    lease: Lease,
+    round: u64,
+    since: Instant,
     is_settled: bool,
 }
 
-impl Drop for Connection<'_> {
+impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if !self.is_settled && Instant::now() >= self.api.deadline.end() {
-            self.api.access.client.host().note_unanswered(&self.lease);
+            self.api.access.client.host().connections.note_unanswered(self.round, self.since);
         }
     }
 }

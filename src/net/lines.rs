@@ -9,7 +9,6 @@
 use std::{
     borrow::Cow,
     fmt, io,
-    net::SocketAddr,
     sync::{Arc, PoisonError},
     time::Duration,
 };
@@ -17,16 +16,15 @@ use std::{
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
     io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader},
-    net::TcpStream,
     time::timeout,
 };
 use tokio_rustls::TlsConnector;
 
 use super::{
     Answer, Api, ApiError, Failure, Fault,
-    broken::{CUT, of_io},
-    host::{Host, bare},
-    resolver,
+    broken::{Broken, CUT, of_io},
+    connect::{Stream, tcp},
+    host::bare,
     wiped::Wiped,
 };
 use crate::model::{CallName, Reason};
@@ -131,6 +129,12 @@ impl Problem {
     }
 }
 
+impl From<Broken> for Problem {
+    fn from(broken: Broken) -> Self {
+        Self { fault: Fault::new(broken.reason), detail: broken.detail }
+    }
+}
+
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Self {
         Self::of(&error, true)
@@ -145,11 +149,6 @@ impl From<Fault> for Problem {
 
 /// The settings for TLS, and the name that the certificate is to be for.
 type Tls = (ClientConfig, ServerName<'static>);
-
-/// A stream of bytes in both directions: TCP, or TLS over it.
-trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
-
-impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 /// A connection, and how much of an answer it may still bring.
 pub struct Wire {
@@ -174,7 +173,9 @@ impl Wire {
 
     async fn connect(api: &Api, tls: Tls) -> Result<Self, Problem> {
         let host = api.host();
-        let tcp = connect(host).await?;
+        let port = host.url.port().unwrap_or_default();
+        let tcp = tcp(bare(&host.url), port, &host.peer, host.connect_timeout).await?;
+        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = tcp.peer_addr().ok();
         let left = api.max_response_bytes();
         if host.url.scheme() != "tls" {
             return Ok(Self::over(tcp, left));
@@ -322,27 +323,4 @@ async fn within<T>(
     late: &'static str,
 ) -> Result<T, Problem> {
     timeout(limit, step).await.unwrap_or_else(|_| Err(Problem::new(Reason::Timeout, late)))
-}
-
-/// Connects to the first address of `host` that answers.
-async fn connect(host: &Host) -> Result<TcpStream, Problem> {
-    let port = host.url.port().unwrap_or_default();
-    let found = resolver::look_up(bare(&host.url), &host.peer, host.connect_timeout).await;
-    let addresses = found.unwrap_or_default();
-    let part = host.connect_timeout / u32::try_from(addresses.len().max(1)).unwrap_or(1);
-    let mut last = Problem::from(Fault::new(Reason::Dns));
-    for address in addresses {
-        let address = SocketAddr::new(address.ip(), port);
-        last = match timeout(part, TcpStream::connect(address)).await {
-            Ok(Ok(stream)) => {
-                *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
-                // A request is one small packet that must not wait for another.
-                let _ = stream.set_nodelay(true);
-                return Ok(stream);
-            }
-            Ok(Err(error)) => error.into(),
-            Err(_) => Problem::new(Reason::Timeout, "no connection"),
-        };
-    }
-    Err(last)
 }

@@ -3,19 +3,20 @@
 
 use std::{env, net::IpAddr};
 
+use hyper::{StatusCode, header::HeaderValue};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
-use reqwest::StatusCode;
 use secrecy::ExposeSecret;
-use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
-};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
 
+use super::{
+    broken::{Broken, NOT_CONNECTING},
+    connect::Stream,
+};
 use crate::config::Source;
 
-/// Longest status line that is read of a proxy.
-const LONGEST_LINE: u64 = 1024;
+/// Longest answer of a proxy that is asked to connect to a system, in bytes.
+const LONGEST_ANSWER: usize = 8 * 1024;
 
 /// How requests come to a system.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,41 +66,84 @@ impl Proxy {
         self.intercept.uri().scheme_str() == Some("https")
     }
 
-    /// The HTTP status with which the proxy refuses a connection to `url`: it is asked once more,
-    /// because the HTTP client does not tell. `None`: it cannot be found out, or the connection is
-    /// not refused any more.
-    pub(super) async fn refusal(&self, url: &Url) -> Option<StatusCode> {
-        let proxy = self.intercept.uri();
-        if self.has_tls() {
-            return None;
-        }
-        let port = proxy.port_u16().unwrap_or(80);
-        let mut connection =
-            TcpStream::connect((proxy.host()?.trim_matches(['[', ']']), port)).await.ok()?;
-        let target = format!("{}:{}", url.host_str()?, url.port_or_known_default()?);
-        let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
-        if let Some(credentials) = self.intercept.basic_auth() {
-            request.extend_from_slice(b"Proxy-Authorization: ");
-            request.extend_from_slice(credentials.as_bytes());
-            request.extend_from_slice(b"\r\n");
-        }
-        request.extend_from_slice(b"\r\n");
-        connection.write_all(&request).await.ok()?;
-        status(connection).await.filter(|status| !status.is_success())
+    /// Its name or address.
+    pub(super) fn host(&self) -> &str {
+        self.intercept.uri().host().unwrap_or_default().trim_matches(['[', ']'])
+    }
+
+    /// Its port.
+    pub(super) fn port(&self) -> u16 {
+        let uri = self.intercept.uri();
+        uri.port_u16().unwrap_or(match uri.scheme_str() {
+            Some("http") => 80,
+            Some("https") => 443,
+            _ => 1080,
+        })
+    }
+
+    /// What a proxy that speaks HTTP is shown for `user:password`.
+    pub(super) fn authorization(&self) -> Option<&HeaderValue> {
+        self.intercept.basic_auth()
+    }
+
+    /// The user and the password for a SOCKS proxy.
+    pub(super) fn credentials(&self) -> Option<(&str, &str)> {
+        self.intercept.raw_auth()
+    }
+
+    /// Whether it speaks version 4 of SOCKS.
+    pub(super) fn is_socks_4(&self) -> bool {
+        matches!(self.intercept.uri().scheme_str(), Some("socks4" | "socks4a"))
+    }
+
+    /// Whether a SOCKS proxy is told the name of the host, and looks it up itself.
+    pub(super) fn looks_names_up(&self) -> bool {
+        matches!(self.intercept.uri().scheme_str(), Some("socks4a" | "socks5h"))
     }
 }
 
-/// The status of the answer that begins `stream`.
-async fn status(stream: TcpStream) -> Option<StatusCode> {
-    let mut line = Vec::with_capacity(64);
-    let mut stream = stream.take(LONGEST_LINE);
-    while !line.contains(&b'\n') {
-        if stream.read_buf(&mut line).await.ok()? == 0 {
-            return None;
+/// Asks `proxy`, to which `stream` leads, for a connection to `target`.
+///
+/// # Errors
+/// It does not connect, or is no HTTP proxy.
+pub(super) async fn open_tunnel(
+    proxy: &Proxy,
+    stream: &mut impl Stream,
+    target: &str,
+) -> Result<(), Broken> {
+    let mut request = format!("CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n").into_bytes();
+    if let Some(credentials) = proxy.authorization() {
+        request.extend_from_slice(b"Proxy-Authorization: ");
+        request.extend_from_slice(credentials.as_bytes());
+        request.extend_from_slice(b"\r\n");
+    }
+    request.extend_from_slice(b"\r\n");
+    let at_proxy = |error| Broken { at_proxy: true, ..Broken::not_connected(&error, true) };
+    stream.write_all(&request).await.map_err(at_proxy)?;
+    stream.flush().await.map_err(at_proxy)?;
+    let mut answer = Vec::with_capacity(256);
+    // What comes behind it is the system's: it says nothing before it is asked.
+    while !answer.ends_with(b"\r\n\r\n") {
+        if answer.len() >= LONGEST_ANSWER {
+            return Err(Broken::refused_tunnel(None, NO_PROXY));
+        }
+        if stream.read_buf(&mut answer).await.map_err(at_proxy)? == 0 {
+            break;
         }
     }
-    let status = line.strip_prefix(b"HTTP/1.")?.get(2..5)?;
-    StatusCode::from_bytes(status).ok()
+    match status(&answer) {
+        Some(status) if status.is_success() => Ok(()),
+        Some(status) => Err(Broken::refused_tunnel(Some(status), NOT_CONNECTING)),
+        None if answer.is_empty() => Err(Broken::refused_tunnel(None, "it closed the connection")),
+        None => Err(Broken::refused_tunnel(None, NO_PROXY)),
+    }
+}
+
+const NO_PROXY: &str = "it is no HTTP proxy";
+
+/// The status of an answer in HTTP/1.
+fn status(answer: &[u8]) -> Option<StatusCode> {
+    StatusCode::from_bytes(answer.strip_prefix(b"HTTP/1.")?.get(2..5)?).ok()
 }
 
 /// The proxies that the environment of the process names.

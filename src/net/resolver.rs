@@ -4,7 +4,6 @@
 
 use std::{
     collections::HashMap,
-    fmt,
     net::{IpAddr, SocketAddr, ToSocketAddrs},
     sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError},
     time::Duration,
@@ -14,7 +13,6 @@ use futures_util::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
     task::spawn_blocking,
@@ -38,28 +36,6 @@ const ADDRESS_TIME: Duration = Duration::from_millis(1_250);
 /// The address that last answered.
 pub(super) type Peer = Arc<Mutex<Option<SocketAddr>>>;
 
-/// The system's resolver, with errors that can be told from failed connections.
-pub(super) struct Resolver {
-    /// Resolve this host, whatever name the client asks for.
-    pub(super) host: Option<String>,
-    /// The address that last answered: it is tried first.
-    pub(super) peer: Peer,
-    /// How long the client waits for a connection.
-    pub(super) connect_timeout: Duration,
-}
-
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
-        let host = self.host.clone().unwrap_or_else(|| name.as_str().to_owned());
-        let (peer, connect_timeout) = (Arc::clone(&self.peer), self.connect_timeout);
-        Box::pin(async move {
-            let addresses = look_up(&host, &peer, connect_timeout).await.ok_or(DnsError)?;
-            let addresses: Addrs = Box::new(addresses.into_iter());
-            Ok(addresses)
-        })
-    }
-}
-
 /// The addresses of `host`, without ports, in the order in which they are to be tried one after the
 /// other, with equal parts of `connect_timeout`. `None`: the name is not resolved, which is known before
 /// that time ends, so that a name server that does not answer is told from a system that does not.
@@ -78,8 +54,8 @@ pub(super) async fn look_up(
 
 /// `addresses` in the order in which they are to be tried, `peer` first.
 ///
-/// The client tries one after the other, and divides `connect_timeout` evenly among them. So that an
-/// address that does not answer does not take half of it, each is listed several times where time allows.
+/// They are tried one after the other, each for an equal part of `connect_timeout`. So that an address
+/// that does not answer does not take half of it, each is listed several times where time allows.
 fn in_turn(
     mut addresses: Vec<SocketAddr>,
     peer: Option<SocketAddr>,
@@ -93,18 +69,6 @@ fn in_turn(
     let turns = connect_timeout.div_duration_f64(ADDRESS_TIME * addresses.len() as u32) as usize;
     addresses.repeat(turns.max(1))
 }
-
-/// A name was not resolved.
-#[derive(Debug)]
-pub(super) struct DnsError;
-
-impl fmt::Display for DnsError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("name not resolved")
-    }
-}
-
-impl std::error::Error for DnsError {}
 
 /// What was found for a name; `None`: nothing.
 type Found = Option<Vec<SocketAddr>>;

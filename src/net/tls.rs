@@ -94,12 +94,10 @@ impl Settings {
     }
 
     /// The settings for one host, `name`, whose certificate is noted in `peer_certificate`. Its sessions
-    /// are resumed, and those of a proxy before it. If the name `is_configured`, certificates are
-    /// verified for it, whatever host is connected to: there is no proxy then.
+    /// are resumed, and those of a proxy before it.
     pub(crate) fn for_host(
         &self,
         name: ServerName<'static>,
-        is_configured: bool,
         peer_certificate: &Arc<PeerCertificate>,
     ) -> ClientConfig {
         let (verifier, peer_certificate) =
@@ -108,7 +106,6 @@ impl Settings {
         config.dangerous().set_certificate_verifier(Arc::new(NotingVerifier {
             verifier,
             name,
-            is_configured,
             peer_certificate,
         }));
         // The library's own store remembers many hosts for each of these settings.
@@ -159,8 +156,6 @@ struct NotingVerifier {
     verifier: Arc<dyn ServerCertVerifier>,
     /// Whose certificate it is: a proxy on the way shows another one.
     name: ServerName<'static>,
-    /// Whether it stands for the host that is connected to.
-    is_configured: bool,
     peer_certificate: Arc<PeerCertificate>,
 }
 
@@ -173,7 +168,6 @@ impl ServerCertVerifier for NotingVerifier {
         ocsp_response: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, Error> {
-        let server_name = if self.is_configured { &self.name } else { server_name };
         if *server_name == self.name {
             self.peer_certificate.note(end_entity);
         }
@@ -216,10 +210,9 @@ impl ServerCertVerifier for NotingVerifier {
     }
 }
 
-/// Accepts every certificate: for `insecure_skip_verify`, and for `healthcheck`, whose connection does
-/// not leave this machine.
+/// Accepts every certificate: for `insecure_skip_verify`.
 #[derive(Debug)]
-pub(crate) struct AcceptAnyCertificate;
+struct AcceptAnyCertificate;
 
 impl ServerCertVerifier for AcceptAnyCertificate {
     fn verify_server_cert(

@@ -14,3 +14,4 @@ mod lines;
 mod proxies;
 mod raw;
 mod reuse;
+mod through;
