@@ -5,6 +5,7 @@ use std::{env, net::IpAddr};
 
 use hyper::{StatusCode, header::HeaderValue};
 use hyper_util::client::proxy::matcher::{Intercept, Matcher};
+use memchr::memmem;
 use secrecy::ExposeSecret;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use url::Url;
@@ -122,8 +123,8 @@ pub(super) async fn open_tunnel(
     stream.write_all(&request).await.map_err(at_proxy)?;
     stream.flush().await.map_err(at_proxy)?;
     let mut answer = Vec::with_capacity(256);
-    // What comes behind it is the system's: it says nothing before it is asked.
-    while !answer.ends_with(b"\r\n\r\n") {
+    // A refusal may have a page for people behind it; the system says nothing before it is asked.
+    while memmem::find(&answer, b"\r\n\r\n").is_none() {
         if answer.len() >= LONGEST_ANSWER {
             return Err(Broken::refused_tunnel(None, NO_PROXY));
         }

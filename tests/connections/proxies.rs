@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //! What a proxy on the way answers is not what the system answers.
 
+use std::future::pending;
+
 use simulator::{Options, Simulator, Vendor};
+use tokio::{io::AsyncWriteExt, net::TcpStream};
 
 use super::raw::{Raw, outcome};
 use crate::common::{binary::Exporter, config, entry, refusing::Refusing};
@@ -37,6 +40,21 @@ async fn a_refused_tunnel_is_the_proxys_with_its_status() {
         let once = asked.len() == 1 && asked[0].starts_with("CONNECT pbx.invalid:443 ");
         assert!(once, "{asked:?}");
     }
+}
+
+/// What a proxy says about it to people comes behind its answer, and the connection may stay.
+#[tokio::test]
+async fn a_refused_tunnel_is_known_by_the_head_of_the_answer() {
+    let proxy = Raw::start(|mut socket: TcpStream, _| async move {
+        let answer = b"HTTP/1.1 407 Proxy Authentication Required\r\nContent-Length: 4\r\n\r\nwho?";
+        let _ = socket.write_all(answer).await;
+        pending::<()>().await;
+    })
+    .await;
+    let said = outcome(VENDOR, "https://pbx.invalid", &[&through(&proxy.url())]).await.said;
+    let expected =
+        "login failed at the proxy: connect (it asks for a user and a password) (code 407)";
+    assert_eq!(said, expected);
 }
 
 /// A proxy that answers in place of a system that is reached without TLS.
