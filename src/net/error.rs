@@ -196,7 +196,7 @@ impl fmt::Display for ApiError {
         match self.fault.code.as_deref() {
             Some(UNKNOWN_CODE) => write!(f, " ({UNKNOWN_CODE})"),
             Some(code) => write!(f, " (code {code})"),
-            // FreeSWITCH's login is named `auth`, too.
+            // A login may itself be named `auth`: "auth failed: auth" would tell nobody anything.
             None if self.fault.reason == Reason::Auth && self.detail.is_none() => {
                 f.write_str(" (refused)")
             }
