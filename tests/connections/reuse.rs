@@ -43,6 +43,17 @@ async fn bench(vendor: Vendor, relay: &Relay) -> Bench {
     Bench::new(&config(&[source(vendor, &format!("http://{}", relay.address()), &[])])).await
 }
 
+/// Entries for `count` sources of the host that `relay` stands before.
+fn tenants(count: usize, vendor: Vendor, relay: &Relay, extra: &[&str]) -> Vec<String> {
+    let login = credentials(vendor);
+    let lines: Vec<_> = login.iter().map(String::as_str).chain(extra.iter().copied()).collect();
+    let tenant = |number| {
+        let url = format!("http://{}/i/t{number}", relay.address());
+        entry(&format!("t{number}"), vendor, &url, &lines)
+    };
+    (0..count).map(tenant).collect()
+}
+
 async fn up(bench: &Bench) -> bool {
     bench.scrape().await.value("conferencing_up", &[]) == Some(1.0)
 }
@@ -86,15 +97,7 @@ async fn a_host_of_many_sources_keeps_a_connection_for_each() {
     let simulator = simulator().await;
     let vendor = Vendor::OpenvoxUc;
     let relay = Relay::start(address(&simulator, vendor), |_| Fate::Passed).await;
-    let tenants: Vec<_> = (0..TENANTS)
-        .map(|number| {
-            let (name, url) =
-                (format!("t{number}"), format!("http://{}/i/t{number}", relay.address()));
-            let mut lines = credentials(vendor);
-            lines.push("max_concurrency: 1".to_owned());
-            entry(&name, vendor, &url, &lines.iter().map(String::as_str).collect::<Vec<_>>())
-        })
-        .collect();
+    let tenants = tenants(TENANTS, vendor, &relay, &["max_concurrency: 1"]);
     let bench = Bench::new(&config(&tenants)).await;
     let mut connections = Vec::new();
     for _ in 0..6 {
@@ -150,14 +153,7 @@ async fn many_connections_that_end_at_once_fail_nobody() {
     let simulator = simulator().await;
     let vendor = Vendor::OpenvoxUc;
     let relay = Relay::start(address(&simulator, vendor), |_| Fate::Passed).await;
-    let tenants: Vec<_> = (0..TENANTS)
-        .map(|number| {
-            let (name, url) =
-                (format!("t{number}"), format!("http://{}/i/t{number}", relay.address()));
-            let lines = credentials(vendor);
-            entry(&name, vendor, &url, &lines.iter().map(String::as_str).collect::<Vec<_>>())
-        })
-        .collect();
+    let tenants = tenants(TENANTS, vendor, &relay, &[]);
     let bench = Bench::new(&config(&tenants)).await;
     for scrape in 1..=4 {
         let up = bench.scrape().await.sum("conferencing_up", &[]);
