@@ -5,7 +5,13 @@ use hyper::{StatusCode, header::HeaderValue};
 use jiff::Timestamp;
 use serde::Deserialize;
 
-use super::{Consequence, Fault, json, retry_after, throttle::http_date, wiped::Wiped};
+use super::{
+    Consequence, Fault,
+    json::{self, Body},
+    retry_after,
+    throttle::http_date,
+    wiped::Wiped,
+};
 use crate::model::Reason;
 
 /// A whole answer. Its text is wiped when it is dropped: logins answer with tokens.
@@ -15,7 +21,7 @@ pub struct Answer {
     pub(super) content_type: Option<HeaderValue>,
     pub(super) retry_after: Option<String>,
     pub(super) date: Option<HeaderValue>,
-    pub(super) body: Wiped,
+    pub(super) body: Body,
 }
 
 impl Answer {
@@ -31,7 +37,7 @@ impl Answer {
     /// # Errors
     /// [`Reason::Decode`] for anything but a JSON object of the expected shape.
     pub fn decode<'a, T: Deserialize<'a>>(&'a self) -> Result<T, Fault> {
-        json::decode(&self.body).ok_or(Fault::new(Reason::Decode))
+        self.body.decode().ok_or(Fault::new(Reason::Decode))
     }
 
     /// The answer's `Content-Type`, if it is text.
@@ -41,7 +47,7 @@ impl Answer {
 
     /// The answer's raw bytes, for what is not JSON.
     pub fn bytes(&self) -> &[u8] {
-        &self.body
+        self.body.bytes()
     }
 
     /// What an HTTP status that is not a success means where the body has nothing documented to

@@ -4,7 +4,7 @@
 use memchr::{memchr, memchr2_iter, memmem::find};
 use serde::Deserialize;
 
-use super::wiped::Wiped;
+use super::wiped::{Wiped, WipedText};
 
 /// Deepest nesting of an answer. `serde_json` has the same limit for what it decodes, but none for
 /// the parts of an answer that it skips.
@@ -15,13 +15,40 @@ pub(crate) const BYTE_ORDER_MARK: &[u8] = b"\xEF\xBB\xBF";
 
 /// Decodes a UTF-8 JSON object of the expected shape; `None` for anything else.
 pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
-    let bytes = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-    let text = std::str::from_utf8(bytes).ok()?;
+    decode_text(std::str::from_utf8(bytes).ok()?)
+}
+
+fn decode_text<'a, T: Deserialize<'a>>(text: &'a str) -> Option<T> {
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     // A derived decoder would take a list for an object by the order of its fields.
-    if !text.trim_start().starts_with('{') || !nests_at_most(bytes, MAX_DEPTH) {
+    if !text.trim_start().starts_with('{') || !nests_at_most(text.as_bytes(), MAX_DEPTH) {
         return None;
     }
     serde_json::from_str(text).ok()
+}
+
+/// The body of an answer.
+pub(super) enum Body {
+    /// It is UTF-8, which is found out once: decoding an answer takes three times as long as this check.
+    Text(WipedText),
+    Bytes(Wiped),
+}
+
+impl Body {
+    /// Decodes a JSON object of the expected shape; `None` for anything else.
+    pub(super) fn decode<'a, T: Deserialize<'a>>(&'a self) -> Option<T> {
+        match self {
+            Self::Text(text) => decode_text(text),
+            Self::Bytes(bytes) => decode(bytes),
+        }
+    }
+
+    pub(super) fn bytes(&self) -> &[u8] {
+        match self {
+            Self::Text(text) => text.as_bytes(),
+            Self::Bytes(bytes) => bytes,
+        }
+    }
 }
 
 /// The answer as UTF-8 where only the contents of its texts are not: one room whose name is in
@@ -31,26 +58,23 @@ pub(crate) fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Option<T> {
 /// The structure does not change, because no ASCII character is ever replaced. A broken key would be
 /// taken for an unknown one and skipped, so such an answer is left as it is, and is refused.
 /// Outside of texts, U+FFFD is no JSON and is refused as well. What is no JSON at all stays as it is.
-pub(super) fn readable(answer: Wiped) -> Wiped {
+pub(super) fn readable(answer: Wiped) -> Body {
     let text = answer.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&answer);
     if !text.trim_ascii_start().starts_with(b"{") {
-        return answer;
+        return Body::Bytes(answer);
     }
     // Most answers have no escape at all, and to look for a single byte takes the least time.
     let escapes = memchr(b'\\', &answer).map_or(&[][..], |first| &answer[first..]);
     let has = |escape: &[u8]| find(escapes, escape).is_some();
-    let is_utf8 = match std::str::from_utf8(&answer) {
-        // Of most answers nothing else is needed to know.
-        Ok(_) if !has(br"\ud") && !has(br"\uD") => return answer,
-        Ok(_) => true,
-        Err(_) => false,
+    let has_halves = has(br"\ud") || has(br"\uD");
+    let mut bytes = match WipedText::of(answer) {
+        Ok(text) if !has_halves => return Body::Text(text),
+        Ok(text) => text.as_bytes().to_vec(),
+        Err(answer) if !keys_are_utf8(&answer) => return Body::Bytes(answer),
+        Err(answer) => String::from_utf8_lossy(&answer).into_owned().into_bytes(),
     };
-    if !is_utf8 && !keys_are_utf8(&answer) {
-        return answer;
-    }
-    let mut bytes = String::from_utf8_lossy(&answer).into_owned().into_bytes();
     replace_halves(&mut bytes);
-    Wiped::from(bytes)
+    WipedText::of(Wiped::from(bytes)).map_or_else(Body::Bytes, Body::Text)
 }
 
 /// Replaces the escape of each half of a character that stands without the other half: what is left
@@ -232,7 +256,7 @@ mod tests {
 
     /// What `answer` is decoded to.
     fn read(answer: &[u8]) -> Option<Value> {
-        decode(&readable(Wiped::from(answer.to_vec())))
+        readable(Wiped::from(answer.to_vec())).decode::<Value>()
     }
 
     #[test]
@@ -264,7 +288,7 @@ mod tests {
     #[test]
     fn what_is_no_json_stays_as_it_is() {
         for answer in [&b"<a b=\"\xFF\">\xFF</a>"[..], b"\xFF{\"a\":\"\xFF\"}"] {
-            assert_eq!(&*readable(Wiped::from(answer.to_vec())), answer);
+            assert_eq!(readable(Wiped::from(answer.to_vec())).bytes(), answer);
         }
         let answer = b"\xEF\xBB\xBF {\"name\":\"\xFF\",\"count\":7}";
         assert_eq!(read(answer), Some(json!({ "name": "\u{fffd}", "count": 7 })));

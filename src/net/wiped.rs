@@ -41,6 +41,31 @@ impl Wiped {
     }
 }
 
+/// A text that is overwritten like [`Wiped`] bytes.
+pub(super) struct WipedText(String);
+
+impl WipedText {
+    /// The text that `bytes` are; `Err`: they are none, and unchanged.
+    pub(super) fn of(mut bytes: Wiped) -> Result<Self, Wiped> {
+        let text = String::from_utf8(std::mem::take(&mut bytes.0));
+        text.map(Self).map_err(|error| Wiped(error.into_bytes()))
+    }
+}
+
+impl Deref for WipedText {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for WipedText {
+    fn drop(&mut self) {
+        drop(Wiped(std::mem::take(&mut self.0).into_bytes()));
+    }
+}
+
 impl Write for Wiped {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.extend(bytes);
