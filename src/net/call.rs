@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //! One request to be sent, as the module of a system describes it.
 
+use std::borrow::Cow;
+
 use hyper::{
     Method,
     header::{HeaderName, HeaderValue},
@@ -15,7 +17,7 @@ pub struct Call {
     pub(super) name: CallName,
     pub(super) about: String,
     pub(super) method: Method,
-    pub(super) path: String,
+    pub(super) path: Cow<'static, str>,
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) headers: Vec<(HeaderName, HeaderValue)>,
     pub(super) body: Option<Wiped>,
@@ -23,21 +25,21 @@ pub struct Call {
 
 impl Call {
     /// A GET of `path` below the source's API path.
-    pub fn get(name: CallName, path: impl Into<String>) -> Self {
+    pub fn get(name: CallName, path: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Method::GET, path)
     }
 
     /// A POST without a body.
-    pub fn post(name: CallName, path: impl Into<String>) -> Self {
+    pub fn post(name: CallName, path: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Method::POST, path)
     }
 
     /// A DELETE, only ever of the exporter's own token.
-    pub fn delete(name: CallName, path: impl Into<String>) -> Self {
+    pub fn delete(name: CallName, path: impl Into<Cow<'static, str>>) -> Self {
         Self::new(name, Method::DELETE, path)
     }
 
-    fn new(name: CallName, method: Method, path: impl Into<String>) -> Self {
+    fn new(name: CallName, method: Method, path: impl Into<Cow<'static, str>>) -> Self {
         Self {
             name,
             about: String::new(),
