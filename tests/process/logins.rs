@@ -377,7 +377,8 @@ async fn a_scrape_with_a_short_timeout_changes_neither_log_nor_status_page() {
     let sources: Vec<_> = Vendor::ALL
         .into_iter()
         .map(|vendor| {
-            simulator.inject(vendor, "", None, Fault::Delay(Duration::from_millis(100)), None);
+            // Longer than the longest of the budgets below, also for the systems that are asked once.
+            simulator.inject(vendor, "", None, Fault::Delay(Duration::from_millis(400)), None);
             source(vendor, &simulator.base_url(vendor), &["timeout: 30s"])
         })
         .collect();
