@@ -261,13 +261,10 @@ impl Source {
             return Report { source: self, outcome: Ok(snapshot), duration, budget };
         }
         let end = started + budget;
-        let outcome = match timeout_at(end, self.outcome(end, observer)).await {
-            Ok(Some(outcome)) => outcome,
-            Ok(None) | Err(_) => {
-                self.note_cut_off();
-                Err(Failure::Timeout)
-            }
-        };
+        let outcome = self.outcome(end, observer).await.unwrap_or_else(|| {
+            self.note_cut_off();
+            Err(Failure::Timeout)
+        });
         let duration = match &outcome {
             Ok(snapshot) => snapshot.duration,
             Err(_) => started.elapsed(),
@@ -364,6 +361,7 @@ impl Source {
     async fn collect_now(&self, api: &Api) -> Outcome {
         let started = Instant::now();
         let collected = AssertUnwindSafe(self.system.collect(api)).catch_unwind().await;
+        api.rest();
         match collected.unwrap_or(Err(Failure::Panic)) {
             Ok(mut observation) => {
                 self.system.session().collection_succeeded();

@@ -7,7 +7,7 @@ use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::{
     HeaderMap, Version,
-    body::{Body, Frame, Incoming},
+    body::{Body, Bytes, Frame},
     header::{CONTENT_ENCODING, CONTENT_LENGTH, TRANSFER_ENCODING},
 };
 use serde::de::IgnoredAny;
@@ -37,7 +37,7 @@ pub(super) enum Unread {
 pub(super) async fn read(
     version: Version,
     headers: &HeaderMap,
-    mut incoming: Incoming,
+    mut incoming: impl Body<Data = Bytes, Error = hyper::Error> + Unpin,
     limit: usize,
 ) -> Result<Wiped, Unread> {
     let announced = incoming.size_hint().exact().unwrap_or(0);

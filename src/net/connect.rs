@@ -5,29 +5,26 @@
 use std::{
     io,
     net::{IpAddr, SocketAddr},
+    pin::Pin,
     sync::Arc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use futures_util::future::{Ready, ready};
 use http_body_util::Full;
-use hyper::{
-    Uri,
-    body::Bytes,
-    client::conn::{http1, http2},
-};
+use hyper::{Uri, body::Bytes, client::conn::http2};
 use hyper_util::{
     client::legacy::connect::proxy::{SocksV4, SocksV5},
     rt::{TokioExecutor, TokioIo, TokioTimer},
 };
 use rustls::{ClientConfig, pki_types::ServerName};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
+    io::{AsyncRead, AsyncWrite, ReadBuf},
     net::TcpStream,
     time::timeout,
 };
-use tokio_rustls::TlsConnector;
+use tokio_rustls::{TlsConnector, client::TlsStream};
 use tower_service::Service;
 
 use super::{
@@ -45,16 +42,18 @@ pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Sync + Unpin {}
 impl<S: AsyncRead + AsyncWrite + Send + Sync + Unpin> Stream for S {}
 
 /// What requests are sent over.
-pub(super) enum Sender {
+pub(super) enum Over {
     /// One request at a time.
-    Http1(http1::SendRequest<Full<Bytes>>),
+    Http1(Box<dyn Stream>),
     /// Many at a time.
-    Http2(http2::SendRequest<Full<Bytes>>),
+    Http2(Http2),
 }
+
+pub(super) type Http2 = http2::SendRequest<Full<Bytes>>;
 
 /// A new connection, over which nothing was sent yet.
 pub(super) struct Opened {
-    pub(super) sender: Sender,
+    pub(super) over: Over,
     /// The address it leads to, which may be that of a proxy.
     pub(super) peer: Option<SocketAddr>,
 }
@@ -79,18 +78,57 @@ async fn open(host: &Host, tls: Arc<ClientConfig>) -> Result<Opened, Broken> {
         Some(proxy) => through(proxy, host, &tls).await?,
     };
     if host.url.scheme() != "https" {
-        return Ok(Opened { sender: Sender::Http1(http1(stream).await?), peer });
+        return Ok(Opened { over: Over::Http1(stream), peer });
     }
     let certificates = host.peer_certificate.times();
     let has_shown_certificate = || host.peer_certificate.times() != certificates;
     let stream = TlsConnector::from(tls).connect(host.certified_name(), stream).await;
     let stream = stream.map_err(|error| Broken::not_connected(&error, has_shown_certificate()))?;
-    let sender = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
-        Sender::Http2(http2(Box::new(stream), host.connect_timeout).await?)
+    let over = if stream.get_ref().1.alpn_protocol() == Some(b"h2") {
+        Over::Http2(http2(Box::new(stream), host.connect_timeout).await?)
     } else {
-        Sender::Http1(http1(Box::new(stream)).await?)
+        Over::Http1(Box::new(Secured(stream)))
     };
-    Ok(Opened { sender, peer })
+    Ok(Opened { over, peer })
+}
+
+/// A stream by TLS that tells its peer when it is closed, as TLS demands: without that, an answer might have been cut off on
+/// its way, and servers write as much to their logs.
+struct Secured(TlsStream<Box<dyn Stream>>);
+
+impl Drop for Secured {
+    fn drop(&mut self) {
+        // Nobody waits for a peer that does not take it.
+        let _ = Pin::new(&mut self.0).poll_shutdown(&mut Context::from_waker(Waker::noop()));
+    }
+}
+
+impl AsyncRead for Secured {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_read(context, room)
+    }
+}
+
+impl AsyncWrite for Secured {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
 }
 
 /// Connects to the first address of `host` that answers; `peer` is the one that answered last.
@@ -199,25 +237,6 @@ impl Service<Uri> for Connected {
     fn call(&mut self, _: Uri) -> Self::Future {
         ready(self.0.take().map(TokioIo::new).ok_or_else(|| io::ErrorKind::NotConnected.into()))
     }
-}
-
-/// Room for what is read at once. The library's own choice is twice that, and grows with the answers: with a thousand
-/// connections, 10 MiB more.
-const READ_BUFFER: usize = 4 * 1024;
-
-async fn http1(stream: Box<dyn Stream>) -> Result<http1::SendRequest<Full<Bytes>>, Broken> {
-    let handshake = http1::Builder::new()
-        // As in the vendors' samples: not every embedded server treats header names as case-insensitive.
-        .title_case_headers(true)
-        // Nor does every one of them write headers as it should.
-        .ignore_invalid_headers_in_responses(true)
-        .allow_spaces_after_header_name_in_responses(true)
-        .allow_obsolete_multiline_headers_in_responses(true)
-        .read_buf_exact_size(Some(READ_BUFFER))
-        .handshake(TokioIo::new(stream));
-    let (sender, connection) = handshake.await.map_err(|error| Broken::not_begun(&error))?;
-    keep_going(connection);
-    Ok(sender)
 }
 
 async fn http2(

@@ -7,31 +7,38 @@
 
 use std::{
     net::SocketAddr,
+    pin::Pin,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
+use futures_util::{TryFutureExt, future::Either};
 use http_body_util::Full;
 use hyper::{
-    Request, Response,
-    body::{Bytes, Incoming},
-    client::conn::{http1, http2},
+    Request,
+    body::{Body, Bytes, Frame, Incoming, SizeHint},
+    http::response::Parts,
 };
 use rustls::ClientConfig;
-use tokio::{task::yield_now, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     broken::Broken,
-    connect::{Opened, Sender, connect},
+    connect::{Http2, Opened, Over, Stream, connect},
     host::Host,
+    http1::{Exchange, is_silent},
 };
 
 /// How long connections are used. A name may stand for another address by then, and the old one may still answer: clouds
 /// move their services like that.
 pub(super) const MAX_CONNECTION_AGE: Duration = Duration::from_secs(5 * 60);
+
+/// The least time between two looks for connections that the system has ended.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(10);
 
 /// With which settings connections are made.
 pub(super) struct ConnectionSettings {
@@ -52,10 +59,14 @@ pub(super) struct Connections {
 
 #[derive(Default)]
 struct State {
-    /// Of HTTP/1, the one that was used last at the end.
-    idle: Vec<Connection<Http1>>,
+    /// Of HTTP/1, the one that was used last, ready for the next request, which often is of the same collection.
+    ready: Option<(Box<Exchange>, About)>,
+    /// Of HTTP/1, all others, in the order of their last use.
+    idle: Vec<(Box<dyn Stream>, About)>,
+    /// When those that had ended were last looked for.
+    swept: Option<Instant>,
     /// Of HTTP/2.
-    shared: Option<Connection<Http2>>,
+    shared: Option<(Http2, About)>,
     /// Whether the host spoke HTTP/2 the last time.
     speaks_http2: bool,
     /// When an answer last came.
@@ -64,27 +75,44 @@ struct State {
     round: u64,
 }
 
-pub(super) type Http1 = http1::SendRequest<Full<Bytes>>;
-pub(super) type Http2 = http2::SendRequest<Full<Bytes>>;
-
-/// A connection, and until when it is used.
-#[derive(Clone)]
-pub(super) struct Connection<S> {
-    sender: S,
+/// What is known of a connection.
+#[derive(Clone, Copy)]
+struct About {
     /// The address it leads to.
     peer: Option<SocketAddr>,
     fingerprint: [u8; 32],
     round: u64,
     since: Instant,
+    /// Until when it is used.
     ends: Instant,
     /// Whether an answer has come over it.
     was_used: bool,
 }
 
-/// The connection of one request.
-pub(super) enum InUse {
-    Http1(Box<Connection<Http1>>),
-    Http2(Box<Connection<Http2>>),
+/// The connection of one request that is not sent yet.
+pub(super) struct Taken {
+    over: Carrier,
+    about: About,
+}
+
+enum Carrier {
+    Http1(Box<Exchange>),
+    Http2(Http2),
+}
+
+/// A connection that was kept.
+enum Kept {
+    /// Nothing has to be made for it.
+    Ready(Carrier),
+    Stream(Box<dyn Stream>),
+}
+
+/// The answer to a request: its body, and the connection over which it comes.
+pub(super) struct Answering {
+    incoming: Incoming,
+    /// Of HTTP/1.
+    exchange: Option<Box<Exchange>>,
+    about: About,
 }
 
 impl Connections {
@@ -108,75 +136,87 @@ impl Connections {
         host: &Host,
         settings: &ConnectionSettings,
         opened_after: Option<Instant>,
-    ) -> Result<InUse, Broken> {
-        let speaks_http2 = {
-            let mut state = self.lock();
-            if let Some(kept) = state.kept(settings.fingerprint, opened_after) {
-                return Ok(kept);
-            }
-            state.speaks_http2
-        };
-        let _turn = if speaks_http2 { Some(self.connecting.lock().await) } else { None };
-        let round = {
-            let mut state = self.lock();
-            if speaks_http2 && let Some(kept) = state.kept(settings.fingerprint, opened_after) {
-                return Ok(kept);
-            }
-            state.round
-        };
-        // In a box: it needs kilobytes, which every request would carry along, and few requests connect.
-        let opened = Box::pin(connect(host, Arc::clone(&settings.tls))).await?;
-        let Opened { sender, peer } = opened;
+    ) -> Result<Taken, Broken> {
         let fingerprint = settings.fingerprint;
+        let (kept, speaks_http2) = {
+            let mut state = self.lock();
+            (state.kept(fingerprint, opened_after), state.speaks_http2)
+        };
+        if let Some((kept, about)) = kept {
+            return Taken::of(kept, about).await;
+        }
+        let _turn = if speaks_http2 { Some(self.connecting.lock().await) } else { None };
+        let (kept, round) = {
+            let mut state = self.lock();
+            let kept = speaks_http2.then(|| state.kept(fingerprint, opened_after));
+            (kept.flatten(), state.round)
+        };
+        if let Some((kept, about)) = kept {
+            return Taken::of(kept, about).await;
+        }
+        // In a box: it needs kilobytes, which every request would carry along, and few requests connect.
+        let Opened { over, peer } = Box::pin(connect(host, Arc::clone(&settings.tls))).await?;
+        let (taken, about) = self.opened(over, About::new(peer, fingerprint, round), opened_after);
+        Taken::of(taken, about).await
+    }
+
+    /// The connection to use, now that another one was opened.
+    fn opened(&self, over: Over, about: About, opened_after: Option<Instant>) -> (Kept, About) {
         let mut state = self.lock();
-        state.speaks_http2 = matches!(sender, Sender::Http2(_));
-        Ok(match sender {
-            Sender::Http1(sender) => {
-                InUse::Http1(Box::new(Connection::new(sender, peer, fingerprint, round)))
+        state.speaks_http2 = matches!(over, Over::Http2(_));
+        match over {
+            Over::Http1(stream) => (Kept::Stream(stream), about),
+            // At first nobody knows that one is enough, and several requests connect at once.
+            Over::Http2(sender) => {
+                state.kept(about.fingerprint, opened_after).unwrap_or_else(|| {
+                    state.shared = Some((sender.clone(), about));
+                    (Kept::Ready(Carrier::Http2(sender)), about)
+                })
             }
-            Sender::Http2(sender) => match state.kept(fingerprint, opened_after) {
-                // At first nobody knows that one is enough, and several requests connect at once.
-                Some(kept) => kept,
-                None => {
-                    let new = Connection::new(sender, peer, fingerprint, round);
-                    state.shared = Some(new.clone());
-                    InUse::Http2(Box::new(new))
-                }
-            },
-        })
+        }
     }
 
     /// Notes that an answer begins.
-    pub(super) fn note_answer(&self, connection: &InUse) {
+    pub(super) fn note_answer(&self, answering: &Answering) {
         let mut state = self.lock();
         state.answered = Some(Instant::now());
-        if let (InUse::Http2(used), Some(shared)) = (connection, &mut state.shared)
-            && shared.since == used.since
+        if answering.exchange.is_none()
+            && let Some((_, shared)) = &mut state.shared
+            && shared.since == answering.about.since
         {
             shared.was_used = true;
         }
     }
 
-    /// Keeps `connection` for the next request, now that the answer has come as a whole.
-    pub(super) async fn give_back(&self, connection: InUse) {
-        let InUse::Http1(mut connection) = connection else { return };
-        if !connection.sender.is_ready() {
-            // The task of the connection has its turn before this one goes on, and sees that the answer is over:
-            // the next request would otherwise find the connection still in use.
-            yield_now().await;
-        }
+    /// Keeps the connection for the next request, now that the answer has come as a whole.
+    pub(super) fn give_back(&self, answering: Answering) {
+        let Answering { exchange: Some(mut exchange), about, .. } = answering else { return };
         let most_idle = self.most_idle.load(Ordering::Relaxed);
-        let mut state = self.lock();
-        let round = state.round;
-        if !connection.is_good(connection.fingerprint, round) {
+        if most_idle == 0 || !exchange.is_idle() {
             return;
         }
-        if state.idle.len() >= most_idle {
-            state.idle.retain(|idle| idle.is_good(idle.fingerprint, round));
+        let mut state = self.lock();
+        let now = Instant::now();
+        if !about.is_good(about.fingerprint, state.round, now) {
+            return;
         }
-        if state.idle.len() < most_idle {
-            connection.was_used = true;
-            state.idle.push(*connection);
+        let given_back = (exchange, About { was_used: true, ..about });
+        let Some((before, about)) = state.ready.replace(given_back) else { return };
+        state.sweep(most_idle, now);
+        if state.idle.len() + 1 < most_idle
+            && let Some(stream) = before.into_stream()
+        {
+            state.idle.push((stream, about));
+        }
+    }
+
+    /// Notes that a collection is over: the next request over the connection that was used last comes in the next scrape.
+    pub(super) fn rest(&self) {
+        let mut state = self.lock();
+        if let Some((exchange, about)) = state.ready.take()
+            && let Some(stream) = exchange.into_stream()
+        {
+            state.idle.push((stream, about));
         }
     }
 
@@ -188,6 +228,7 @@ impl Connections {
         let mut state = self.lock();
         if state.round == round && state.answered.is_none_or(|at| at <= since) {
             state.round += 1;
+            state.ready = None;
             state.idle.clear();
             state.shared = None;
         }
@@ -199,93 +240,142 @@ impl Connections {
 }
 
 impl State {
-    fn kept(&mut self, fingerprint: [u8; 32], opened_after: Option<Instant>) -> Option<InUse> {
+    fn kept(
+        &mut self,
+        fingerprint: [u8; 32],
+        opened_after: Option<Instant>,
+    ) -> Option<(Kept, About)> {
         let round = self.round;
-        self.shared = self.shared.take().filter(|shared| shared.is_good(fingerprint, round));
-        if let Some(shared) = &self.shared
-            && opened_after.is_none_or(|after| shared.since > after)
+        let now = Instant::now();
+        let is_good = |about: &About| about.is_good(fingerprint, round, now);
+        self.shared =
+            self.shared.take().filter(|(sender, about)| is_good(about) && !sender.is_closed());
+        if let Some((sender, about)) = &self.shared
+            && opened_after.is_none_or(|after| about.since > after)
         {
-            return Some(InUse::Http2(Box::new(shared.clone())));
+            return Some((Kept::Ready(Carrier::Http2(sender.clone())), *about));
         }
         if opened_after.is_some() {
             return None;
         }
-        for at in (0..self.idle.len()).rev() {
-            if !self.idle[at].is_good(fingerprint, round) {
-                self.idle.remove(at);
-            } else if self.idle[at].sender.is_ready() {
-                return Some(InUse::Http1(Box::new(self.idle.remove(at))));
+        if let Some((mut exchange, about)) = self.ready.take()
+            && is_good(&about)
+            && exchange.is_idle()
+        {
+            return Some((Kept::Ready(Carrier::Http1(exchange)), about));
+        }
+        while let Some((mut stream, about)) = self.idle.pop() {
+            if is_good(&about) && is_silent(&mut *stream) {
+                return Some((Kept::Stream(stream), about));
             }
         }
         None
     }
-}
 
-/// What tells whether a connection has ended.
-pub(super) trait Ending {
-    fn has_ended(&self) -> bool;
-}
-
-impl Ending for Http1 {
-    fn has_ended(&self) -> bool {
-        self.is_closed()
+    /// Closes connections that are not used again: systems end theirs while nobody looks. `most_idle`: at once, if there
+    /// is no room for another one.
+    fn sweep(&mut self, most_idle: usize, now: Instant) {
+        let is_due = self.swept.is_none_or(|swept| now >= swept + BETWEEN_SWEEPS);
+        if is_due || self.idle.len() + 1 >= most_idle {
+            let round = self.round;
+            self.idle.retain_mut(|(stream, about)| {
+                about.is_good(about.fingerprint, round, now) && is_silent(&mut **stream)
+            });
+            self.swept = Some(now);
+        }
     }
 }
 
-impl Ending for Http2 {
-    fn has_ended(&self) -> bool {
-        self.is_closed()
-    }
-}
-
-impl<S: Ending> Connection<S> {
-    fn new(sender: S, peer: Option<SocketAddr>, fingerprint: [u8; 32], round: u64) -> Self {
+impl About {
+    fn new(peer: Option<SocketAddr>, fingerprint: [u8; 32], round: u64) -> Self {
         let since = Instant::now();
-        Self { sender, peer, fingerprint, round, since, ends: since + age_limit(), was_used: false }
+        Self { peer, fingerprint, round, since, ends: since + age_limit(), was_used: false }
     }
 
-    fn is_good(&self, fingerprint: [u8; 32], round: u64) -> bool {
-        self.fingerprint == fingerprint
-            && self.round == round
-            && Instant::now() < self.ends
-            && !self.sender.has_ended()
+    fn is_good(&self, fingerprint: [u8; 32], round: u64, now: Instant) -> bool {
+        self.fingerprint == fingerprint && self.round == round && now < self.ends
     }
 }
 
-impl InUse {
+impl Taken {
+    async fn of(kept: Kept, about: About) -> Result<Self, Broken> {
+        let over = match kept {
+            Kept::Ready(carrier) => carrier,
+            Kept::Stream(stream) => {
+                let exchange = Exchange::over(stream).await;
+                Carrier::Http1(exchange.map_err(|error| Broken::not_begun(&error))?)
+            }
+        };
+        Ok(Self { over, about })
+    }
+
     /// Whether an answer came over it before.
     pub(super) const fn was_used(&self) -> bool {
-        match self {
-            Self::Http1(connection) => connection.was_used,
-            Self::Http2(connection) => connection.was_used,
-        }
+        self.about.was_used
     }
 
     /// The address it leads to, which may be that of a proxy.
     pub(super) const fn peer(&self) -> Option<SocketAddr> {
-        match self {
-            Self::Http1(connection) => connection.peer,
-            Self::Http2(connection) => connection.peer,
-        }
+        self.about.peer
     }
 
     /// Whether HTTP/2 is spoken over it.
     pub(super) const fn is_http2(&self) -> bool {
-        matches!(self, Self::Http2(_))
+        matches!(self.over, Carrier::Http2(_))
     }
 
     /// Sends `request`, and waits for the head of its answer.
     ///
     /// # Errors
     /// What came instead.
-    pub(super) async fn send(
-        &mut self,
+    pub(super) fn send(
+        self,
         request: Request<Full<Bytes>>,
-    ) -> hyper::Result<Response<Incoming>> {
-        match self {
-            Self::Http1(connection) => connection.sender.send_request(request).await,
-            Self::Http2(connection) => connection.sender.send_request(request).await,
+    ) -> impl Future<Output = hyper::Result<(Parts, Answering)>> {
+        let about = self.about;
+        let sent = match self.over {
+            Carrier::Http1(exchange) => {
+                let sent = exchange.send(request);
+                Either::Left(sent.map_ok(|(response, exchange)| (response, Some(exchange))))
+            }
+            Carrier::Http2(mut sender) => {
+                Either::Right(sender.send_request(request).map_ok(|response| (response, None)))
+            }
+        };
+        sent.map_ok(move |(response, exchange)| {
+            let (head, incoming) = response.into_parts();
+            (head, Answering { incoming, exchange, about })
+        })
+    }
+}
+
+impl Body for Answering {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<hyper::Result<Frame<Bytes>>>> {
+        let Self { incoming, exchange, .. } = &mut *self;
+        let Some(exchange) = exchange else { return Pin::new(incoming).poll_frame(context) };
+        // Only what was read just now brings it: nobody has to be woken for it.
+        let mut next =
+            || Pin::new(&mut *incoming).poll_frame(&mut Context::from_waker(Waker::noop()));
+        let frame = next();
+        if frame.is_ready() {
+            return frame;
         }
+        exchange.go_on(context);
+        next()
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.incoming.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.incoming.size_hint()
     }
 }
 
@@ -303,55 +393,77 @@ fn age_limit() -> Duration {
 mod tests {
     #![allow(clippy::unwrap_used, reason = "a failure here is a failed test")]
 
-    use std::future::pending;
+    use std::str::from_utf8;
 
-    use hyper_util::rt::TokioIo;
-    use tokio::io::duplex;
+    use http_body_util::BodyExt;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
     use super::*;
 
     const SETTINGS: [u8; 32] = [1; 32];
 
-    /// A host of which one connection is kept.
-    async fn with_one() -> Connections {
+    /// A host of which one connection is kept, and its other end.
+    async fn with_one() -> (Connections, DuplexStream) {
         let connections = Connections::default();
         connections.keep(8);
-        connections.give_back(opened(&connections).await).await;
-        connections
+        let server = used(&connections).await;
+        (connections, server)
     }
 
-    /// A new connection to a server that never says anything.
-    async fn opened(connections: &Connections) -> InUse {
-        let (client, server) = duplex(64);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
-        tokio::spawn(async move {
-            let _server = server;
-            tokio::select! {
-                _ = connection => {}
-                () = pending() => {}
-            }
-        });
-        sender.ready().await.unwrap();
-        let round = connections.round();
-        InUse::Http1(Box::new(Connection::new(sender, None, SETTINGS, round)))
+    /// Uses a new connection for one request, and gives it back. What is left is its other end.
+    async fn used(connections: &Connections) -> DuplexStream {
+        let (client, mut server) = duplex(1_024);
+        let about = About::new(None, SETTINGS, connections.round());
+        let new = Kept::Stream(Box::new(client));
+        connections.give_back(answered((new, about), &mut server).await);
+        server
     }
 
-    fn kept(connections: &Connections) -> Option<InUse> {
+    /// The answer to a request over a connection, read as a whole.
+    async fn answered((kept, about): (Kept, About), server: &mut DuplexStream) -> Answering {
+        let taken = Taken::of(kept, about).await.unwrap_or_else(|_| panic!("not begun"));
+        let sent = taken.send(Request::new(Full::default()));
+        let answer = async {
+            let mut asked = [0; 256];
+            let length = server.read(&mut asked).await.unwrap();
+            assert!(from_utf8(&asked[..length]).unwrap().starts_with("GET / HTTP/1.1\r\n"));
+            server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}").await.unwrap();
+        };
+        let (sent, ()) = tokio::join!(sent, answer);
+        let (head, mut answering) = sent.unwrap();
+        assert_eq!(head.status, 200);
+        assert_eq!((&mut answering).collect().await.unwrap().to_bytes(), "{}");
+        answering
+    }
+
+    fn kept(connections: &Connections) -> Option<(Kept, About)> {
         connections.lock().kept(SETTINGS, None)
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_is_kept_for_the_next_request_until_it_is_old() {
-        let connections = with_one().await;
+        let (connections, mut server) = with_one().await;
         let again = kept(&connections).unwrap();
-        assert!(again.was_used());
+        assert!(again.1.was_used);
         assert!(kept(&connections).is_none(), "one request at a time");
-        connections.give_back(again).await;
+        connections.give_back(answered(again, &mut server).await);
         tokio::time::advance(MAX_CONNECTION_AGE / 2 - Duration::from_secs(1)).await;
         let again = kept(&connections).unwrap();
-        connections.give_back(again).await;
+        connections.give_back(answered(again, &mut server).await);
         tokio::time::advance(MAX_CONNECTION_AGE / 2 + Duration::from_secs(1)).await;
         assert!(kept(&connections).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_used_before_the_last_one_is_kept_as_well() {
+        let (connections, mut first) = with_one().await;
+        let _second = used(&connections).await;
+        let last = kept(&connections).unwrap();
+        assert!(matches!(last.0, Kept::Ready(_)));
+        let before = kept(&connections).unwrap();
+        assert!(matches!(before.0, Kept::Stream(_)));
+        connections.give_back(answered(before, &mut first).await);
+        assert!(kept(&connections).is_some());
     }
 
     #[test]
@@ -364,54 +476,85 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn between_collections_all_that_is_kept_are_streams() {
+        let (connections, mut server) = with_one().await;
+        connections.rest();
+        let again = kept(&connections).unwrap();
+        assert!(matches!(again.0, Kept::Stream(_)));
+        connections.give_back(answered(again, &mut server).await);
+        assert!(matches!(kept(&connections), Some((Kept::Ready(_), _))));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn no_more_are_kept_than_may_be() {
-        let connections = Connections::default();
-        connections.keep(2);
-        for _ in 0..3 {
-            connections.give_back(opened(&connections).await).await;
+        for most in 0..3 {
+            let connections = Connections::default();
+            connections.keep(most);
+            let mut servers = Vec::new();
+            for _ in 0..3 {
+                servers.push(used(&connections).await);
+            }
+            for _ in 0..most {
+                assert!(kept(&connections).is_some());
+            }
+            assert!(kept(&connections).is_none());
         }
-        assert!(kept(&connections).is_some() && kept(&connections).is_some());
-        assert!(kept(&connections).is_none());
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_connection_that_ended_is_not_used_again() {
-        let connections = Connections::default();
-        connections.keep(8);
-        let (client, server) = duplex(64);
-        let (mut sender, connection) = http1::handshake(TokioIo::new(client)).await.unwrap();
-        let ending = tokio::spawn(connection);
-        sender.ready().await.unwrap();
-        let new = Connection::new(sender, None, SETTINGS, 0);
-        connections.give_back(InUse::Http1(Box::new(new))).await;
-        drop(server);
-        let _ = ending.await;
-        yield_now().await;
+        let (connections, first) = with_one().await;
+        let second = used(&connections).await;
+        drop((first, second));
         assert!(kept(&connections).is_none());
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_connection_over_which_something_came_unasked_is_not_used_again() {
+        let (connections, mut first) = with_one().await;
+        let mut second = used(&connections).await;
+        for server in [&mut first, &mut second] {
+            server.write_all(b"HTTP/1.1 408 Request Timeout\r\n\r\n").await.unwrap();
+        }
+        assert!(kept(&connections).is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_that_ended_are_closed_before_they_are_needed() {
+        let (connections, first) = with_one().await;
+        let (second, third) = (used(&connections).await, used(&connections).await);
+        drop((first, second));
+        tokio::time::advance(BETWEEN_SWEEPS).await;
+        let fourth = used(&connections).await;
+        assert_eq!(connections.lock().idle.len(), 1, "of the third; the fourth is ready");
+        drop((third, fourth));
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_timeout_ends_connections_unless_others_are_answered() {
-        let connections = with_one().await;
+        let (connections, mut server) = with_one().await;
         let (round, since) = (connections.round(), Instant::now());
         tokio::time::advance(Duration::from_secs(1)).await;
-        connections.note_answer(&opened(&connections).await);
+        let other = kept(&connections).unwrap();
+        let other = answered(other, &mut server).await;
+        connections.note_answer(&other);
         connections.note_unanswered(round, since);
+        connections.give_back(other);
         let other = kept(&connections).expect("others were answered");
 
         let since = Instant::now();
         tokio::time::advance(Duration::from_secs(1)).await;
         connections.note_unanswered(round, since);
-        connections.give_back(other).await;
+        connections.give_back(answered(other, &mut server).await);
         assert!(kept(&connections).is_none(), "nor those that were in use");
-        connections.give_back(opened(&connections).await).await;
+        let _new = used(&connections).await;
         connections.note_unanswered(round, since);
         assert!(kept(&connections).is_some(), "once for all that waited in vain");
     }
 
     #[tokio::test(start_paused = true)]
     async fn what_was_lost_is_not_sent_over_a_connection_that_was_there() {
-        let connections = with_one().await;
+        let (connections, _server) = with_one().await;
         let now = Instant::now();
         assert!(connections.lock().kept(SETTINGS, Some(now)).is_none());
         assert!(kept(&connections).is_some(), "the others keep theirs");
@@ -419,7 +562,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn other_settings_get_other_connections() {
-        let connections = with_one().await;
+        let (connections, _server) = with_one().await;
         assert!(connections.lock().kept([2; 32], None).is_none());
     }
 }

@@ -4,6 +4,7 @@
 use std::{
     future::pending,
     net::{IpAddr, SocketAddr},
+    pin::pin,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -11,6 +12,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::Either;
 use hyper::{
     StatusCode,
     header::{CONTENT_TYPE, DATE, RETRY_AFTER},
@@ -205,6 +207,11 @@ impl Api {
         Self { started: self.started, is_for_login: true, ..self.until(Deadline::new(end)) }
     }
 
+    /// Notes that the collection is over, and no request follows soon.
+    pub fn rest(&self) {
+        self.host().connections.rest();
+    }
+
     /// When the requests of this handle end.
     pub fn deadline(&self) -> &Deadline {
         &self.deadline
@@ -213,15 +220,13 @@ impl Api {
     /// Whether requests are held back now, why and for how much longer.
     pub fn held_back(&self) -> Option<(Reason, Duration)> {
         let mut pause = self.pause.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        match *pause {
-            Some(Pause { until, reason }) if until > now => Some((reason, until - now)),
-            Some(_) => {
-                *pause = None;
-                None
-            }
-            None => None,
+        let Pause { until, reason } = (*pause)?;
+        let remaining = until.saturating_duration_since(Instant::now());
+        if remaining.is_zero() {
+            *pause = None;
+            return None;
         }
+        Some((reason, remaining))
     }
 
     /// The local address the source was last reached from: the login of the PBXs carries it.
@@ -289,24 +294,19 @@ impl Api {
         if let Some((reason, remaining)) = self.held_back() {
             return Err(Failure::HeldBack { reason, remaining });
         }
-        let asked = match &self.stand_in {
-            Some(stand_in) => Err(stand_in),
+        // Pinned where it is made: it would be in this future twice if it was moved to where it is waited for.
+        let exchange = pin!(match &self.stand_in {
+            Some(stand_in) => Either::Left(self.stand_in_for(&**stand_in, (name, about))),
             None => {
                 let exchange = exchange(&self.access.client);
-                Ok(exchange.map_err(|error| Failure::Certificate(error.to_string()))?)
+                Either::Right(exchange.map_err(|error| Failure::Certificate(error.to_string()))?)
             }
-        };
+        });
         self.meters.request_sent(name);
         let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
         let observer =
             self.observer.as_ref().map(|observer| (observer, observer.call_sent(name, about)));
-        let answer = match asked {
-            Ok(exchange) => exchange.await,
-            Err(stand_in) => {
-                self.note_asked();
-                answered_by(&**stand_in, (name, about)).await
-            }
-        };
+        let answer = exchange.await;
         if let Some((observer, number)) = observer {
             observer.call_ended(number, answer.as_ref());
         }
@@ -326,6 +326,22 @@ impl Api {
             }
             error.into()
         })
+    }
+
+    /// What `stand_in` answers to a call.
+    async fn stand_in_for(
+        &self,
+        stand_in: &dyn StandIn,
+        (name, about): (CallName, &str),
+    ) -> Result<Answer, ApiError> {
+        self.note_asked();
+        match stand_in.answer(name, about) {
+            StandInAnswer::Answer(status, body) => {
+                Ok(Answer { status, ..Answer::of_text(Wiped::from(body)) })
+            }
+            StandInAnswer::Failure(reason) => Err(Broken::answered(reason).into_error(name)),
+            StandInAnswer::Nothing => pending().await,
+        }
     }
 
     fn hold_back(&self, reason: Reason, pause: Duration) {
@@ -376,17 +392,16 @@ impl Api {
         let access = &self.access;
         let host = access.client.host();
         let (connections, route) = (&host.connections, host.route());
-        let mut connection = connections.take(host, settings, opened_after).await?;
+        let connection = connections.take(host, settings, opened_after).await?;
         let request = access.requests.of(call, connection.is_http2())?;
-        let on_used_connection = connection.was_used();
+        let (on_used_connection, peer) = (connection.was_used(), connection.peer());
         let sent = connection.send(request).await;
-        let response = sent.map_err(|error| Broken {
+        let (head, mut answering) = sent.map_err(|error| Broken {
             on_used_connection,
             ..Broken::of(&error, Stage::Asked, route)
         })?;
-        connections.note_answer(&connection);
-        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = connection.peer();
-        let (head, incoming) = response.into_parts();
+        connections.note_answer(&answering);
+        *host.peer.lock().unwrap_or_else(PoisonError::into_inner) = peer;
         let status = head.status;
         if status.is_redirection() {
             return Err(Broken::answered(Reason::Redirect));
@@ -396,10 +411,11 @@ impl Api {
             headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let date = headers.get(DATE).cloned();
         let content_type = headers.get(CONTENT_TYPE).cloned();
-        let read = body::read(head.version, headers, incoming, access.max_response_bytes).await;
+        let read =
+            body::read(head.version, headers, &mut answering, access.max_response_bytes).await;
         let body = match read {
             Ok(body) => {
-                connections.give_back(connection).await;
+                connections.give_back(answering);
                 body
             }
             Err(body::Unread::TooLarge) if status.is_success() => {
@@ -422,20 +438,6 @@ impl Api {
             return Err(Broken::refused_by_proxy(status));
         }
         Ok(Answer { status, content_type, retry_after, date, body: json::readable(body) })
-    }
-}
-
-/// What `stand_in` answers to a call.
-async fn answered_by(
-    stand_in: &dyn StandIn,
-    (name, about): (CallName, &str),
-) -> Result<Answer, ApiError> {
-    match stand_in.answer(name, about) {
-        StandInAnswer::Answer(status, body) => {
-            Ok(Answer { status, ..Answer::of_text(Wiped::from(body)) })
-        }
-        StandInAnswer::Failure(reason) => Err(Broken::answered(reason).into_error(name)),
-        StandInAnswer::Nothing => pending().await,
     }
 }
 

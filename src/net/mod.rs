@@ -14,6 +14,7 @@ mod connections;
 mod error;
 mod exchange;
 mod host;
+mod http1;
 pub(crate) mod json;
 pub mod lenient;
 pub mod lines;

@@ -16,6 +16,12 @@ use rustls::{
     sign::CertifiedKey,
 };
 use simulator::{Options, Simulator, Vendor};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpListener,
+    time::timeout,
+};
+use tokio_rustls::TlsAcceptor;
 
 use super::raw::{Raw, outcome};
 use crate::common::{
@@ -23,7 +29,7 @@ use crate::common::{
     relay::{Fate, Relay},
     source,
     tls::{Authority, Front},
-    wait::later,
+    wait::{PATIENCE, later},
 };
 
 const VENDOR: Vendor = Vendor::YeastarS;
@@ -364,4 +370,35 @@ async fn an_address_as_server_name_is_verified_and_not_connected_to() {
             assert!(relay.connections() > 0);
         }
     }
+}
+
+/// How a connection ends is part of TLS: of one that ends without a word, servers log that it may have been cut.
+#[tokio::test]
+async fn a_connection_by_tls_is_ended_as_it_should_be() {
+    const EMPTY: &str = "<response><returncode>SUCCESS</returncode><meetings/></response>";
+    let authority = Authority::new();
+    let server = authority.server(&authority.issue("127.0.0.1"), false);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://{}", listener.local_addr().unwrap());
+    let first = tokio::spawn(async move {
+        let (socket, _) = listener.accept().await.unwrap();
+        let mut stream = TlsAcceptor::from(Arc::new(server)).accept(socket).await.unwrap();
+        let mut request = [0; 4_096];
+        assert_ne!(stream.read(&mut request).await.unwrap(), 0);
+        let head = format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n", EMPTY.len());
+        stream.write_all(format!("{head}{EMPTY}").as_bytes()).await.unwrap();
+        stream.read(&mut request).await
+    });
+    let tls = format!("tls: {{ ca_file: {} }}", authority.ca_file().display());
+    let sources = [source(Vendor::BigBlueButton, &url, &[&tls, "timeout: 1s"])];
+    let bench = Bench::new(&config(&sources)).await;
+    assert_eq!(bench.scrape().await.value("conferencing_up", &[]), Some(1.0));
+    later(Duration::from_secs(5 * 60)).await;
+    assert_eq!(
+        bench.scrape().await.value("conferencing_up", &[]),
+        Some(0.0),
+        "no other one is accepted"
+    );
+    let ended = timeout(PATIENCE, first).await.expect("it ends").unwrap();
+    assert_eq!(ended.map_err(|error| error.kind()), Ok(0));
 }
