@@ -62,8 +62,10 @@ LABEL org.opencontainers.image.title="conferencing_exporter" \
       org.opencontainers.image.version="$VERSION" \
       org.opencontainers.image.revision="$REVISION"
 COPY --from=build /image /
-# One heap for all threads takes a fifth less memory: docs/decisions/allocator.md.
-ENV CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml MALLOC_ARENA_MAX=1
+ENV CONFERENCING_EXPORTER_CONFIG_FILE=/etc/conferencing_exporter/exporter.yaml
+# One heap for all threads, on large pages where the kernel has them, takes a fifth less memory and a tenth less CPU time:
+# docs/decisions/allocator.md.
+ENV MALLOC_ARENA_MAX=1 GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0
 USER 65532:65532
 EXPOSE 19680
 # Asks the exporter's own /-/healthy: there is no curl in here.

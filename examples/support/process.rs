@@ -81,6 +81,7 @@ impl Exporter {
             .args(["--web.listen-address", &address.to_string(), "--log.level", "warn"])
             // As the unit and the image start it.
             .env("MALLOC_ARENA_MAX", "1")
+            .env("GLIBC_TUNABLES", "glibc.malloc.hugetlb=1:glibc.malloc.mxfast=0")
             .stdout(Stdio::null())
             .spawn()
             .map_err(|error| format!("{}: {error}", binary.display()))?;
