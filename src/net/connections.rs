@@ -200,24 +200,16 @@ impl Connections {
         if !about.is_good(about.fingerprint, state.round, now) {
             return;
         }
-        let given_back = (exchange, About { was_used: true, ..about });
-        let Some((before, about)) = state.ready.replace(given_back) else { return };
-        state.sweep(most_idle, now);
-        if state.idle.len() + 1 < most_idle
-            && let Some(stream) = before.into_stream()
-        {
-            state.idle.push((stream, about));
-        }
+        let before = state.ready.replace((exchange, About { was_used: true, ..about }));
+        state.rest(before, most_idle - 1, now);
     }
 
     /// Notes that a collection is over: the next request over the connection that was used last comes in the next scrape.
     pub(super) fn rest(&self) {
+        let most_idle = self.most_idle.load(Ordering::Relaxed);
         let mut state = self.lock();
-        if let Some((exchange, about)) = state.ready.take()
-            && let Some(stream) = exchange.into_stream()
-        {
-            state.idle.push((stream, about));
-        }
+        let last = state.ready.take();
+        state.rest(last, most_idle, Instant::now());
     }
 
     /// Notes that a request which began at `since`, in this `round`, was lost, or waited for an answer
@@ -272,17 +264,24 @@ impl State {
         None
     }
 
-    /// Closes connections that are not used again: systems end theirs while nobody looks. `most_idle`: at once, if there
-    /// is no room for another one.
-    fn sweep(&mut self, most_idle: usize, now: Instant) {
+    /// Keeps the stream of `used` alone, and `most` streams in all. From time to time, and where there are too many, those
+    /// are closed that are not used again: systems end theirs while nobody looks.
+    fn rest(&mut self, used: Option<(Box<Exchange>, About)>, most: usize, now: Instant) {
+        if let Some((exchange, about)) = used
+            && let Some(stream) = exchange.into_stream()
+        {
+            self.idle.push((stream, about));
+        }
         let is_due = self.swept.is_none_or(|swept| now >= swept + BETWEEN_SWEEPS);
-        if is_due || self.idle.len() + 1 >= most_idle {
+        if is_due || self.idle.len() > most {
             let round = self.round;
             self.idle.retain_mut(|(stream, about)| {
                 about.is_good(about.fingerprint, round, now) && is_silent(&mut **stream)
             });
             self.swept = Some(now);
         }
+        let excess = self.idle.len().saturating_sub(most);
+        self.idle.drain(..excess);
     }
 }
 
@@ -499,6 +498,19 @@ mod tests {
             }
             assert!(kept(&connections).is_none());
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn nor_are_more_kept_after_collections() {
+        let connections = Connections::default();
+        connections.keep(2);
+        let mut servers = Vec::new();
+        for _ in 0..4 {
+            servers.push(used(&connections).await);
+            connections.rest();
+        }
+        assert!(kept(&connections).is_some() && kept(&connections).is_some());
+        assert!(kept(&connections).is_none());
     }
 
     #[tokio::test(start_paused = true)]
