@@ -21,9 +21,9 @@ use super::connect::Stream;
 /// A stream, and what the library needs to send requests over it.
 ///
 /// The library means that state to last as long as the connection, in a task of its own. It is 25 to 35 kB of queues and
-/// buffers, of which a connection that waits for the next request needs nothing. So it is made when there is a request,
-/// whoever waits for the answer drives it on, and it is dropped when the connection goes idle. A connection is closed when
-/// it is dropped, in the middle of an answer as well.
+/// buffers, of which a connection that waits for the next scrape needs nothing. So it is made when there is a request,
+/// whoever waits for the answer drives it on, and it is dropped at the end of a collection, or when another connection to
+/// the host was used after it. A connection is closed when it is dropped, in the middle of an answer as well.
 pub(super) struct Exchange {
     sender: http1::SendRequest<Full<Bytes>>,
     connection: http1::Connection<TokioIo<Box<dyn Stream>>, Full<Bytes>>,
