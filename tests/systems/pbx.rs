@@ -224,6 +224,21 @@ async fn members_count_however_they_are_wrapped() {
     }
 }
 
+#[tokio::test]
+async fn a_channel_counts_once_in_its_room_by_what_is_said_of_it_first() {
+    let answer = r#"{"status":"Success","conference":[
+        {"callid":"1","conferencenumber":"6401","members":[
+            {"channelid":"b","memberstatus":"ANSWERED"},{"channelid":"a","memberstatus":"HOLD"},
+            {"channelid":"b","memberstatus":"HOLD"},{"ext":[{"channelid":"a","memberstatus":"ANSWERED"}]},
+            {"channelid":"","memberstatus":"ANSWERED"},{"memberstatus":"ANSWERED"}]},
+        {"callid":"2","conferencenumber":"6401","members":[
+            {"channelid":"a","memberstatus":"ANSWERED"},{"channelid":"c","memberstatus":"ANSWERED"}]},
+        {"callid":"2","conferencenumber":"6401","members":[{"channelid":"d","memberstatus":"ANSWERED"}]},
+        {"callid":"3","conferencenumber":"6402","members":[{"channelid":"a","memberstatus":"ANSWERED"}]}]}"#;
+    // In 6401 b, c and two without a name, and a who waits; in 6402 a. The third entry is the second once more.
+    assert_eq!(live(Vendor::YeastarS, answer).await, [2.0, 5.0, 1.0].map(Some));
+}
+
 /// Why a system with these answers is down, if it is, and what is shown of it.
 async fn answered(rooms: &[u8], live: &[u8]) -> (Option<&'static str>, Exposition) {
     let vendor = Vendor::OpenvoxUc;

@@ -69,13 +69,13 @@ impl<'de, T: FromItems<'de>> Deserialize<'de> for Items<T> {
             }
 
             fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<Items<T>, A::Error> {
-                let first = map.next_key()?;
-                if first.as_deref().is_some_and(is_index) {
+                let first = map.next_key::<Key<'_>>()?;
+                if first.as_ref().is_some_and(Key::is_index) {
                     loop {
                         self.0.add(map.next_value()?).map_err(A::Error::custom)?;
-                        match map.next_key::<Cow<'de, str>>()? {
+                        match map.next_key::<Key<'_>>()? {
                             None => return Ok(Items(self.0)),
-                            Some(key) if is_index(&key) => {}
+                            Some(key) if key.is_index() => {}
                             Some(_) => {
                                 return Err(A::Error::custom("neither a list nor an object"));
                             }
@@ -99,13 +99,19 @@ impl<'de, T: FromItems<'de>> Deserialize<'de> for Items<T> {
     }
 }
 
-fn is_index(key: &str) -> bool {
-    !key.is_empty() && key.bytes().all(|byte| byte.is_ascii_digit())
+/// A key of an object, in place where it can be: a plain [`Cow`] would always be copied.
+#[derive(Deserialize)]
+struct Key<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Key<'_> {
+    fn is_index(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte.is_ascii_digit())
+    }
 }
 
 /// An object of which the first key was read already.
 struct Begun<'de, A> {
-    first: Option<Cow<'de, str>>,
+    first: Option<Key<'de>>,
     rest: A,
 }
 
@@ -117,7 +123,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Begun<'de, A> {
         seed: K,
     ) -> Result<Option<K::Value>, A::Error> {
         match self.first.take() {
-            Some(key) => seed.deserialize(key.into_deserializer()).map(Some),
+            Some(Key(key)) => seed.deserialize(key.into_deserializer()).map(Some),
             None => self.rest.next_key_seed(seed),
         }
     }

@@ -10,14 +10,14 @@ use serde::Deserialize;
 
 use super::{
     codes::enveloped,
-    live::{Live, Presence},
+    live::{Live, Members, Presence},
 };
 use crate::{
     config::{Conferences, Identify},
     model::{Measure, Observation, Reason},
     net::{
         Fault,
-        lenient::{Flag, IsSet, List, Name, Text, present},
+        lenient::{Flag, FromItems, IsSet, Items, List, Name, Text, present},
     },
     systems::Setting,
 };
@@ -93,7 +93,25 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conferencename: Name<'a>,
     #[serde(borrow, alias = "member")]
-    members: List<Member<'a>>,
+    members: Items<Present<'a>>,
+}
+
+/// The members of an entry, and their legs.
+#[derive(Default)]
+struct Present<'a>(Members<'a>);
+
+impl<'de: 'a, 'a> FromItems<'de> for Present<'a> {
+    type Item = Member<'a>;
+
+    fn add(&mut self, member: Member<'a>) -> Result<(), &'static str> {
+        self.0.add(member.channelid.0, member.memberstatus);
+        for Items(legs) in [member.ext, member.inbound, member.outbound] {
+            for leg in legs.first.into_iter().chain(legs.others) {
+                self.0.add(leg.channelid.0, leg.memberstatus);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// An OpenVox UC sends members as they are. An S-Series wraps them by how they came: its table types the
@@ -106,11 +124,31 @@ struct Member<'a> {
     #[serde(default)]
     memberstatus: Presence,
     #[serde(borrow, default)]
-    ext: List<Leg<'a>>,
+    ext: Items<Legs<'a>>,
     #[serde(borrow, default)]
-    inbound: List<Leg<'a>>,
+    inbound: Items<Legs<'a>>,
     #[serde(borrow, default)]
-    outbound: List<Leg<'a>>,
+    outbound: Items<Legs<'a>>,
+}
+
+/// What a member was wrapped in, which is one leg as a rule.
+#[derive(Default)]
+struct Legs<'a> {
+    first: Option<Leg<'a>>,
+    others: Vec<Leg<'a>>,
+}
+
+impl<'de: 'a, 'a> FromItems<'de> for Legs<'a> {
+    type Item = Leg<'a>;
+
+    fn add(&mut self, leg: Leg<'a>) -> Result<(), &'static str> {
+        if self.first.is_none() {
+            self.first = Some(leg);
+        } else {
+            self.others.push(leg);
+        }
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -126,8 +164,8 @@ enveloped!(Rooms, InSession);
 /// What is kept of the rooms for the live query.
 #[derive(Default)]
 pub(super) struct Known {
-    /// Their numbers, in the order of the answer.
-    pub(super) numbers: Vec<String>,
+    /// Their numbers, in the order of the answer and with commas between them, as the live query wants them.
+    pub(super) numbers: String,
     /// Their names by number, where they are to be shown and the live answer may carry none.
     names: HashMap<String, String>,
 }
@@ -159,7 +197,10 @@ pub(super) fn rooms(
             setting.add(value);
         }
         if with_known {
-            known.numbers.push(number.to_owned());
+            if !known.numbers.is_empty() {
+                known.numbers.push(',');
+            }
+            known.numbers.push_str(number);
         }
         if with_known && named {
             known.names.insert(number.to_owned(), room.name.as_str().to_owned());
@@ -191,13 +232,8 @@ pub(super) fn in_session<'a>(
             "" => known.names.get(number.as_ref()).map_or("", String::as_str),
             name => name,
         };
-        let Some(members) = live.entry(call, Cow::clone(&number), name)? else { continue };
-        for member in entry.members.0 {
-            members.add(member.channelid.0, member.memberstatus)?;
-            for leg in [member.ext.0, member.inbound.0, member.outbound.0].into_iter().flatten() {
-                members.add(leg.channelid.0, leg.memberstatus)?;
-            }
-        }
+        let Items(Present(members)) = entry.members;
+        live.add(call, Cow::clone(&number), name, members)?;
     }
     Ok(live)
 }

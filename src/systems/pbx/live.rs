@@ -3,7 +3,7 @@
 
 use std::{
     borrow::Cow,
-    collections::{BTreeMap, HashSet},
+    collections::{BTreeMap, HashSet, btree_map::Entry},
     fmt,
 };
 
@@ -64,39 +64,62 @@ impl<'de> Deserialize<'de> for Presence {
     }
 }
 
-/// Counts members of one conference, each channel once.
+/// The members of one conference. Each channel counts once, by what was said of it first.
 #[derive(Default)]
 pub(in crate::systems) struct Members<'a> {
-    channels: HashSet<Cow<'a, str>>,
+    /// Those whose channel is named, which are not told apart before all are known: few conferences have so many that a set
+    /// would be quicker than to sort them.
+    channels: Vec<(Cow<'a, str>, Presence)>,
+    others: Counts,
+    /// Of a member it was not said where it is, and so not whether it is to be counted.
+    is_unclear: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Counts {
     joined: u64,
     waiting: u64,
 }
 
-impl<'a> Members<'a> {
-    /// Adds a member; `channel` may be empty where the system does not name it. What names neither a
-    /// channel nor a status is a wrapper, or nothing.
-    ///
-    /// # Errors
-    /// A member without a status: whether it is to be counted is not known.
-    pub(in crate::systems) fn add(
-        &mut self,
-        channel: Cow<'a, str>,
-        presence: Presence,
-    ) -> Result<(), Fault> {
-        if !channel.is_empty() {
-            if presence == Presence::Unknown {
-                return Err(Fault::new(Reason::Decode));
-            }
-            if !self.channels.insert(channel) {
-                return Ok(());
-            }
-        }
+impl Counts {
+    fn add(&mut self, presence: Presence) {
         match presence {
             Presence::Joined => self.joined += 1,
             Presence::Waiting => self.waiting += 1,
             Presence::Elsewhere | Presence::Unknown => {}
         }
-        Ok(())
+    }
+}
+
+impl<'a> Members<'a> {
+    /// Adds a member; `channel` may be empty where the system does not name it. What names neither a
+    /// channel nor a status is a wrapper, or nothing.
+    pub(in crate::systems) fn add(&mut self, channel: Cow<'a, str>, presence: Presence) {
+        if channel.is_empty() {
+            self.others.add(presence);
+        } else {
+            self.is_unclear |= presence == Presence::Unknown;
+            self.channels.push((channel, presence));
+        }
+    }
+
+    /// Adds those that another answer, or another part of one, has of the same conference.
+    pub(in crate::systems) fn absorb(&mut self, other: Self) {
+        self.channels.extend(other.channels);
+        self.others.joined += other.others.joined;
+        self.others.waiting += other.others.waiting;
+        self.is_unclear |= other.is_unclear;
+    }
+
+    fn count(mut self) -> Counts {
+        // What is equal stays in order, and the first of it is kept.
+        self.channels.sort_by(|one, other| one.0.cmp(&other.0));
+        self.channels.dedup_by(|one, other| one.0 == other.0);
+        let mut counts = self.others;
+        for (_, presence) in self.channels {
+            counts.add(presence);
+        }
+        counts
     }
 }
 
@@ -121,22 +144,25 @@ impl<'a> Live<'a> {
         Self { settings, seen: HashSet::new(), conferences: BTreeMap::new() }
     }
 
-    /// The members of a conference, for those of this entry of an answer to be added; `None`: the same entry once more.
-    /// Two calls to one number are one conference.
+    /// Adds an entry of an answer, unless it is the same once more. Two calls to one number are one conference.
     ///
     /// # Errors
-    /// An entry that nothing identifies.
-    pub(in crate::systems) fn entry(
+    /// An entry that nothing identifies, and one with a member of which it is not said where it is.
+    pub(in crate::systems) fn add(
         &mut self,
         call: Cow<'a, str>,
         number: Cow<'a, str>,
         name: &str,
-    ) -> Result<Option<&mut Members<'a>>, Fault> {
+        members: Members<'a>,
+    ) -> Result<(), Fault> {
         if call.is_empty() && number.is_empty() {
             return Err(Fault::new(Reason::Decode));
         }
         if !self.seen.insert((Cow::clone(&call), Cow::clone(&number))) {
-            return Ok(None);
+            return Ok(());
+        }
+        if members.is_unclear {
+            return Err(Fault::new(Reason::Decode));
         }
         let label = match self.settings.identify {
             Identify::Number if self.settings.enabled => Some(number.to_string()),
@@ -144,18 +170,18 @@ impl<'a> Live<'a> {
             Identify::Hash | Identify::Number | Identify::Name => None,
         };
         let id = if number.is_empty() { call } else { number };
-        let conference = self
-            .conferences
-            .entry(id)
-            .or_insert_with(|| InSession { label, members: Members::default() });
-        Ok(Some(&mut conference.members))
+        match self.conferences.entry(id) {
+            Entry::Vacant(new) => drop(new.insert(InSession { label, members })),
+            Entry::Occupied(mut known) => known.get_mut().members.absorb(members),
+        }
+        Ok(())
     }
 
     /// The same, whatever becomes of the answer.
     pub(in crate::systems) fn into_owned(self) -> Live<'static> {
         let conferences = self.conferences.into_iter().map(|(id, conference)| {
-            let InSession { label, members: Members { joined, waiting, .. } } = conference;
-            let members = Members { channels: HashSet::new(), joined, waiting };
+            let InSession { label, members } = conference;
+            let members = Members { others: members.count(), ..Members::default() };
             (Cow::Owned(id.into_owned()), InSession { label, members })
         });
         Live { settings: self.settings, seen: HashSet::new(), conferences: conferences.collect() }
@@ -173,6 +199,7 @@ impl<'a> Live<'a> {
         let mut sizes = Sizes::default();
         let mut waiting = 0;
         for (id, InSession { label, members }) in self.conferences {
+            let members = members.count();
             sizes.add(Some(members.joined));
             waiting += members.waiting;
             if self.settings.enabled {

@@ -4,7 +4,7 @@
 use std::{marker::PhantomData, sync::Arc};
 
 use futures_util::future::try_join_all;
-use serde_json::json;
+use serde::Serialize;
 
 use super::{
     Flavour, IN_SESSION, QUERY, Settings,
@@ -41,6 +41,12 @@ pub struct Pbx<V> {
     /// The firmware was found not to have the live query.
     no_live: Arc<Missing>,
     variant: PhantomData<V>,
+}
+
+/// The rooms that are asked for: their numbers with commas between them, or `all`.
+#[derive(Serialize)]
+struct Rooms<'a> {
+    number: &'a str,
 }
 
 /// How a live query was answered.
@@ -86,7 +92,7 @@ impl<V: Variant> System for Pbx<V> {
     }
 
     async fn collect(&self, authorized: &Authorized<'_, Md5Login>) -> Result<Observation, Failure> {
-        let all = json!({ "number": "all" });
+        let all = Rooms { number: "all" };
         let (mut observation, known) = authorized
             .send(
                 |token| V::FLAVOUR.call(QUERY, token).json(&all),
@@ -117,16 +123,16 @@ impl<V: Variant> Pbx<V> {
         known: &Known,
     ) -> Result<Option<Live<'static>>, Failure> {
         let numbers = if V::FLAVOUR.live_takes_all {
-            "all".to_owned()
+            "all"
         } else if known.numbers.is_empty() {
             return Ok(Some(Live::new(self.conferences)));
         } else {
-            known.numbers.join(",")
+            &*known.numbers
         };
         if self.no_live.is_known() {
             return Ok(None);
         }
-        match self.ask(authorized, &numbers, "", known).await? {
+        match self.ask(authorized, numbers, "", known).await? {
             LiveAnswer::Live(live) => return Ok(Some(live)),
             LiveAnswer::NoSuchConference => {}
             LiveAnswer::NoSuchCall => {
@@ -134,7 +140,7 @@ impl<V: Variant> Pbx<V> {
                 return Ok(None);
             }
         }
-        let rooms = known.numbers.iter().filter(|room| **room != numbers && !room.is_empty());
+        let rooms = known.numbers.split(',').filter(|room| *room != numbers && !room.is_empty());
         let asked = rooms.map(|room| self.ask(authorized, room, room, known));
         let mut all = Live::new(self.conferences);
         for room in try_join_all(asked).await? {
@@ -156,7 +162,7 @@ impl<V: Variant> Pbx<V> {
         about: &str,
         known: &Known,
     ) -> Result<LiveAnswer, Failure> {
-        let body = json!({ "number": numbers });
+        let body = Rooms { number: numbers };
         authorized
             .send(
                 |token| V::FLAVOUR.call(IN_SESSION, token).about(about).json(&body),

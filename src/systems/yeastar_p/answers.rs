@@ -10,11 +10,11 @@ use crate::{
     model::{Measure, Observation, Reason},
     net::{
         Fault,
-        lenient::{Flag, IsSet, List, Name, Number, Object, Text, present},
+        lenient::{Flag, FromItems, IsSet, Items, List, Name, Number, Object, Text, present},
     },
     systems::{
         Setting,
-        pbx::live::{Live, Presence},
+        pbx::live::{Live, Members, Presence},
     },
 };
 
@@ -40,11 +40,10 @@ fn items<'a, T: Deserialize<'a>>(data: Option<&'a RawValue>) -> Result<Option<Ve
     struct Empty {}
 
     let Some(data) = data.map(RawValue::get) else { return Ok(None) };
-    if serde_json::from_str::<Object<Empty>>(data).is_ok() {
+    if data.starts_with('{') && serde_json::from_str::<Object<Empty>>(data).is_ok() {
         return Ok(None);
     }
-    let list = serde_json::from_str(data).map_err(|_| Fault::new(Reason::Decode))?;
-    let List(items) = list;
+    let List(items) = serde_json::from_str(data).map_err(|_| Fault::new(Reason::Decode))?;
     Ok(Some(items))
 }
 
@@ -84,7 +83,20 @@ struct Entry<'a> {
     #[serde(borrow, default)]
     conference_name: Name<'a>,
     #[serde(borrow)]
-    members: List<Member<'a>>,
+    members: Items<Present<'a>>,
+}
+
+/// The members of an entry.
+#[derive(Default)]
+struct Present<'a>(Members<'a>);
+
+impl<'de: 'a, 'a> FromItems<'de> for Present<'a> {
+    type Item = Member<'a>;
+
+    fn add(&mut self, member: Member<'a>) -> Result<(), &'static str> {
+        self.0.add(member.channel_id.0, member.member_status);
+        Ok(())
+    }
 }
 
 #[derive(Deserialize)]
@@ -150,12 +162,8 @@ pub(super) fn ongoing(answer: Ongoing<'_>, settings: Conferences) -> Result<Live
     let mut live = Live::new(settings);
     for entry in items::<Entry<'_>>(answer.data)?.unwrap_or_default() {
         let (call, number) = (entry.call_id.0, entry.conference_number.0);
-        let Some(members) = live.entry(call, number, entry.conference_name.as_str())? else {
-            continue;
-        };
-        for member in entry.members.0 {
-            members.add(member.channel_id.0, member.member_status)?;
-        }
+        let Items(Present(members)) = entry.members;
+        live.add(call, number, entry.conference_name.as_str(), members)?;
     }
     Ok(live)
 }
