@@ -141,10 +141,30 @@ impl Counter {
     }
 }
 
+/// What is counted of one call of one source.
+pub struct CallMeters {
+    name: CallName,
+    requests: Counter,
+    /// Shared by the sources of a vendor.
+    durations: Histogram,
+}
+
+impl CallMeters {
+    /// Counts a request that is about to be sent.
+    pub fn request_sent(&self) {
+        self.requests.inc();
+    }
+
+    /// Notes how long a request took, whatever came of it.
+    pub fn request_took(&self, duration: Duration) {
+        self.durations.observe(duration.as_secs_f64());
+    }
+}
+
 /// The counters of one source. They are kept as long as a source is configured under its name,
 /// over reloads that change it too.
 pub struct SourceMeters {
-    requests: Vec<(CallName, Counter, Histogram)>,
+    calls: Vec<CallMeters>,
     errors: [Counter; Reason::ALL.len()],
     /// Logins tried.
     pub logins: Counter,
@@ -162,16 +182,16 @@ impl SourceMeters {
     /// # Errors
     /// Only if the table itself is broken: other labels than the two of the durations.
     pub fn new(own: &Own, vendor: &str, calls: &[CallName]) -> prometheus::Result<Arc<Self>> {
-        let requests = calls
+        let calls = calls
             .iter()
-            .map(|&call| {
-                let duration =
-                    own.durations.get_metric_with_label_values(&[vendor, call.as_str()])?;
-                Ok((call, Counter::default(), duration))
+            .map(|&name| {
+                let durations =
+                    own.durations.get_metric_with_label_values(&[vendor, name.as_str()])?;
+                Ok(CallMeters { name, requests: Counter::default(), durations })
             })
             .collect::<prometheus::Result<_>>()?;
         Ok(Arc::new(Self {
-            requests,
+            calls,
             errors: Default::default(),
             logins: Counter::default(),
             login_failures: Counter::default(),
@@ -180,18 +200,9 @@ impl SourceMeters {
         }))
     }
 
-    /// Counts a request that is about to be sent.
-    pub fn request_sent(&self, call: CallName) {
-        if let Some((_, counter, _)) = self.entry(call) {
-            counter.inc();
-        }
-    }
-
-    /// Notes how long a request took, whatever came of it.
-    pub fn request_took(&self, call: CallName, duration: Duration) {
-        if let Some((_, _, histogram)) = self.entry(call) {
-            histogram.observe(duration.as_secs_f64());
-        }
+    /// The counters of `call`; `None`: it is none of this source's calls.
+    pub fn call(&self, call: CallName) -> Option<&CallMeters> {
+        self.calls.iter().find(|known| known.name == call)
     }
 
     /// Counts a failed request.
@@ -199,13 +210,9 @@ impl SourceMeters {
         self.errors[reason as usize].inc();
     }
 
-    fn entry(&self, call: CallName) -> Option<&(CallName, Counter, Histogram)> {
-        self.requests.iter().find(|(known, _, _)| *known == call)
-    }
-
     /// Requests sent, by call.
     pub fn requests(&self) -> impl Iterator<Item = (CallName, u64)> {
-        self.requests.iter().map(|(call, counter, _)| (*call, counter.get()))
+        self.calls.iter().map(|call| (call.name, call.requests.get()))
     }
 
     /// Failed requests, by reason.

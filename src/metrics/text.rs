@@ -69,6 +69,10 @@ fn push_label(out: &mut String, name: &str, value: &str) {
 }
 
 fn escape(out: &mut String, value: &str) {
+    if !value.bytes().any(|byte| matches!(byte, b'\\' | b'"' | b'\n')) {
+        out.push_str(value);
+        return;
+    }
     for c in value.chars() {
         match c {
             '\\' => out.push_str("\\\\"),
@@ -258,8 +262,14 @@ fn header(out: &mut String, format: Format, family: Family) {
 }
 
 fn number(out: &mut String, value: Value) {
+    /// Most values are one of these, and none of them takes a formatter.
+    const DIGITS: &str = "0123456789";
     // Writing to a String cannot fail.
     let _ = match value {
+        Value::Whole(value @ 0..10) => {
+            out.push_str(&DIGITS[value as usize..=value as usize]);
+            Ok(())
+        }
         Value::Whole(value) => write!(out, "{value}"),
         Value::Float(value) if value.is_nan() => write!(out, "NaN"),
         Value::Float(value) if value == f64::INFINITY => write!(out, "+Inf"),
@@ -351,7 +361,9 @@ mod tests {
         own.web_config_loaded(true);
         SourceMeters::new(&own, "some_pbx", &[CallName("login")])
             .unwrap()
-            .request_took(CallName("login"), Duration::from_secs(2));
+            .call(CallName("login"))
+            .unwrap()
+            .request_took(Duration::from_secs(2));
         for (format, bound) in [(Format::Text, "1"), (Format::OpenMetrics, "1.0")] {
             let mut writer = Writer::new(format);
             writer.registry(own.registry());

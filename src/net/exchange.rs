@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config, limits,
-    metrics::own::SourceMeters,
+    metrics::own::{CallMeters, SourceMeters},
     model::{CallName, Reason},
 };
 
@@ -302,8 +302,12 @@ impl Api {
                 Either::Right(exchange.map_err(|error| Failure::Certificate(error.to_string()))?)
             }
         });
-        self.meters.request_sent(name);
-        let mut request = InFlight { api: self, started: Instant::now(), name, is_answered: false };
+        let meters = self.meters.call(name);
+        if let Some(meters) = meters {
+            meters.request_sent();
+        }
+        let mut request =
+            InFlight { api: self, started: Instant::now(), meters, is_answered: false };
         let observer =
             self.observer.as_ref().map(|observer| (observer, observer.call_sent(name, about)));
         let answer = exchange.await;
@@ -374,7 +378,9 @@ impl Api {
             if is_repeated {
                 connections.note_unanswered(round, since);
                 (waiting.round, waiting.since) = (connections.round(), Instant::now());
-                self.meters.request_sent(call.name);
+                if let Some(meters) = self.meters.call(call.name) {
+                    meters.request_sent();
+                }
                 outcome = self.attempt(&settings, Some(since), call).await;
             }
         }
@@ -453,13 +459,15 @@ fn is_a_proxys(status: StatusCode, body: &[u8]) -> bool {
 struct InFlight<'a> {
     api: &'a Api,
     started: Instant,
-    name: CallName,
+    meters: Option<&'a CallMeters>,
     is_answered: bool,
 }
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.api.meters.request_took(self.name, self.started.elapsed());
+        if let Some(meters) = self.meters {
+            meters.request_took(self.started.elapsed());
+        }
         if !self.is_answered && Instant::now() >= self.api.deadline.end() {
             self.api.meters.request_failed(Reason::Timeout);
         }

@@ -50,9 +50,10 @@ pub(super) struct Requests {
     are_forwarded: bool,
     /// What the paths begin with.
     root: String,
-    /// Those of a request of HTTP/1 with a body: to remove one takes less than to add one. `Host` has the port where it is
-    /// not the usual one.
+    /// Of HTTP/1. `Host` has the port where it is not the usual one.
     headers: HeaderMap,
+    /// The same, of a request with a body.
+    headers_with_body: HeaderMap,
 }
 
 impl Requests {
@@ -74,12 +75,14 @@ impl Requests {
         // A URL has nothing there that a header could not hold.
         let name = HeaderValue::from_str(name).unwrap_or(HeaderValue::from_static(""));
         headers.insert(HOST, name);
-        headers.insert(CONTENT_TYPE, JSON);
+        let mut headers_with_body = headers.clone();
+        headers_with_body.insert(CONTENT_TYPE, JSON);
         Self {
             origin: url.origin().ascii_serialization(),
             are_forwarded,
             root: below(url, &source.api_path),
             headers,
+            headers_with_body,
         }
     }
 
@@ -103,21 +106,20 @@ impl Requests {
             let mut query = Serializer::for_suffix(target, length);
             target = query.extend_pairs(&call.query).finish();
         }
-        let body = call.body.as_ref().map(|body| body.to_vec()).unwrap_or_default();
-        let mut request = Request::new(Full::new(body.into()));
+        let (headers, body) = match &call.body {
+            None => (&self.headers, Bytes::new()),
+            Some(body) => (&self.headers_with_body, Bytes::from(body.to_vec())),
+        };
+        let mut request = Request::new(Full::new(body));
         *request.method_mut() = call.method.clone();
         *request.uri_mut() = Uri::try_from(target).map_err(|_| Broken::answered(Reason::Vendor))?;
-        let headers = request.headers_mut();
-        headers.clone_from(&self.headers);
+        *request.headers_mut() = headers.clone();
         // HTTP/2 has the host in the address.
         if is_http2 {
-            headers.remove(HOST);
-        }
-        if call.body.is_none() {
-            headers.remove(CONTENT_TYPE);
+            request.headers_mut().remove(HOST);
         }
         for (name, value) in &call.headers {
-            headers.insert(name, value.clone());
+            request.headers_mut().insert(name, value.clone());
         }
         Ok(request)
     }

@@ -99,6 +99,7 @@ impl<'a, L: Login> Authorized<'a, L> {
         // collection does.
         if outcome.is_ok()
             && L::HAS_TOKEN
+            && !current.has_worked
             && let Some(held) = &mut self.session.lock().held
             && held.generation == current.generation
         {

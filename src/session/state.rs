@@ -32,7 +32,8 @@ pub(super) struct Held<T> {
 
 impl<T> Held<T> {
     pub(super) fn current(&self) -> Current<T> {
-        Current { token: Arc::clone(&self.token), generation: self.generation }
+        let Self { generation, has_worked, .. } = *self;
+        Current { token: Arc::clone(&self.token), generation, has_worked }
     }
 }
 
@@ -40,11 +41,14 @@ impl<T> Held<T> {
 pub(super) struct Current<T> {
     pub(super) token: Arc<T>,
     pub(super) generation: u64,
+    /// As far as was known when the call was sent.
+    pub(super) has_worked: bool,
 }
 
 impl<T> Clone for Current<T> {
     fn clone(&self) -> Self {
-        Self { token: Arc::clone(&self.token), generation: self.generation }
+        let Self { generation, has_worked, .. } = *self;
+        Self { token: Arc::clone(&self.token), generation, has_worked }
     }
 }
 
