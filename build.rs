@@ -5,10 +5,14 @@ use std::{env, path::Path, process::Command};
 
 fn main() {
     println!("cargo::rerun-if-env-changed=BUILD_REVISION");
-    // Naming a path that is not there would run this again on every build.
-    for path in [".git/HEAD", ".git/refs/heads"].into_iter().filter(|path| Path::new(path).exists())
-    {
-        println!("cargo::rerun-if-changed={path}");
+    // Git is asked where they are: a linked work tree has a file `.git`, and they are elsewhere.
+    for path in ["HEAD", "refs/heads"] {
+        if let Some(path) = first_line("git", &["rev-parse", "--git-path", path])
+            // Naming a path that is not there would run this again on every build.
+            && Path::new(&path).exists()
+        {
+            println!("cargo::rerun-if-changed={path}");
+        }
     }
     let revision = env::var("BUILD_REVISION")
         .ok()
