@@ -264,16 +264,15 @@ impl State {
         None
     }
 
-    /// Keeps the stream of `used` alone, and `most` streams in all. From time to time, and where there are too many, those
-    /// are closed that are not used again: systems end theirs while nobody looks.
+    /// Keeps the stream of `used` alone, and of all streams the `most` that were used last. From time to time those are
+    /// closed that are not used again: systems end theirs while nobody looks.
     fn rest(&mut self, used: Option<(Box<Exchange>, About)>, most: usize, now: Instant) {
         if let Some((exchange, about)) = used
             && let Some(stream) = exchange.into_stream()
         {
             self.idle.push((stream, about));
         }
-        let is_due = self.swept.is_none_or(|swept| now >= swept + BETWEEN_SWEEPS);
-        if is_due || self.idle.len() > most {
+        if self.swept.is_none_or(|swept| now >= swept + BETWEEN_SWEEPS) {
             let round = self.round;
             self.idle.retain_mut(|(stream, about)| {
                 about.is_good(about.fingerprint, round, now) && is_silent(&mut **stream)
